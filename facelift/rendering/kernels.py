@@ -1,0 +1,187 @@
+"""Compiled loops of the CPU renderer: bin splats to tiles, blend them, and the gradient of the blending.
+
+A splat is a row (u, v, a, b, c, opacity, red, green, blue): its centre in pixels, the inverse covariance [[a, b], [b, c]], and what it
+paints. Rows are in depth order, nearest first. Every tile is worked on by one thread in a fixed order, so the result does not depend on
+the number of threads.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+TILE = 16  # pixels; part of the rules, since the 3 sigma cut works on whole tiles
+MAX_ALPHA = np.float32(0.99)
+MIN_ALPHA = np.float32(1 / 255)
+MIN_TRANSMITTANCE = np.float32(1e-4)
+
+
+def _jit(**options):
+    """numba.njit with compiled code kept on disk, or in memory alone where no folder can be written."""
+
+    def decorate(function):
+        try:
+            return numba.njit(cache=True, **options)(function)
+        except RuntimeError:  # "no locator available": neither the package nor the user's cache folder is writable
+            return numba.njit(**options)(function)
+
+    return decorate
+
+
+@_jit()
+def bin_tiles(splats, radii, reach, width, height):
+    """Lists the splats of each tile, in depth order.
+
+    splats: Shape (M, 9). radii: Shape (M,), pixels; the splat is cut to the tiles its square of this radius touches.
+    reach: Shape (M, 2), pixels in x and y beyond which the splat's alpha is surely below the limit.
+    Returns boxes (M, 4) of pixels x0, x1, y0, y1 (ends excluded), offsets (tiles + 1) and ids (offsets[-1]).
+    """
+    columns, rows = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
+    boxes = np.zeros((len(splats), 4), np.int32)
+    offsets = np.zeros(columns * rows + 1, np.int64)
+    for k in range(len(splats)):
+        for axis, size, tiles in ((0, width, columns), (1, height, rows)):
+            centre = splats[k, axis]
+            if not abs(centre) < 1e6 or not radii[k] < 1e6:  # also not a number
+                boxes[k] = 0
+                break
+            first_tile = np.floor((centre - radii[k]) / TILE)
+            last_tile = np.floor((centre + radii[k] + (TILE - 1)) / TILE)
+            low = max(np.ceil(centre - reach[k, axis]), max(first_tile, 0.0) * TILE)
+            high = min(np.floor(centre + reach[k, axis]) + 1, min(last_tile, tiles) * TILE)
+            boxes[k, 2 * axis] = min(low, size)
+            boxes[k, 2 * axis + 1] = max(min(high, size), 0.0)
+        x0, x1, y0, y1 = boxes[k]
+        if x0 < x1 and y0 < y1:
+            for row in range(y0 // TILE, (y1 - 1) // TILE + 1):
+                for column in range(x0 // TILE, (x1 - 1) // TILE + 1):
+                    offsets[row * columns + column + 1] += 1
+    offsets = np.cumsum(offsets)
+    ids = np.empty(offsets[-1], np.int32)
+    fill = offsets[:-1].copy()
+    for k in range(len(splats)):
+        x0, x1, y0, y1 = boxes[k]
+        if x0 < x1 and y0 < y1:
+            for row in range(y0 // TILE, (y1 - 1) // TILE + 1):
+                for column in range(x0 // TILE, (x1 - 1) // TILE + 1):
+                    tile = row * columns + column
+                    ids[fill[tile]] = k
+                    fill[tile] += 1
+    return boxes, offsets, ids
+
+
+@_jit(parallel=True)
+def blend(splats, boxes, offsets, ids, width, height):
+    """Blends front to back.
+
+    Returns image (H, W, 4): colour, not yet on a background, and the transmittance that is left; and last (H, W): one past the place in
+    `ids` of the last splat that counted.
+    """
+    columns = (width + TILE - 1) // TILE
+    image = np.zeros((height, width, 4), np.float32)
+    last = np.zeros((height, width), np.int32)
+    for tile in numba.prange(len(offsets) - 1):
+        left, top = tile % columns * TILE, tile // columns * TILE
+        right, bottom = min(left + TILE, width), min(top + TILE, height)
+        live = np.ones((TILE, TILE), np.bool_)
+        open_pixels = (right - left) * (bottom - top)
+        for y in range(top, bottom):
+            for x in range(left, right):
+                image[y, x, 3] = 1
+        for j in range(offsets[tile], offsets[tile + 1]):
+            k = ids[j]
+            u, v, a, b, c, opacity, red, green, blue = splats[k]
+            faintest = np.log(opacity / MIN_ALPHA) + np.float32(1e-3)  # saves exp() where alpha is surely below the limit
+            for y in range(max(boxes[k, 2], top), min(boxes[k, 3], bottom)):
+                dy = np.float32(y) - v
+                for x in range(max(boxes[k, 0], left), min(boxes[k, 1], right)):
+                    dx = np.float32(x) - u
+                    power = np.float32(0.5) * (a * dx * dx + c * dy * dy) + b * dx * dy
+                    if power > faintest or power < 0 or not live[y - top, x - left]:
+                        continue
+                    alpha = min(MAX_ALPHA, opacity * np.exp(-power))
+                    if alpha < MIN_ALPHA:
+                        continue
+                    before = image[y, x, 3]
+                    after = before * (1 - alpha)
+                    if after < MIN_TRANSMITTANCE:
+                        live[y - top, x - left] = False
+                        open_pixels -= 1
+                        continue
+                    weight = before * alpha
+                    image[y, x, 0] += weight * red
+                    image[y, x, 1] += weight * green
+                    image[y, x, 2] += weight * blue
+                    image[y, x, 3] = after
+                    last[y, x] = j + 1
+            if open_pixels == 0:
+                break
+    return image, last
+
+
+@_jit(parallel=True)
+def blend_backward(splats, boxes, offsets, ids, width, height, image, last, grad_image):
+    """Gradient of `blend` by a walk from back to front. Returns Shape (len(ids), 9): for each splat of each tile."""
+    columns = (width + TILE - 1) // TILE
+    grads = np.zeros((len(ids), 9), np.float32)
+    for tile in numba.prange(len(offsets) - 1):
+        left, top = tile % columns * TILE, tile // columns * TILE
+        right, bottom = min(left + TILE, width), min(top + TILE, height)
+        transmittance = np.empty((TILE, TILE), np.float32)  # behind the splat at hand
+        behind = np.empty((TILE, TILE), np.float32)  # what lies behind it, times the picture's gradient
+        end = offsets[tile]
+        for y in range(top, bottom):
+            for x in range(left, right):
+                transmittance[y - top, x - left] = image[y, x, 3]
+                behind[y - top, x - left] = image[y, x, 3] * grad_image[y, x, 3]
+                end = max(end, last[y, x])
+        for j in range(end - 1, offsets[tile] - 1, -1):
+            k = ids[j]
+            u, v, a, b, c, opacity, red, green, blue = splats[k]
+            faintest = np.log(opacity / MIN_ALPHA) + np.float32(1e-3)
+            zero = np.float32(0)
+            du, dv, da, db, dc, d_opacity, d_red, d_green, d_blue = zero, zero, zero, zero, zero, zero, zero, zero, zero
+            for y in range(max(boxes[k, 2], top), min(boxes[k, 3], bottom)):
+                dy = np.float32(y) - v
+                for x in range(max(boxes[k, 0], left), min(boxes[k, 1], right)):
+                    dx = np.float32(x) - u
+                    power = np.float32(0.5) * (a * dx * dx + c * dy * dy) + b * dx * dy
+                    if power > faintest or power < 0 or j >= last[y, x]:
+                        continue
+                    falloff = np.exp(-power)
+                    alpha = min(MAX_ALPHA, opacity * falloff)
+                    if alpha < MIN_ALPHA:
+                        continue
+                    passed = 1 / (1 - alpha)
+                    before = transmittance[y - top, x - left] * passed
+                    transmittance[y - top, x - left] = before
+                    weight = before * alpha
+                    g_red, g_green, g_blue = grad_image[y, x, 0], grad_image[y, x, 1], grad_image[y, x, 2]
+                    shade = red * g_red + green * g_green + blue * g_blue
+                    d_alpha = before * shade - behind[y - top, x - left] * passed
+                    behind[y - top, x - left] += weight * shade
+                    d_red += weight * g_red
+                    d_green += weight * g_green
+                    d_blue += weight * g_blue
+                    if opacity * falloff > MAX_ALPHA:
+                        continue
+                    d_opacity += d_alpha * falloff
+                    d_power = -d_alpha * alpha
+                    du -= d_power * (a * dx + b * dy)
+                    dv -= d_power * (c * dy + b * dx)
+                    da += d_power * np.float32(0.5) * dx * dx
+                    db += d_power * dx * dy
+                    dc += d_power * np.float32(0.5) * dy * dy
+            grads[j, 0], grads[j, 1], grads[j, 2], grads[j, 3], grads[j, 4] = du, dv, da, db, dc
+            grads[j, 5], grads[j, 6], grads[j, 7], grads[j, 8] = d_opacity, d_red, d_green, d_blue
+    return grads
+
+
+@_jit()
+def sum_over_tiles(grads, ids, count):
+    """Adds the gradients of a splat's tiles. Returns Shape (count, 9)."""
+    total = np.zeros((count, 9), np.float32)
+    for j in range(len(ids)):
+        for channel in range(9):
+            total[ids[j], channel] += grads[j, channel]
+    return total
