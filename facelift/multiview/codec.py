@@ -1,0 +1,43 @@
+"""How pictures become what the UNet denoises: the VAE's latents, or the pixels themselves."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+from torch import Tensor
+
+
+class VAECodec:
+    """Pictures (B, 3, H, W) in 0..1 <-> scaled latents; encoding takes the mode of the posterior (kit 3.2, step 4)."""
+
+    channels = 3
+
+    def __init__(self, vae: AutoencoderKL):
+        self.vae = vae
+        self.factor = 2 ** (len(vae.config.block_out_channels) - 1)
+        self.latent_channels = vae.config.latent_channels
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        return self.vae.encode((pictures * 2 - 1).to(self.vae.dtype)).latent_dist.mode() * self.vae.config.scaling_factor
+
+    def decode(self, latents: Tensor) -> Tensor:
+        # one picture at a time: decoding six at 512 px together needs gigabytes
+        decoded = [self.vae.decode(z[None].to(self.vae.dtype) / self.vae.config.scaling_factor).sample for z in latents]
+        return (torch.cat(decoded).float() / 2 + 0.5).clamp(0, 1)
+
+
+class PixelCodec:
+    """RGBA pictures (B, 4, H, W) in 0..1 <-> pixels folded into channels; lossless and without weights."""
+
+    channels = 4
+
+    def __init__(self, factor: int):
+        self.factor = factor
+        self.latent_channels = self.channels * factor * factor
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        return F.pixel_unshuffle(pictures * 2 - 1, self.factor)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return (F.pixel_shuffle(latents.float(), self.factor) / 2 + 0.5).clamp(0, 1)

@@ -1,0 +1,81 @@
+"""Builds a `MultiViewPipeline` from a folder: the released diffusers layout, component by component, or the compact one."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, UNet2DConditionModel
+from diffusers.pipelines.stable_diffusion import StableUnCLIPImageNormalizer
+from safetensors.torch import load_file
+from torch import Tensor
+from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
+
+from .attention import ViewAttention, set_view_attention
+from .codec import PixelCodec, VAECodec
+from .conditioning import ClipConditioner, ViewIndexConditioner
+from .pipeline import MultiViewConfig, MultiViewPipeline
+
+RELEASED_SCHEDULER = dict(
+    beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type="v_prediction", clip_sample=False,
+    set_alpha_to_one=False, steps_offset=1, timestep_spacing="leading",
+)  # fmt: skip  # what a scheduler_config.json leaves out (kit, section 2)
+
+
+def stock_unet_config(config: dict) -> tuple[dict, int, ViewAttention]:
+    """A released UNet config -> (that of a stock UNet2DConditionModel, number of views, attention across views)."""
+    known = inspect.signature(UNet2DConditionModel.__init__).parameters
+    stock = {key: value for key, value in config.items() if key in known and not key.startswith("_")}
+
+    def plain(block: str) -> str:
+        return {"UNetMidBlockMV2DCrossAttn": "UNetMidBlock2DCrossAttn"}.get(block, block.replace("MV2D", "2D"))
+
+    for key in ("down_block_types", "up_block_types"):
+        stock[key] = tuple(plain(b) for b in config[key])
+    stock["mid_block_type"] = plain(config.get("mid_block_type", "UNetMidBlock2DCrossAttn"))
+    mode: ViewAttention = "none"
+    if config.get("multiview_attention", True):
+        mode = "sparse" if config.get("sparse_mv_attention", True) else "dense"
+    return stock, config.get("num_views", 6), mode
+
+
+def load_unet(folder: Path, dtype: torch.dtype) -> tuple[UNet2DConditionModel, int]:
+    """Any UNet folder, with attention across views in place. Returns it with its number of views."""
+    config, num_views, mode = stock_unet_config(json.loads((folder / "config.json").read_text()))
+    with torch.device("meta"):
+        unet = UNet2DConditionModel(**config)
+    state = load_file(folder / "diffusion_pytorch_model.safetensors")
+    unet.load_state_dict({k: v.to(dtype) for k, v in state.items()}, assign=True)
+    return set_view_attention(unet.eval().requires_grad_(False), num_views, mode), num_views
+
+
+def load_released(folder: Path, prompt_embeds: Tensor, device: torch.device, dtype: torch.dtype) -> MultiViewPipeline:
+    """folder: a diffusers pipeline folder (`mvdiffusion/pipeckpts`). The text encoder and tokenizer in it are not needed."""
+    unet, num_views = load_unet(folder / "unet", dtype)
+    vae = AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=dtype).eval().to(device)
+    encoder = CLIPVisionModelWithProjection.from_pretrained(folder / "image_encoder", dtype=dtype).eval().to(device)
+    normalizer = StableUnCLIPImageNormalizer.from_pretrained(folder / "image_normalizer", torch_dtype=dtype).to(device)
+    processor = CLIPImageProcessorPil.from_pretrained(folder / "feature_extractor")
+    noising = DDPMScheduler.from_pretrained(folder / "image_noising_scheduler")
+    values = {k: v for k, v in json.loads((folder / "scheduler" / "scheduler_config.json").read_text()).items() if not k.startswith("_")}
+    known = inspect.signature(DDIMScheduler.__init__).parameters
+    scheduler = DDIMScheduler(**{**RELEASED_SCHEDULER, **{k: v for k, v in values.items() if k in known}})
+    codec = VAECodec(vae)
+    return MultiViewPipeline(
+        unet.to(device), scheduler, codec, ClipConditioner(processor, encoder, normalizer, noising, num_views),
+        prompt_embeds, MultiViewConfig(num_views=num_views, image_size=unet.config.sample_size * codec.factor),
+    )  # fmt: skip
+
+
+def load_compact(folder: Path, settings: dict, device: torch.device, dtype: torch.dtype) -> MultiViewPipeline:
+    """folder: `unet/`, `scheduler/`, `prompt_embeds.safetensors`. settings: the fields of `MultiViewConfig`."""
+    unet, num_views = load_unet(folder / "unet", dtype)
+    config = MultiViewConfig(num_views=num_views, **settings)
+    scheduler = DDIMScheduler.from_pretrained(folder / "scheduler")
+    codec = PixelCodec(config.image_size // unet.config.sample_size)
+    prompt_embeds = load_file(folder / "prompt_embeds.safetensors")["prompt_embeds"]
+    memory_format = torch.channels_last if device.type == "cpu" else torch.contiguous_format
+    unet = unet.to(device=device, memory_format=memory_format)
+    return MultiViewPipeline(unet, scheduler, codec, ViewIndexConditioner(num_views), prompt_embeds, config)

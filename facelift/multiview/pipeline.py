@@ -1,0 +1,172 @@
+"""From one portrait to six views by diffusion: encode, prepare latents, denoise, decode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from PIL import Image
+from torch import Tensor
+
+from .codec import PixelCodec, VAECodec
+from .conditioning import Conditioner, Draw
+
+
+@dataclass(frozen=True)
+class MultiViewConfig:
+    """What the folder of a UNet does not say. Defaults are the release's.
+
+    image_size: pixels a side that the model works at.
+    keep_portrait: view 0 of the result is the portrait itself instead of its reconstruction.
+    """
+
+    num_views: int = 6
+    image_size: int = 512
+    steps: int = 50
+    guidance_scale: float = 3.0
+    eta: float = 1.0
+    keep_portrait: bool = False
+
+
+@dataclass(frozen=True)
+class Condition:
+    """latents (V, C, h, w), class_labels (V, ...), prompt_embeds (V, L, D) of the conditional half."""
+
+    latents: Tensor
+    class_labels: Tensor
+    prompt_embeds: Tensor
+
+
+@dataclass(frozen=True)
+class DenoisingStep:
+    """index counts from 1 to total. `preview()` decodes the current estimate of the clean views: uint8 (V, H, W, 3)."""
+
+    index: int
+    total: int
+    preview: Callable[[], np.ndarray]
+
+
+def seeded_noise(seed: int) -> Draw:
+    """Noise from one CPU generator, so that a seed means the same noise on every device."""
+    generator = torch.Generator("cpu").manual_seed(seed)
+    return lambda shape: torch.randn(shape, generator=generator)
+
+
+def to_bytes(views: Tensor) -> np.ndarray:
+    """(V, 3 or 4, H, W) in 0..1 -> uint8 (V, H, W, 3), rounded (kit 3.2, step 8)."""
+    return (views[:, :3].float().clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+
+
+class MultiViewPipeline:
+    """Composes stock diffusers parts; `facelift.multiview.loading` builds it from a folder."""
+
+    def __init__(
+        self,
+        unet: UNet2DConditionModel,
+        scheduler: DDIMScheduler,
+        codec: VAECodec | PixelCodec,
+        conditioner: Conditioner,
+        prompt_embeds: Tensor,
+        config: MultiViewConfig,
+    ):
+        self.unet, self.scheduler, self.codec, self.conditioner, self.config = unet, scheduler, codec, conditioner, config
+        self.prompt_embeds = prompt_embeds
+
+    @property
+    def device(self) -> torch.device:
+        return self.unet.device
+
+    def pictures(self, portrait: Image.Image) -> Tensor:
+        """Portrait on white (RGB, or RGBA whose colour is already on white) -> (1, codec.channels, S, S) in 0..1."""
+        size = (self.config.image_size,) * 2
+        if portrait.size != size:
+            portrait = portrait.resize(size, Image.Resampling.LANCZOS)
+        if self.codec.channels == 4 and portrait.mode != "RGBA":
+            raise ValueError("this model wants the portrait with its alpha channel (RGBA)")
+        mode = "RGBA" if self.codec.channels == 4 else "RGB"
+        return torch.from_numpy(np.array(portrait.convert(mode))).permute(2, 0, 1)[None].float() / 255
+
+    @torch.inference_mode()
+    def encode(self, portrait: Image.Image, draw: Draw) -> Condition:
+        """The picture is encoded once and repeated for the views."""
+        v = self.config.num_views
+        labels = self.conditioner.class_labels(portrait, draw).to(self.device)
+        latents = self.codec.encode(self.pictures(portrait).to(self.device)).expand(v, -1, -1, -1)
+        dtype = self.unet.dtype
+        labels = labels.to(dtype) if labels.is_floating_point() else labels
+        return Condition(latents.to(dtype), labels, self.prompt_embeds.to(self.device, dtype))
+
+    def prepare_latents(self, condition: Condition, draw: Draw) -> Tensor:
+        latents = draw(tuple(condition.latents.shape)).to(condition.latents)
+        return latents * self.scheduler.init_noise_sigma
+
+    def predict(self, latents: Tensor, t: Tensor, condition: Condition, guidance_scale: float) -> Tensor:
+        """The UNet's output, guided. Guidance drops the picture, never the text (kit 3.2, steps 4 and 5)."""
+        x = torch.cat([latents, condition.latents], 1)
+        labels, text = condition.class_labels, condition.prompt_embeds
+        if guidance_scale == 1.0:
+            return self._unet(x, t, text, labels)
+        blank = torch.cat([latents, torch.zeros_like(condition.latents)], 1)
+        labels = torch.cat([self.conditioner.unconditional(labels), labels])
+        blind, seeing = self._unet(torch.cat([blank, x]), t, torch.cat([text, text]), labels).chunk(2)
+        return blind + guidance_scale * (seeing - blind)
+
+    def _unet(self, x: Tensor, t: Tensor, text: Tensor, labels: Tensor) -> Tensor:
+        x = x.contiguous(memory_format=torch.channels_last) if x.device.type == "cpu" else x
+        return self.unet(x, t, text, class_labels=labels).sample
+
+    @torch.inference_mode()
+    def denoise(
+        self,
+        latents: Tensor,
+        condition: Condition,
+        steps: int,
+        guidance_scale: float,
+        eta: float,
+        draw: Draw,
+        on_step: Callable[[DenoisingStep], None] | None = None,
+    ) -> Tensor:
+        """DDIM. With eta > 0 noise is drawn in every step, the last included."""
+        scheduler = type(self.scheduler).from_config(self.scheduler.config)  # a scheduler keeps state: one for each call
+        scheduler.set_timesteps(steps, device=latents.device)
+        for i, t in enumerate(scheduler.timesteps):
+            output = self.predict(scheduler.scale_model_input(latents, t), t, condition, guidance_scale)
+            noise = draw(tuple(latents.shape)).to(latents) if eta > 0 else None
+            step = scheduler.step(output, t, latents, eta=eta, variance_noise=noise)
+            latents = step.prev_sample
+            if on_step is not None:
+                clean = step.pred_original_sample
+                on_step(DenoisingStep(i + 1, steps, lambda clean=clean: to_bytes(self.decode(clean))))
+        return latents
+
+    @torch.inference_mode()
+    def decode(self, latents: Tensor) -> Tensor:
+        """(V, 3 or 4, S, S) in 0..1."""
+        return self.codec.decode(latents)
+
+    @torch.inference_mode()
+    def __call__(
+        self,
+        portrait: Image.Image,
+        seed: int = 4,
+        steps: int | None = None,
+        guidance_scale: float | None = None,
+        on_step: Callable[[DenoisingStep], None] | None = None,
+    ) -> Tensor:
+        """Returns (V, 3 or 4, S, S) in 0..1, in the order of `cameras.VIEW_NAMES`."""
+        steps = self.config.steps if steps is None else steps
+        guidance_scale = self.config.guidance_scale if guidance_scale is None else guidance_scale
+        if not 1 <= steps <= self.scheduler.config.num_train_timesteps:
+            raise ValueError(f"steps must lie between 1 and {self.scheduler.config.num_train_timesteps}, not {steps}")
+        draw = seeded_noise(seed)
+        condition = self.encode(portrait, draw)
+        latents = self.prepare_latents(condition, draw)
+        latents = self.denoise(latents, condition, steps, guidance_scale, self.config.eta, draw, on_step)
+        views = self.decode(latents).float()
+        if self.config.keep_portrait:
+            views = torch.cat([self.pictures(portrait).to(views), views[1:]])
+        return views
+

@@ -1,0 +1,99 @@
+"""Training samples from shards of rendered heads.
+
+A shard is a folder written once and never changed:
+    rgba.npy    uint8   (N, V, H, W, 4)  straight alpha; the first six views are the rig of `cameras.six_views`
+    offset.npy  float16 (N, V, H, W)     distance along the pixel's ray from its point nearest to the origin; 9 marks an empty pixel
+    c2w.npy     float32 (N, V, 4, 4)
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+MIRRORED_VIEWS = [0, 5, 4, 3, 2, 1]  # a mirrored head swaps left and right cameras
+EMPTY = 9.0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """rgba: Shape (V, 4, H, W), colour on white plus alpha, 0..1. offset: Shape (V, H, W), `EMPTY` where no surface.
+    c2w: Shape (V, 4, 4). portrait: Shape (4, H, W), view 0 as a user's photo would show it."""
+
+    rgba: Tensor
+    offset: Tensor
+    c2w: Tensor
+    portrait: Tensor
+
+
+class HeadShards:
+    """Random access to all heads below a folder; shards that appear later are found by `rescan`."""
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        self.rescan()
+        if not self.shards:
+            raise FileNotFoundError(f"no shard_* folders in {self.folder}")
+
+    def rescan(self) -> None:
+        self.shards = sorted(p for p in self.folder.glob("shard_*") if p.is_dir())
+        self.per_shard = np.load(self.shards[0] / "c2w.npy", mmap_mode="r").shape[0] if self.shards else 0
+
+    def __len__(self) -> int:
+        return len(self.shards) * self.per_shard
+
+    def load(self, index: int, views: slice = slice(None)) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        shard, i = self.shards[index // self.per_shard], index % self.per_shard
+        return tuple(np.array(np.load(shard / f"{name}.npy", mmap_mode="r")[i, views]) for name in ("rgba", "offset", "c2w"))
+
+    def sample(self, index: int, rng: np.random.Generator | None = None, views: slice = slice(None)) -> Sample:
+        """With `rng`: mirrored half of the time, colours varied, the portrait degraded. Without: as it is."""
+        rgba, offset, c2w = (torch.from_numpy(a) for a in self.load(index, views))
+        rgba = rgba.permute(0, 3, 1, 2).float() / 255
+        offset = offset.float()
+        if rng is not None and rng.random() < 0.5:
+            order = MIRRORED_VIEWS + list(range(6, len(rgba)))
+            rgba, offset = rgba.flip(-1)[order], offset.flip(-1)[order]
+            flip = torch.diag(torch.tensor([-1.0, 1.0, 1.0, 1.0]))
+            c2w = torch.cat([c2w[:6], flip @ c2w[6:] @ flip])
+        color, alpha = rgba[:, :3], rgba[:, 3:]
+        if rng is not None:
+            gain = torch.from_numpy(rng.uniform(0.75, 1.25) * rng.uniform(0.9, 1.1, (3, 1, 1))).float()
+            color = (color * gain).clamp(0, 1) ** float(np.exp(rng.normal(0, 0.12)))
+        views_on_white = torch.cat([color * alpha + 1 - alpha, alpha], 1)
+        portrait = views_on_white[0] if rng is None else degrade_portrait(color[0], alpha[0], rng)
+        return Sample(views_on_white, offset, c2w, portrait)
+
+
+def degrade_portrait(color: Tensor, alpha: Tensor, rng: np.random.Generator) -> Tensor:
+    """A clean render -> what a phone and a matting network make of it: matte errors, blur, noise, JPEG.
+
+    color: Shape (3, H, W), straight. alpha: Shape (1, H, W). Returns Shape (4, H, W).
+    """
+    if rng.random() < 0.5:  # the matte is a pixel too wide or too narrow, and soft
+        r = int(rng.integers(1, 3))
+        pool = F.max_pool2d if rng.random() < 0.5 else (lambda x, k, s, p: -F.max_pool2d(-x, k, s, p))
+        alpha = pool(alpha[None], 2 * r + 1, 1, r)[0]
+    if rng.random() < 0.5:
+        alpha = F.avg_pool2d(alpha[None], 3, 1, 1, count_include_pad=False)[0]
+    picture = color * alpha + 1 - alpha
+    if rng.random() < 0.3:
+        size = int(picture.shape[-1] / rng.uniform(1.2, 2.5))
+        small = F.interpolate(picture[None], size=size, mode="area")
+        picture = F.interpolate(small, size=picture.shape[-2:], mode="bicubic", align_corners=False)[0]
+    if rng.random() < 0.3:
+        noise = torch.from_numpy(rng.normal(0, rng.uniform(0.005, 0.03), picture.shape)).float()
+        picture = picture + noise * alpha
+    picture = picture.clamp(0, 1)
+    if rng.random() < 0.3:
+        buffer = io.BytesIO()
+        Image.fromarray((picture.permute(1, 2, 0).numpy() * 255).astype(np.uint8)).save(buffer, "JPEG", quality=int(rng.integers(40, 92)))
+        picture = torch.from_numpy(np.array(Image.open(buffer))).permute(2, 0, 1).float() / 255
+    return torch.cat([picture, alpha])

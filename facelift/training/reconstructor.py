@@ -1,0 +1,195 @@
+"""Trains the compact reconstructor in two stages.
+
+direct: every pixel's Gaussian is supervised by the known depth, colour, orientation and size; no rendering.
+rendered: unseen views are rendered through the differentiable rasterizer, and views 1 to 5 are degraded or really generated.
+
+    python -m facelift.training.reconstructor --data DIR --test DIR --out runs/reconstructor --stage direct --steps 1500
+    python -m facelift.training.reconstructor ... --stage rendered --init runs/reconstructor/last.pt --out runs/rendered --steps 800
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..cameras import Cameras, rays, six_views
+from ..front_priority import FrontPriority, apply_front_priority
+from ..gaussians import SH_C0, Gaussians
+from ..gslrm import PixelGaussians, flatten_gaussians
+from ..rendering import render
+from ..unet_reconstructor import UNetReconstructor, UNetReconstructorConfig, init_outputs
+from .data import HeadShards, Sample
+from .loop import Trainer, psnr, trapezoid
+from .targets import pixel_targets
+
+
+class DirectTargets:
+    """Targets of the six rig cameras; rays are made once."""
+
+    def __init__(self, size: int):
+        cameras = six_views(size)
+        self.focal = float(cameras.intrinsics[0, 0])
+        self.rays = tuple(r.numpy() for r in rays(cameras))
+        self.c2w = cameras.c2w.numpy()
+
+    def __call__(self, sample: Sample) -> Tensor:
+        target = pixel_targets(sample.rgba[:6].numpy(), sample.offset[:6].numpy(), *self.rays, self.c2w, self.focal)
+        return torch.from_numpy(target)
+
+
+def direct_loss(pixel: PixelGaussians, target: Tensor) -> tuple[Tensor, dict]:
+    """target: Shape (B, V, H, W, 12). Opacity aims at 0.9; pixels without a surface are the alpha gate's business."""
+    offset, weight, color, quats, scales = target.split([1, 1, 3, 4, 3], -1)
+    weight = weight[..., 0]
+    total = weight.sum().clamp_min(1)
+
+    def mean(error: Tensor) -> Tensor:
+        return (error * weight).sum() / total
+
+    gap = pixel.offset - offset[..., 0]
+    depth = mean(F.smooth_l1_loss(gap, torch.zeros_like(gap), beta=0.05, reduction="none"))
+    opacity = mean(F.binary_cross_entropy_with_logits(pixel.opacities, torch.full_like(pixel.opacities, 0.9), reduction="none"))
+    tint = mean((SH_C0 * pixel.sh0 + 0.5 - color).abs().mean(-1))
+    turn = mean((F.normalize(pixel.quats, dim=-1, eps=1e-4) - quats).square().sum(-1))
+    size = mean((pixel.scales - scales).abs().mean(-1))
+    loss = 4 * depth + 0.2 * opacity + tint + 0.1 * turn + 0.05 * size
+    return loss, {"depth": mean(gap.abs()).item(), "bias": mean(gap).item(), "color": tint.item(), "turn": turn.item(), "size": size.item()}
+
+
+def degrade_views(rgba: Tensor, rng: np.random.Generator) -> Tensor:
+    """Views 1 to 5 blurred, tinted and shifted as a generator would make them; view 0 is the photo and stays. Shape (6, 4, H, W)."""
+    others = rgba[1:]
+    size = others.shape[-1]
+    small = F.interpolate(others, size=int(size / rng.choice([2, 3, 4, 6])), mode="area")
+    others = F.interpolate(small, size=size, mode="bicubic", align_corners=False)
+    gain = torch.from_numpy(rng.uniform(0.9, 1.1, (5, 3, 1, 1))).float()
+    color = 1 - (1 - others[:, :3]) * gain
+    shift = [int(s) for s in rng.integers(-2, 3, 2)]
+    others = torch.cat([color, others[:, 3:]], 1).roll(shift, (-2, -1))
+    return torch.cat([rgba[:1], others]).clamp(0, 1)
+
+
+def crop_camera(c2w: Tensor, size: int, window: int, rng: np.random.Generator) -> tuple[Cameras, int, int]:
+    """A `window` px cut-out of a `size` px camera, nearer the middle than the border."""
+    left, top = (int(np.clip(rng.normal((size - window) / 2, window / 4), 0, size - window)) for _ in range(2))
+    intrinsics = six_views(size).intrinsics[:1] - torch.tensor([0.0, 0.0, left, top])
+    return Cameras(intrinsics, c2w[None], window, window), left, top
+
+
+def rendered_loss(gaussians: Gaussians, sample: Sample, view: int, rng: np.random.Generator) -> Tensor:
+    """Half of the time the whole picture at 128 px, else a 128 px cut-out at 256 px."""
+    truth = sample.rgba[view]
+    if rng.random() < 0.5:
+        truth = F.avg_pool2d(truth[None], truth.shape[-1] // 128)[0]
+        camera = Cameras(six_views(128).intrinsics[:1], sample.c2w[view][None], 128, 128)
+    else:
+        camera, left, top = crop_camera(sample.c2w[view], truth.shape[-1], 128, rng)
+        truth = truth[:, top : top + 128, left : left + 128]
+    out = render(gaussians, camera)
+    error = out.rgb[0] - truth[:3]
+    gradients = (error[..., 1:] - error[..., :-1]).abs().mean() + (error[..., 1:, :] - error[..., :-1, :]).abs().mean()
+    return error.abs().mean() + 2 * error.square().mean() + 0.5 * gradients + 0.2 * (out.alpha[0] - truth[3:]).abs().mean()
+
+
+def visible(pixel: PixelGaussians, patch_size: int) -> Gaussians:
+    """The Gaussians of one sample that a render can show."""
+    gaussians = flatten_gaussians(pixel, patch_size)
+    return gaussians[gaussians.opacities > -4.0]
+
+
+@torch.no_grad()
+def evaluate(model: UNetReconstructor, heads: HeadShards, count: int, size: int) -> dict:
+    """Depth error (MAE) and PSNR of the extra cameras at 256 px from true views, with and without front priority."""
+    cameras, targets = six_views(size), DirectTargets(size)
+    depth, plain, front, given = [], [], [], []
+    for i in range(count):
+        s = heads.sample(i)
+        with torch.autocast("cpu", torch.bfloat16):
+            pixel = model(s.rgba[None, :6], cameras)
+        depth.append(direct_loss(pixel, targets(s)[None])[1]["depth"])
+        extra = Cameras(six_views(size).intrinsics[:1].expand(len(s.c2w) - 6, -1), s.c2w[6:], size, size)
+        plain += [psnr(a, b) for a, b in zip(render(visible(pixel, 8), extra).rgb, s.rgba[6:, :3], strict=True)]
+        pixel = apply_front_priority(pixel, cameras, FrontPriority())
+        g = visible(pixel, 8)
+        front += [psnr(a, b) for a, b in zip(render(g, extra).rgb, s.rgba[6:, :3], strict=True)]
+        given.append(psnr(render(g, cameras[0]).rgb[0], s.rgba[0, :3]))
+    names = {"depth": depth, "novel_plain": plain, "novel": front, "front": given}
+    return {k: round(float(np.mean(v)), 4 if k == "depth" else 2) for k, v in names.items()}
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--test", required=True, help="held-out shards")
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--stage", choices=("direct", "rendered"), default="direct")
+    parser.add_argument("--init", help="last.pt of an earlier stage")
+    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--lr", type=float, default=None, help="default 5e-4 direct, 2e-4 rendered")
+    parser.add_argument("--generated", help="folder of generated views: INDEX.npy uint8 (6, H, W, 4) for heads of --data")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--evaluate-every", type=int, default=200)
+    args = parser.parse_args(argv)
+
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    config = UNetReconstructorConfig()
+    size, cameras, targets = config.image_size, six_views(config.image_size), DirectTargets(config.image_size)
+    model = init_outputs(UNetReconstructor(config), targets.focal).to(memory_format=torch.channels_last)
+    heads, held_out = HeadShards(args.data), HeadShards(args.test)
+    trainer = Trainer(model, args.out, args.lr or (5e-4 if args.stage == "direct" else 2e-4), betas=(0.9, 0.95), ema=0.995)
+    if not trainer.resume() and args.init:
+        state = torch.load(args.init, weights_only=True)["ema"]
+        model.load_state_dict(state)
+        trainer.ema.load_state_dict(state)
+    generated = sorted(Path(args.generated).glob("*.npy")) if args.generated else []
+    running: dict[str, float] = {}
+    while trainer.step < args.steps:
+        rng = np.random.default_rng([2, trainer.step])
+        if trainer.step % 50 == 0:
+            heads.rescan()
+        for _ in range(args.batch):
+            if args.stage == "direct":
+                sample = heads.sample(int(rng.integers(len(heads))), rng, slice(6))
+                views = sample.rgba
+            elif generated and rng.random() < 0.6:
+                path = generated[int(rng.integers(len(generated)))]
+                sample = heads.sample(int(path.stem))
+                made = torch.from_numpy(np.load(path)).permute(0, 3, 1, 2).float() / 255
+                views = torch.cat([sample.rgba[:1], made[1:]])
+            else:
+                sample = heads.sample(int(rng.integers(len(heads))), rng)
+                views = degrade_views(sample.rgba[:6], rng) if rng.random() < 0.5 else sample.rgba[:6]
+            with torch.autocast("cpu", torch.bfloat16):
+                pixel = model(views[None], cameras)
+            loss, values = direct_loss(pixel, targets(sample)[None])
+            if args.stage == "rendered":
+                loss = 0.5 * loss
+                gaussians = visible(apply_front_priority(pixel, cameras, FrontPriority()), config.patch_size)
+                chosen = [0 if rng.random() < 0.3 else int(rng.integers(1, 6)), int(rng.integers(6, len(sample.c2w)))]
+                values["render"] = 0.0
+                for view in chosen:
+                    error = rendered_loss(gaussians, sample, view, rng)
+                    values["render"] += error.item() / len(chosen)
+                    loss = loss + 4 * error / len(chosen)
+            (loss / args.batch).backward()
+            running = {k: 0.97 * running.get(k, v) + 0.03 * v for k, v in values.items()}
+        norm = trainer.update(trapezoid(trainer.step, args.steps, warmup=50))
+        if trainer.step % 25 == 0:
+            trainer.log(**{k: round(v, 4) for k, v in running.items()}, norm=round(norm, 3), heads=len(heads))
+        if trainer.step % args.evaluate_every == 0 or trainer.step == args.steps:
+            trainer.save()
+            trainer.log(**evaluate(trainer.ema, held_out, 6, size))
+            if math.isnan(running["depth"]):
+                raise SystemExit("the loss is not finite: lower --lr and resume")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""Trains the compact view generator: portrait -> six RGBA views, clean-sample prediction in pixel space.
+
+    python -m facelift.training.views --data DIR --out runs/views --steps 4000
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+
+import numpy as np
+import torch
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from torch import Tensor, nn
+
+from ..multiview.attention import set_view_attention
+from ..multiview.codec import PixelCodec
+from .data import HeadShards, Sample
+from .loop import Trainer, psnr, trapezoid
+
+FACTOR, CONTEXT = 8, 64
+
+
+class CompactViewModel(nn.Module):
+    """The UNet and the one learned context token a view has in place of a text prompt."""
+
+    def __init__(self, channels: tuple[int, ...] = (64, 128, 192, 256), image_size: int = 256):
+        super().__init__()
+        latent = PixelCodec(FACTOR).latent_channels
+        inner = len(channels) - 2
+        self.unet = UNet2DConditionModel(
+            sample_size=image_size // FACTOR,
+            in_channels=2 * latent,
+            out_channels=latent,
+            block_out_channels=channels,
+            layers_per_block=1,
+            attention_head_dim=[max(1, c // 32) for c in channels],  # numbers of heads
+            cross_attention_dim=CONTEXT,
+            use_linear_projection=True,
+            num_class_embeds=6,
+            down_block_types=("DownBlock2D", *("CrossAttnDownBlock2D",) * inner, "DownBlock2D"),
+            up_block_types=("UpBlock2D", *("CrossAttnUpBlock2D",) * inner, "UpBlock2D"),
+        )
+        set_view_attention(self.unet, 6, "sparse")
+        self.prompt_embeds = nn.Parameter(torch.randn(6, 1, CONTEXT) * 0.5)
+
+    def forward(self, noisy: Tensor, condition: Tensor, timesteps: Tensor) -> Tensor:
+        """noisy, condition: Shape (B*6, C, h, w), views innermost. Returns clean latents in fp32."""
+        b = len(noisy) // 6
+        x = torch.cat([noisy, condition], 1).contiguous(memory_format=torch.channels_last)
+        labels = torch.arange(6, device=x.device).repeat(b)
+        return self.unet(x, timesteps, self.prompt_embeds.repeat(b, 1, 1), class_labels=labels).sample.float()
+
+
+def compact_scheduler() -> DDIMScheduler:
+    return DDIMScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type="sample", clip_sample=False,
+        rescale_betas_zero_snr=True, timestep_spacing="trailing", set_alpha_to_one=True, steps_offset=0,
+    )  # fmt: skip
+
+
+def batch_of(samples: list[Sample], codec: PixelCodec) -> tuple[Tensor, Tensor, Tensor]:
+    """Clean latents and condition latents, each (B*6, C, h, w), and alpha (B*6, 1, H, W)."""
+    views = torch.cat([s.rgba[:6] for s in samples])
+    condition = torch.stack([s.portrait for s in samples])
+    return codec.encode(views), codec.encode(condition).repeat_interleave(6, 0), views[:, 3:]
+
+
+def view_loss(model: CompactViewModel, scheduler: DDIMScheduler, codec: PixelCodec, samples: list[Sample], generator: torch.Generator, pure: float):
+    """Weighted squared error of the clean latents plus L1 on pixels and their gradients. `pure`: share of samples at pure noise."""
+    clean, condition, _ = batch_of(samples, codec)
+    last = scheduler.config.num_train_timesteps - 1
+    t = torch.randint(0, last + 1, (len(samples),), generator=generator)
+    t = torch.where(torch.rand(len(samples), generator=generator) < pure, torch.full_like(t, last), t).repeat_interleave(6)
+    noisy = scheduler.add_noise(clean, torch.randn(clean.shape, generator=generator), t)
+    with torch.autocast(noisy.device.type, torch.bfloat16):
+        predicted = model(noisy, condition, t)
+    weight = (1 / (1 - scheduler.alphas_cumprod[t])).clamp(max=5).view(-1, 1, 1, 1)
+    squared = ((predicted - clean).square() * weight).mean()
+    error = nn.functional.pixel_shuffle(predicted - clean, FACTOR)
+    gradients = (error[..., 1:] - error[..., :-1]).abs().mean() + (error[..., 1:, :] - error[..., :-1, :]).abs().mean()
+    return squared + 0.15 * error.abs().mean() + 0.15 * gradients
+
+
+@torch.no_grad()
+def sample_views(model: CompactViewModel, scheduler: DDIMScheduler, codec: PixelCodec, portrait: Tensor, steps: int, seed: int = 4) -> Tensor:
+    """portrait: Shape (4, H, W). Returns Shape (6, 4, H, W)."""
+    condition = codec.encode(portrait[None]).expand(6, -1, -1, -1)
+    x = torch.randn(condition.shape, generator=torch.Generator().manual_seed(seed))
+    scheduler.set_timesteps(steps)
+    for t in scheduler.timesteps:
+        with torch.autocast("cpu", torch.bfloat16):
+            clean = model(x, condition, t.expand(6))
+        x = scheduler.step(clean, t, x).prev_sample
+    return codec.decode(x)
+
+
+def evaluate(model: CompactViewModel, scheduler: DDIMScheduler, codec: PixelCodec, heads: HeadShards, count: int) -> dict:
+    """Mean PSNR of views 1 to 5 on white against the truth, with one step and with eight."""
+    result = {}
+    for steps in (1, 8):
+        per_view = []
+        for i in range(count if steps == 1 else max(1, count // 3)):
+            s = heads.sample(i, None, slice(6))
+            views = sample_views(model, scheduler, codec, s.portrait, steps)
+            per_view.append([psnr(views[v, :3], s.rgba[v, :3]) for v in range(6)])
+        means = np.mean(per_view, 0)
+        result[f"psnr_{steps}_step"] = round(float(means[1:].mean()), 2)
+        result[f"views_{steps}_step"] = [round(float(m), 1) for m in means]
+    return result
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--test", required=True, help="held-out shards")
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--lr", type=float, default=5e-4)
+    parser.add_argument("--pure", type=float, default=0.5)
+    parser.add_argument("--channels", default="64,128,192,256")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--evaluate-every", type=int, default=250)
+    args = parser.parse_args(argv)
+
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    model = CompactViewModel(tuple(int(c) for c in args.channels.split(","))).to(memory_format=torch.channels_last)
+    codec, scheduler = PixelCodec(FACTOR), compact_scheduler()
+    heads, held_out = HeadShards(args.data), HeadShards(args.test)
+    trainer = Trainer(model, args.out, args.lr)
+    trainer.resume()
+    running = math.nan
+    while trainer.step < args.steps:
+        rng = np.random.default_rng([1, trainer.step])  # what a step sees depends on its number alone
+        generator = torch.Generator().manual_seed(trainer.step)
+        if trainer.step % 50 == 0:
+            heads.rescan()
+        samples = [heads.sample(int(i), rng, slice(6)) for i in rng.integers(len(heads), size=args.batch)]
+        loss = view_loss(model, scheduler, codec, samples, generator, args.pure)
+        loss.backward()
+        norm = trainer.update(trapezoid(trainer.step, args.steps, warmup=100))
+        running = loss.item() if math.isnan(running) else 0.97 * running + 0.03 * loss.item()
+        if trainer.step % 25 == 0:
+            trainer.log(loss=round(running, 4), norm=round(norm, 3), heads=len(heads))
+        if trainer.step % args.evaluate_every == 0 or trainer.step == args.steps:
+            trainer.save()
+            trainer.log(**evaluate(trainer.ema, scheduler, codec, held_out, 12))
+
+
+if __name__ == "__main__":
+    main()
