@@ -1,7 +1,7 @@
 """Compiled loops of the CPU renderer: bin splats to tiles, blend them, and the gradient of the blending.
 
 A splat is a row (u, v, a, b, c, opacity, red, green, blue): its centre in pixels, the inverse covariance [[a, b], [b, c]], and what it
-paints. Rows are in depth order, nearest first. Every tile is worked on by one thread in a fixed order, so the result does not depend on
+paints. Every tile is worked on by one thread in a fixed order, so the result does not depend on
 the number of threads.
 """
 
@@ -16,7 +16,7 @@ MIN_ALPHA = np.float32(1 / 255)
 MIN_TRANSMITTANCE = np.float32(1e-4)
 
 
-def _jit(**options):
+def compiled(**options):
     """numba.njit with compiled code kept on disk, or in memory alone where no folder can be written."""
 
     def decorate(function):
@@ -28,29 +28,16 @@ def _jit(**options):
     return decorate
 
 
-@_jit()
-def bin_tiles(splats, radii, reach, width, height):
-    """Lists the splats of each tile, in depth order.
+@compiled()
+def bin_tiles(boxes, order, width, height):
+    """Lists the splats of each tile, in the given order.
 
-    splats: Shape (M, 9). radii: Shape (M,), pixels; the splat is cut to the tiles its square of this radius touches.
-    reach: Shape (M, 2), pixels in x and y beyond which the splat's alpha is surely below the limit.
-    Returns boxes (M, 4) of pixels x0, x1, y0, y1 (ends excluded), offsets (tiles + 1) and ids (offsets[-1]).
+    boxes: Shape (N, 4). Pixels x0, x1, y0, y1 a splat may paint, ends excluded. order: Shape (M,), those to draw, nearest first.
+    Returns offsets (tiles + 1,) and ids (offsets[-1],): tile t holds ids[offsets[t]:offsets[t + 1]].
     """
     columns, rows = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
-    boxes = np.zeros((len(splats), 4), np.int32)
     offsets = np.zeros(columns * rows + 1, np.int64)
-    for k in range(len(splats)):
-        for axis, size, tiles in ((0, width, columns), (1, height, rows)):
-            centre = splats[k, axis]
-            if not abs(centre) < 1e6 or not radii[k] < 1e6:  # also not a number
-                boxes[k] = 0
-                break
-            first_tile = np.floor((centre - radii[k]) / TILE)
-            last_tile = np.floor((centre + radii[k] + (TILE - 1)) / TILE)
-            low = max(np.ceil(centre - reach[k, axis]), max(first_tile, 0.0) * TILE)
-            high = min(np.floor(centre + reach[k, axis]) + 1, min(last_tile, tiles) * TILE)
-            boxes[k, 2 * axis] = min(low, size)
-            boxes[k, 2 * axis + 1] = max(min(high, size), 0.0)
+    for k in range(len(boxes)):
         x0, x1, y0, y1 = boxes[k]
         if x0 < x1 and y0 < y1:
             for row in range(y0 // TILE, (y1 - 1) // TILE + 1):
@@ -59,7 +46,7 @@ def bin_tiles(splats, radii, reach, width, height):
     offsets = np.cumsum(offsets)
     ids = np.empty(offsets[-1], np.int32)
     fill = offsets[:-1].copy()
-    for k in range(len(splats)):
+    for k in order:
         x0, x1, y0, y1 = boxes[k]
         if x0 < x1 and y0 < y1:
             for row in range(y0 // TILE, (y1 - 1) // TILE + 1):
@@ -67,10 +54,10 @@ def bin_tiles(splats, radii, reach, width, height):
                     tile = row * columns + column
                     ids[fill[tile]] = k
                     fill[tile] += 1
-    return boxes, offsets, ids
+    return offsets, ids
 
 
-@_jit(parallel=True)
+@compiled(parallel=True)
 def blend(splats, boxes, offsets, ids, width, height):
     """Blends front to back.
 
@@ -119,7 +106,7 @@ def blend(splats, boxes, offsets, ids, width, height):
     return image, last
 
 
-@_jit(parallel=True)
+@compiled(parallel=True)
 def blend_backward(splats, boxes, offsets, ids, width, height, image, last, grad_image):
     """Gradient of `blend` by a walk from back to front. Returns Shape (len(ids), 9): for each splat of each tile."""
     columns = (width + TILE - 1) // TILE
@@ -177,7 +164,7 @@ def blend_backward(splats, boxes, offsets, ids, width, height, image, last, grad
     return grads
 
 
-@_jit()
+@compiled()
 def sum_over_tiles(grads, ids, count):
     """Adds the gradients of a splat's tiles. Returns Shape (count, 9)."""
     total = np.zeros((count, 9), np.float32)
