@@ -1,0 +1,139 @@
+"""Photo to portrait: upright, person on white, face at the place and size the models know (reference kit 3.1, paper section 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from .crop import FACE_CENTRE, FACE_SIZE, SIZE, Crop, apply_crop, crop_window, fit_square, select_face
+from .faces import Face, find_face_near, find_faces
+from .matte import Cutout, MattingUnavailable, mediapipe_cutout, rembg_cutout
+from .photo import MAX_PIXELS, PhotoError, load_photo, on_white
+
+__all__ = [
+    "MAX_PIXELS",
+    "Crop",
+    "Face",
+    "MattingUnavailable",
+    "NoFaceError",
+    "PhotoError",
+    "Portrait",
+    "apply_crop",
+    "crop_window",
+    "find_faces",
+    "load_photo",
+    "make_portrait",
+    "select_face",
+]
+
+MATTINGS = ("auto", "rembg", "mediapipe", "none")
+
+
+class NoFaceError(PhotoError):
+    """No face to align the portrait to."""
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """What the models see.
+
+    image: RGB 512x512 on white. alpha: L 512x512.
+    face: the one the portrait is of, None where crop=False found none. faces: all, largest first.
+    matting: "rembg u2net", "mediapipe selfie segmentation", "alpha channel" or "none".
+    crop: how the photo became the portrait; None for crop=False.
+    """
+
+    image: Image.Image
+    alpha: Image.Image
+    face: Face | None
+    faces: tuple[Face, ...]
+    matting: str
+    crop: Crop | None
+
+
+def make_portrait(photo: str | Path | bytes | Image.Image, crop: bool = True, face_index: int = 0, matting: str = "auto") -> Portrait:
+    """Cuts the person out of a photo, puts them on white and aligns the face.
+
+    photo: see `load_photo`. crop: False keeps the framing and fits the whole photo into the square.
+    face_index: which face of `Portrait.faces`, 0 the largest.
+    matting: "auto" is rembg where it can run, else MediaPipe; a photo with an alpha channel keeps its own whatever is asked here.
+    Raises PhotoError, NoFaceError among them, with a sentence to show.
+    """
+    if matting not in MATTINGS:
+        raise ValueError(f"matting must be one of {', '.join(MATTINGS)}, not {matting!r}")
+    image = load_photo(photo)
+    cutout = _cutout(image, matting)
+    image = image.convert("RGB")
+    faces = find_faces(cutout.image if cutout else image)
+    if crop and not faces:
+        raise NoFaceError(_no_face(cutout, image))
+    if faces and not 0 <= face_index < len(faces):
+        raise PhotoError(f"Faces in the photo: {len(faces)}; face_index must be 0 to {len(faces) - 1}, not {face_index}.")
+    face = faces[face_index] if faces else None
+    if cutout is None:  # MediaPipe has too few pixels for a whole photo and needs to know where to look
+        cutout = mediapipe_cutout(image, face, _surroundings(face) if crop else None)
+        if crop:
+            face = _face_on_white(cutout, face)
+            faces = faces[:face_index] + (face,) + faces[face_index + 1 :]
+    if not crop:
+        return Portrait(fit_square(cutout.image), fit_square(cutout.alpha, 0), face, faces, cutout.matting, None)
+    window = crop_window(*image.size, face.box)
+    return Portrait(apply_crop(cutout.image, window), apply_crop(cutout.alpha, window, 0), face, faces, cutout.matting, window)
+
+
+def _cutout(image: Image.Image, matting: str) -> Cutout | None:
+    """The person on white where that needs no face; None leaves it to MediaPipe."""
+    if image.mode == "RGBA":
+        alpha = image.getchannel("A")
+        return Cutout(on_white(image, alpha), alpha, "alpha channel")
+    if matting == "none":
+        return Cutout(image, Image.new("L", image.size, 255), "none")
+    if matting == "mediapipe":
+        return None
+    try:
+        return rembg_cutout(image, retry=matting == "rembg")
+    except MattingUnavailable:
+        if matting == "rembg":
+            raise
+        return None
+
+
+def _surroundings(face: Face) -> tuple[float, float, float, float]:
+    """The part of the photo that the portrait will show, and a little more."""
+    (x, y), k, margin = face.centre, face.size / FACE_SIZE, 0.15 * face.size
+    left, top = x - FACE_CENTRE[0] * k, y - FACE_CENTRE[1] * k
+    return left - margin, top - margin, left + SIZE * k + margin, top + SIZE * k + margin
+
+
+def _face_on_white(cutout: Cutout, face: Face) -> Face:
+    """The face as the composite shows it, where the release measures it."""
+    found = find_face_near(cutout.image, face)
+    if found is None and _opacity(cutout, face) < 0.5:
+        raise NoFaceError(_lost(cutout))
+    return found or face
+
+
+def _opacity(cutout: Cutout, face: Face) -> float:
+    """Mean opacity within the face box."""
+    return float(np.asarray(cutout.alpha.crop([round(v) for v in face.box])).mean()) / 255
+
+
+def _no_face(cutout: Cutout | None, image: Image.Image) -> str:
+    if cutout is not None and cutout.matting != "none" and find_faces(image):
+        return _lost(cutout)
+    return (
+        "No face was found: use a photo that shows one face from the front, upright, well lit and not too small,"
+        " or turn the face crop off (crop=False) to keep the photo's own framing."
+    )
+
+
+def _lost(cutout: Cutout) -> str:
+    if cutout.matting == "alpha channel":
+        return "The photo has a face, but its transparency hides it: save the photo without transparency, or cut it out anew."
+    return (
+        f"The photo has a face, but background removal ({cutout.matting}) took it away: use a photo with a plainer background and"
+        " more light on the face, or a cut-out with transparency, or go without background removal (matting='none')."
+    )
