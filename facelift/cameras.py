@@ -7,8 +7,8 @@ front, so that front_right is -45 and left is 90.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 import torch
 from torch import Tensor
@@ -36,7 +36,9 @@ class Cameras:
     def __post_init__(self):
         v = self.c2w.shape[0]
         if self.c2w.shape != (v, 4, 4) or self.intrinsics.shape != (v, 4):
-            raise ValueError(f"cameras need c2w (V, 4, 4) and intrinsics (V, 4), got {tuple(self.c2w.shape)} and {tuple(self.intrinsics.shape)}")
+            raise ValueError(
+                f"cameras need c2w (V, 4, 4) and intrinsics (V, 4), got {tuple(self.c2w.shape)} and {tuple(self.intrinsics.shape)}"
+            )
 
     def __len__(self) -> int:
         return self.c2w.shape[0]
@@ -130,5 +132,3 @@ def plucker_channels(origins: Tensor, directions: Tensor) -> Tensor:
     """
     nearest = origins - (origins * directions).sum(-3, keepdim=True) * directions
     return torch.cat([directions, nearest], -3)
-
-

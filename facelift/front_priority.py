@@ -1,15 +1,20 @@
-"""The front view is a real photo, the other five are generated: where both show a surface, the photo wins."""
+"""The front view is a real photo, the other five are generated: where both show a surface, the photo wins.
+
+Geometry only, nothing learned; switches of the compact weights, off for the released ones.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .cameras import Cameras
-from .gslrm import GATED_LOGIT, PixelGaussians
+from .cameras import Cameras, rays
+from .gaussians import SH_C0, Gaussians
+from .gslrm import GATED_LOGIT, PixelGaussians, flatten_gaussians, remove_white
 
 
 @dataclass(frozen=True)
@@ -57,3 +62,37 @@ def apply_front_priority(pixel: PixelGaussians, cameras: Cameras, rule: FrontPri
     front = torch.where(counts, opacities[0].clamp_min(rule.opacity_logit), opacities[0])
     others = torch.where(dropped, torch.full_like(opacities[1:], GATED_LOGIT), opacities[1:])
     return pixel._replace(opacities=torch.cat([front[None], others])[None])
+
+
+def split_front(
+    pixel: PixelGaussians, portrait: Tensor, low: Tensor, cameras: Cameras, patch_size: int
+) -> tuple[PixelGaussians, Gaussians]:
+    """Gives the front view the photo's full detail: each of its Gaussians becomes k x k smaller ones with the portrait's own pixels.
+
+    Depth, rotation and opacity come from the Gaussian that is split; its colour is kept as a correction of the pixel colour.
+    pixel: one sample, Shape (1, V, H, W, ...), made with a colour skip. portrait: Shape (4, kH, kW), on white, with alpha.
+    low: Shape (4, H, W), what the reconstructor saw. Returns pixel without its front Gaussians, and the new ones.
+    """
+    size = portrait.shape[-1]
+    k = size // low.shape[-1]
+    camera = cameras[0].at_size(size)
+    origins, directions = (r[0].permute(1, 2, 0) for r in rays(camera))  # (kH, kW, 3)
+
+    def repeat(t: Tensor) -> Tensor:
+        return t.repeat_interleave(k, 0).repeat_interleave(k, 1)
+
+    offset = pixel.offset[0, 0]
+    smooth = F.interpolate(offset[None, None], scale_factor=k, mode="bilinear", align_corners=False)[0, 0]
+    own = repeat(offset)
+    offset = torch.where((smooth - own).abs() < 0.02, smooth, own)  # no points in mid-air between two depths
+    means = origins + (offset - (origins * directions).sum(-1))[..., None] * directions
+    correction = pixel.sh0[0, 0] - (remove_white(low.permute(1, 2, 0)) - 0.5) / SH_C0
+    sh0 = (remove_white(portrait.permute(1, 2, 0)) - 0.5) / SH_C0 + repeat(correction)
+    opacities = repeat(pixel.opacities[0, 0])
+    opacities = torch.where(portrait[3] < 0.5, torch.full_like(opacities, GATED_LOGIT), opacities)
+    scales = repeat(pixel.scales[0, 0]) - math.log(k)
+    parts = (means, repeat(pixel.quats[0, 0]), scales, opacities, sh0, offset)
+    front = flatten_gaussians(PixelGaussians(*(p[None, None] for p in parts)), patch_size)
+    gated = pixel.opacities.clone()
+    gated[:, 0] = GATED_LOGIT
+    return pixel._replace(opacities=gated), front

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .cameras import Cameras, plucker_channels, rays
-from .gaussians import SH_C0, Gaussians, concatenate
+from .gaussians import SH_C0, Gaussians
 
 GAUSSIAN_CHANNELS = 14  # xyz 3, sh0 3, scale 3, rotation 4, opacity 1
 DEPTH_RANGE = 1.8  # pixel Gaussians lie within this distance of the ray's point nearest to the origin
@@ -52,7 +52,9 @@ def activate_raw(raw: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     return xyz, sh0, (scales - 2.3).clamp_max(-1.20), quats, opacities[..., 0] - 2.0
 
 
-def decode_pixel_gaussians(raw: Tensor, images: Tensor, origins: Tensor, directions: Tensor, color_skip: bool, alpha_gate: bool) -> PixelGaussians:
+def decode_pixel_gaussians(
+    raw: Tensor, images: Tensor, origins: Tensor, directions: Tensor, color_skip: bool, alpha_gate: bool
+) -> PixelGaussians:
     """Places raw outputs along their rays, always in fp32 (half precision would quantise depth to 0.002).
 
     raw: Shape (B, V, H, W, 14). images: Shape (B, V, 3 or 4, H, W). origins, directions: Shape (V, 3, H, W).
@@ -190,15 +192,12 @@ class GSLRM(nn.Module):
         return decode_pixel_gaussians(raw, images, *rays(cameras), self.config.color_skip, self.config.alpha_gate)
 
     @torch.inference_mode()
-    def reconstruct(self, images: Tensor, cameras: Cameras) -> Gaussians:
-        """images: Shape (V, 3 or 4, H, W), 0..1. All Gaussians, the free ones first, unfiltered."""
-        images = images[None]
+    def reconstruct(self, images: Tensor, cameras: Cameras) -> tuple[Gaussians, PixelGaussians]:
+        """images: Shape (1, V, 3 or 4, H, W), 0..1. The free Gaussians and those of the pixels, unfiltered."""
         free_raw, raw = self.predict(images, cameras)
         pixel = decode_pixel_gaussians(raw, images, *rays(cameras), self.config.color_skip, self.config.alpha_gate)
-        pixel = flatten_gaussians(pixel, self.config.patch_size)
         xyz, sh0, scales, quats, opacities = activate_raw(free_raw[0])
-        free = Gaussians(xyz, quats, scales, opacities, sh0)
-        return concatenate([free, pixel])
+        return Gaussians(xyz, quats, scales, opacities, sh0), pixel
 
 
 def init_weights(model: GSLRM) -> GSLRM:
@@ -210,3 +209,17 @@ def init_weights(model: GSLRM) -> GSLRM:
         for out in (layer.attn.fc, layer.mlp.mlp[2]):
             out.weight.data /= (2 * model.config.layers) ** 0.5
     return model
+
+
+def config_from_state(state: dict[str, Tensor], image_size: int, head_width: int = 64) -> GSLRMConfig:
+    """The sizes of a released checkpoint from its shapes; only the head width cannot be read off."""
+    width, columns = state["patch_embedder.1.weight"].shape
+    channels = GSLRMConfig.in_channels
+    return GSLRMConfig(
+        image_size=image_size,
+        patch_size=round((columns / channels) ** 0.5),
+        width=width,
+        head_width=head_width,
+        layers=1 + max(int(key.split(".")[1]) for key in state if key.startswith("transformer_layers.")),
+        free_gaussians=len(state["gaussian_position_embeddings"]),
+    )

@@ -64,14 +64,13 @@ class UNetReconstructor(nn.Module):
         return F.pixel_shuffle(raw, self.config.patch_size).view(b, v, GAUSSIAN_CHANNELS, h, w).permute(0, 1, 3, 4, 2)
 
     def forward(self, images: Tensor, cameras: Cameras) -> PixelGaussians:
-        return decode_pixel_gaussians(
-            self.predict(images, cameras), images, *rays(cameras), self.config.color_skip, self.config.alpha_gate
-        )
+        return decode_pixel_gaussians(self.predict(images, cameras), images, *rays(cameras), self.config.color_skip, self.config.alpha_gate)
 
     @torch.inference_mode()
-    def reconstruct(self, images: Tensor, cameras: Cameras) -> Gaussians:
-        """images: Shape (V, C, H, W), 0..1. All Gaussians, unfiltered."""
-        return flatten_gaussians(self(images[None], cameras), self.config.patch_size)
+    def reconstruct(self, images: Tensor, cameras: Cameras) -> tuple[Gaussians, PixelGaussians]:
+        """images: Shape (1, V, C, H, W), 0..1. No free Gaussians, and those of the pixels, unfiltered."""
+        pixel = self(images, cameras)
+        return flatten_gaussians(pixel, self.config.patch_size)[:0], pixel
 
 
 @torch.no_grad()

@@ -169,4 +169,3 @@ class MultiViewPipeline:
         if self.config.keep_portrait:
             views = torch.cat([self.pictures(portrait).to(views), views[1:]])
         return views
-

@@ -21,7 +21,7 @@ def trapezoid(step: int, steps: int, warmup: int, decay_fraction: float = 0.25) 
 class Trainer:
     """Optimizer, EMA and checkpoint of one model. `folder` then holds last.pt (everything), log.jsonl (the curve)."""
 
-    def __init__(self, model: nn.Module, folder: str | Path, lr: float, betas=(0.9, 0.98), weight_decay: float = 0.01, ema: float = 0.999):
+    def __init__(self, model: nn.Module, folder: str | Path, lr: float, betas=(0.9, 0.98), weight_decay=0.01, ema: float = 0.999):
         self.model, self.folder, self.lr, self.ema_decay = model, Path(folder), lr, ema
         self.folder.mkdir(parents=True, exist_ok=True)
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=lr, betas=betas, weight_decay=weight_decay, fused=True)
@@ -40,7 +40,12 @@ class Trainer:
         return True
 
     def save(self) -> None:
-        state = {"model": self.model.state_dict(), "ema": self.ema.state_dict(), "optimizer": self.optimizer.state_dict(), "step": self.step}
+        state = {
+            "model": self.model.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+        }
         temporary = self.folder / "last.pt.tmp"
         torch.save(state, temporary)
         os.replace(temporary, self.folder / "last.pt")

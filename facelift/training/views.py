@@ -1,6 +1,6 @@
 """Trains the compact view generator: portrait -> six RGBA views, clean-sample prediction in pixel space.
 
-    python -m facelift.training.views --data DIR --out runs/views --steps 4000
+python -m facelift.training.views --data DIR --out runs/views --steps 4000
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ def batch_of(samples: list[Sample], codec: PixelCodec) -> tuple[Tensor, Tensor, 
     return codec.encode(views), codec.encode(condition).repeat_interleave(6, 0), views[:, 3:]
 
 
-def view_loss(model: CompactViewModel, scheduler: DDIMScheduler, codec: PixelCodec, samples: list[Sample], generator: torch.Generator, pure: float):
+def view_loss(
+    model: CompactViewModel, scheduler: DDIMScheduler, codec: PixelCodec, samples: list[Sample], generator: torch.Generator, pure: float
+) -> Tensor:
     """Weighted squared error of the clean latents plus L1 on pixels and their gradients. `pure`: share of samples at pure noise."""
     clean, condition, _ = batch_of(samples, codec)
     last = scheduler.config.num_train_timesteps - 1
@@ -83,7 +85,9 @@ def view_loss(model: CompactViewModel, scheduler: DDIMScheduler, codec: PixelCod
 
 
 @torch.no_grad()
-def sample_views(model: CompactViewModel, scheduler: DDIMScheduler, codec: PixelCodec, portrait: Tensor, steps: int, seed: int = 4) -> Tensor:
+def sample_views(
+    model: CompactViewModel, scheduler: DDIMScheduler, codec: PixelCodec, portrait: Tensor, steps: int, seed: int = 4
+) -> Tensor:
     """portrait: Shape (4, H, W). Returns Shape (6, 4, H, W)."""
     condition = codec.encode(portrait[None]).expand(6, -1, -1, -1)
     x = torch.randn(condition.shape, generator=torch.Generator().manual_seed(seed))

@@ -1,0 +1,115 @@
+"""python -m facelift photo.jpg [more.jpg | folder] -o outputs: every photo becomes a folder with a 3D head."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections import Counter
+from pathlib import Path
+
+PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+FORMATS = ("ply", "splat", "spz")
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(
+        prog="python -m facelift",
+        description="Turn portrait photos into 3D heads made of Gaussians.",
+        epilog="python -m facelift render head.ply -o DIR renders a splat file (see python -m facelift render --help).",
+    )
+    p.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="photos (JPEG, PNG, WEBP) or folders of them")
+    p.add_argument("-o", "--output", type=Path, default=Path("outputs"), metavar="DIR", help="default: outputs")
+    p.add_argument("--weights", default="auto", help="auto, compact, released, a folder or a Hub repo (default: auto)")
+    p.add_argument("--seed", type=int, default=4, help="default: 4")
+    p.add_argument("--steps", type=positive, help="denoising steps (default: the weight set's own)")
+    p.add_argument("--guidance-scale", type=float, metavar="G", help="default: the weight set's own")
+    p.add_argument("--no-crop", action="store_true", help="the photo is an aligned portrait already: only pad and resize it")
+    p.add_argument("--no-turntable", action="store_true", help="do not write turntable.mp4")
+    p.add_argument("--formats", nargs="+", choices=FORMATS, default=["ply"], help="splat files to write (default: ply)")
+    p.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... (default: auto)")
+    return p
+
+
+def positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def find_photos(paths: list[Path]) -> list[Path]:
+    """Files as given, folders by their pictures in the order of their names, each file once. Raises ValueError."""
+    photos: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in PHOTO_SUFFIXES and p.is_file())
+            if not inside:
+                raise ValueError(f"{path} holds no JPEG, PNG or WEBP files")
+            photos += inside
+        else:
+            photos.append(path)
+    return list({p.resolve(): p for p in photos}.values())
+
+
+def output_folders(photos: list[Path], root: Path) -> list[Path]:
+    """One folder a photo: its stem, its full name where two stems clash, numbered where even those do."""
+    stems = Counter(p.stem.lower() for p in photos)
+    names = [p.stem if stems[p.stem.lower()] == 1 else p.name for p in photos]
+    taken: Counter[str] = Counter()
+    folders = []
+    for name in names:
+        taken[name.lower()] += 1
+        folders.append(root / (name if taken[name.lower()] == 1 else f"{name}_{taken[name.lower()]}"))
+    return folders
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parser().parse_args(argv)
+    try:
+        photos = find_photos(args.photos)
+    except ValueError as error:
+        parser().error(str(error))
+
+    from ..pipeline import FaceLiftPipeline
+    from ..weights import WeightsError
+
+    try:
+        pipe = FaceLiftPipeline.from_pretrained(args.weights, device=args.device)
+    except (WeightsError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, ValueError) else 1
+    print(f"weights: {pipe.weights.note}; licence: {pipe.weights.licence}; device: {pipe.device}")
+    failed = 0
+    for photo, folder in zip(photos, output_folders(photos, args.output), strict=True):
+        try:
+            lift_one(pipe, photo, folder, args)
+        except (ValueError, OSError, RuntimeError) as error:  # PhotoError is a ValueError; the other photos are still done
+            failed += 1
+            if not isinstance(error, (ValueError, OSError)):
+                traceback.print_exc()
+            print(f"error: {photo}: {error}", file=sys.stderr)
+    if failed:
+        print(f"{failed} of {len(photos)} photos failed", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def lift_one(pipe, photo: Path, folder: Path, args: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    bar = tqdm(total=None, desc=photo.name, disable=not sys.stderr.isatty(), leave=False)
+
+    def advance(done: int, total: int, stage: str) -> None:
+        bar.total = total
+        bar.set_description(f"{photo.name}: {stage}", refresh=False)
+        bar.update(done - bar.n)
+
+    with bar:
+        head = pipe(
+            photo, seed=args.seed, steps=args.steps, guidance_scale=args.guidance_scale, crop=not args.no_crop,
+            on_step=lambda step: advance(step.index, step.total, step.stage),
+        )  # fmt: skip
+        bar.reset()
+        report = head.save(folder, tuple(args.formats), not args.no_turntable, lambda done, total: advance(done, total, "turntable"))
+    seconds = ", ".join(f"{name} {value:.1f}" for name, value in report["seconds"].items())
+    print(f"{photo} -> {folder}: {report['gaussians']} Gaussians, matting by {report['matting']}; seconds: {seconds}")

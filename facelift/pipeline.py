@@ -1,0 +1,258 @@
+"""The whole system: photo -> portrait -> six views -> Gaussians."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from torch import Tensor
+
+from .cameras import VIEW_NAMES, Cameras, six_views
+from .front_priority import FrontPriority, apply_front_priority, split_front
+from .gaussians import RELEASE_APP, Gaussians, concatenate
+from .gslrm import GSLRM, GSLRMConfig, config_from_state, flatten_gaussians
+from .multiview.loading import load_compact, load_released
+from .multiview.pipeline import DenoisingStep, MultiViewPipeline, to_bytes
+from .portrait import Portrait, make_portrait
+from .rendering import render
+from .unet_reconstructor import UNetReconstructor, UNetReconstructorConfig
+from .weights import WeightsError, WeightSet, gslrm_state_dict, prompt_embeddings, resolve
+
+REPORTED_VERSIONS = ("torch", "diffusers", "transformers", "mediapipe", "rembg", "gsplat", "numpy", "numba")
+
+
+@dataclass(frozen=True)
+class Step:
+    """Progress of the slow stage. index counts from 1 to total; `preview()` decodes the current estimate, uint8 (6, H, W, 3)."""
+
+    stage: str
+    index: int
+    total: int
+    preview: Callable[[], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Head:
+    """What one photo becomes. views: uint8 (6, H, W, 3) in the order of `VIEW_NAMES`. gaussians: filtered."""
+
+    portrait: Image.Image
+    views: np.ndarray
+    cameras: Cameras
+    gaussians: Gaussians
+    report: dict
+
+    def save(
+        self,
+        folder: str | Path,
+        formats: tuple[str, ...] = ("ply",),
+        turntable: bool = True,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> dict:
+        """Writes portrait, views, renders, splat files, turntable and report.json. Returns the report as written."""
+        folder = Path(folder)
+        seconds = dict(self.report["seconds"])
+        start = time.perf_counter()
+        for name in ("views", "renders"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        self.portrait.save(folder / "portrait.png")
+        renders = to_bytes(render(self.gaussians, self.cameras).rgb.detach())
+        for i, name in enumerate(VIEW_NAMES):
+            Image.fromarray(self.views[i]).save(folder / "views" / f"{i}_{name}.png")
+            Image.fromarray(renders[i]).save(folder / "renders" / f"{i}_{name}.png")
+        for suffix in formats:
+            self.gaussians.save(folder / f"head.{suffix}")
+        seconds["files"] = time.perf_counter() - start
+        if turntable:
+            start = time.perf_counter()
+            self.save_turntable(folder / "turntable.mp4", progress)
+            seconds["turntable"] = time.perf_counter() - start
+        seconds["total"] = sum(v for k, v in seconds.items() if k != "total")
+        report = {**self.report, "seconds": {k: round(v, 3) for k, v in seconds.items()}}
+        (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+        return report
+
+    def save_turntable(self, path: str | Path, progress: Callable[[int, int], None] | None = None) -> Path:
+        """30 frames a second; 180 frames of 512 px on CUDA, 60 of 256 px on a CPU."""
+        from .rendering.turntable import save_turntable
+
+        on_gpu = self.gaussians.means.is_cuda
+        save_turntable(self.gaussians, path, 180 if on_gpu else 60, 512 if on_gpu else 256, progress=progress)
+        return Path(path)
+
+
+class FaceLiftPipeline:
+    def __init__(
+        self,
+        views: MultiViewPipeline,
+        reconstructor: GSLRM | UNetReconstructor,
+        weights: WeightSet,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+        front_priority: FrontPriority | None = None,
+        detail: bool = False,
+    ):
+        """detail: the front view's Gaussians take the portrait's full resolution (`split_front`)."""
+        self.views, self.reconstructor, self.weights, self.device, self.dtype = views, reconstructor, weights, device, dtype
+        self.front_priority, self.detail = front_priority, detail
+
+    @property
+    def default_steps(self) -> int:
+        return self.views.config.steps
+
+    @property
+    def default_guidance_scale(self) -> float:
+        return self.views.config.guidance_scale
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path = "auto", device: str | None = None, dtype: torch.dtype | None = None) -> FaceLiftPipeline:
+        """name: "auto", "compact", "released", a folder or a Hub repo id. dtype: default fp16 for released weights on CUDA, else fp32.
+
+        Raises WeightsError.
+        """
+        device = resolve_device(device)
+        weights = resolve(name, device)
+        if weights.kind == "released":
+            dtype = dtype or (torch.float16 if device.type == "cuda" else torch.float32)
+            return cls._from_released(weights, device, dtype)
+        return cls._from_compact(weights, device, dtype or torch.float32)
+
+    @classmethod
+    def _from_released(cls, weights: WeightSet, device: torch.device, dtype: torch.dtype) -> FaceLiftPipeline:
+        views = load_released(weights.folder / "mvdiffusion" / "pipeckpts", prompt_embeddings(weights.folder), device, dtype)
+        state = gslrm_state_dict(weights.folder)
+        settings = weights.folder / "gslrm" / "config.json"  # only fine-tunes with another head width need one
+        head_width = json.loads(settings.read_text())["head_width"] if settings.is_file() else 64
+        config = config_from_state(state, views.config.image_size, head_width)
+        return cls(views, _assign(GSLRM, config, state, device), weights, device, dtype)
+
+    @classmethod
+    def _from_compact(cls, weights: WeightSet, device: torch.device, dtype: torch.dtype) -> FaceLiftPipeline:
+        try:
+            settings = json.loads((weights.folder / "config.json").read_text())
+            views = load_compact(weights.folder / "multiview", settings["multiview"], device, dtype)
+            kind = settings["reconstructor"]["type"]
+            model, config = {"unet": (UNetReconstructor, UNetReconstructorConfig), "gslrm": (GSLRM, GSLRMConfig)}[kind]
+            config = config(**{k: v for k, v in settings["reconstructor"].items() if k != "type"})
+            state = load_file(weights.folder / "reconstructor" / "model.safetensors")
+            rule = settings.get("front_priority")
+            return cls(
+                views, _assign(model, config, state, device), weights, device, dtype,
+                FrontPriority(**rule) if rule is not None else None, settings.get("detail", False),
+            )  # fmt: skip
+        except (OSError, KeyError, TypeError) as error:
+            raise WeightsError(f"The weight set in {weights.folder} is incomplete or not understood: {error}") from error
+
+    def make_portrait(self, photo, crop: bool = True, face_index: int = 0) -> Portrait:
+        return make_portrait(photo, crop=crop, face_index=face_index)
+
+    def __call__(
+        self,
+        photo: str | Path | bytes | Image.Image | Portrait,
+        seed: int = 4,
+        steps: int | None = None,
+        guidance_scale: float | None = None,
+        crop: bool = True,
+        on_step: Callable[[Step], None] | None = None,
+    ) -> Head:
+        """One photo (or a portrait made before) -> one head. None means the weight set's own default.
+
+        on_step is called after every denoising step; what it raises ends the call. Raises PhotoError for a photo that cannot be used.
+        """
+        seconds, clock = {}, time.perf_counter()
+
+        def lap(stage: str) -> None:
+            nonlocal clock
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+            seconds[stage], clock = time.perf_counter() - clock, time.perf_counter()
+
+        portrait = photo if isinstance(photo, Portrait) else self.make_portrait(photo, crop)
+        lap("portrait")
+        views = self.make_views(portrait, seed, steps, guidance_scale, on_step)
+        lap("views")
+        cameras = six_views(views.shape[-1]).to(self.device)
+        gaussians = self.make_gaussians(views, cameras, portrait)
+        lap("gaussians")
+        report = {
+            "weights": self.weights.name,
+            "weights_note": self.weights.note,
+            "licence": self.weights.licence,
+            "device": str(self.device),
+            "dtype": str(self.dtype).removeprefix("torch."),
+            "seed": seed,
+            "steps": self.default_steps if steps is None else steps,
+            "guidance_scale": self.default_guidance_scale if guidance_scale is None else guidance_scale,
+            "gaussians": len(gaussians),
+            "filter": asdict(RELEASE_APP),
+            "face": face_report(portrait),
+            "matting": portrait.matting,
+            "seconds": {**seconds, "total": sum(seconds.values())},
+            "versions": {"python": platform.python_version(), **{name: version(name) for name in REPORTED_VERSIONS}},
+        }
+        return Head(portrait.image, to_bytes(views), cameras, gaussians, report)
+
+    def make_views(self, portrait: Portrait, seed: int, steps: int | None, guidance_scale: float | None, on_step=None) -> Tensor:
+        """Six views, Shape (6, 3 or 4, S, S), 0..1."""
+        picture = portrait.image
+        if self.views.codec.channels == 4:
+            picture = picture.copy()
+            picture.putalpha(portrait.alpha)
+
+        def forward(step: DenoisingStep) -> None:
+            on_step(Step("views", step.index, step.total, step.preview))
+
+        return self.views(picture, seed, steps, guidance_scale, forward if on_step else None)
+
+    @torch.inference_mode()
+    def make_gaussians(self, views: Tensor, cameras: Cameras, portrait: Portrait) -> Gaussians:
+        """views: Shape (6, 3 or 4, S, S). The released system rounds them to bytes before the reconstructor; so do we."""
+        views = (views * 255).round() / 255
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            free, pixel = self.reconstructor.reconstruct(views[None].float(), cameras)
+        if self.front_priority is not None:
+            pixel = apply_front_priority(pixel, cameras, self.front_priority)
+        parts = [free]
+        if self.detail:
+            full = np.dstack([np.array(portrait.image), np.array(portrait.alpha)])
+            full = torch.from_numpy(full).to(self.device).permute(2, 0, 1).float() / 255
+            pixel, front = split_front(pixel, full, views[0].float(), cameras, self.reconstructor.config.patch_size)
+            parts.append(front)
+        parts.append(flatten_gaussians(pixel, self.reconstructor.config.patch_size))
+        return concatenate([p.filtered(RELEASE_APP) for p in parts])
+
+
+def resolve_device(device: str | None) -> torch.device:
+    """None or "auto": the first CUDA GPU, else the CPU. Raises ValueError for a device that is not there."""
+    if device in (None, "auto"):
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"{device!r} is not a device: use auto, cpu or cuda") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError("no CUDA GPU is available: use --device cpu")
+    return device
+
+
+def face_report(portrait: Portrait) -> dict:
+    face = portrait.face
+    if face is None:
+        return {"found": False, "box": None, "confidence": None}
+    return {"found": True, "box": [round(float(x), 1) for x in face.box], "confidence": face.confidence}
+
+
+def _assign(model, config, state: dict[str, Tensor], device: torch.device):
+    """A model with these weights, made without initialising them first. fp16 files are widened."""
+    with torch.device("meta"):
+        module = model(config)
+    module.load_state_dict({k: v.float() for k, v in state.items()}, assign=True)
+    return module.eval().requires_grad_(False).to(device)

@@ -1,0 +1,59 @@
+"""Writes a compact weight folder (fp16 safetensors) from two training runs.
+
+python -m facelift.training.export --views runs/views --reconstructor runs/rendered --out weights/compact --steps 1
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from ..front_priority import FrontPriority
+from ..unet_reconstructor import UNetReconstructorConfig
+from .views import CompactViewModel, compact_scheduler
+
+
+def half(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {key: value.detach().contiguous().half() for key, value in state.items()}
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--views", type=Path, required=True, help="run of facelift.training.views")
+    parser.add_argument("--reconstructor", type=Path, required=True, help="run of facelift.training.reconstructor")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=1, help="denoising steps the set asks for by default")
+    args = parser.parse_args(argv)
+
+    model = CompactViewModel()
+    model.load_state_dict(torch.load(args.views / "last.pt", weights_only=True)["ema"])
+    for name in ("multiview/unet", "reconstructor"):
+        (args.out / name).mkdir(parents=True, exist_ok=True)
+    save_file(half(model.unet.state_dict()), args.out / "multiview" / "unet" / "diffusion_pytorch_model.safetensors")
+    unet_config = {k: v for k, v in dict(model.unet.config).items() if not k.startswith("_")}
+    unet_config |= {"num_views": 6, "multiview_attention": True, "sparse_mv_attention": True}
+    (args.out / "multiview" / "unet" / "config.json").write_text(json.dumps(unet_config, indent=2) + "\n")
+    save_file({"prompt_embeds": model.prompt_embeds.detach().contiguous()}, args.out / "multiview" / "prompt_embeds.safetensors")
+    compact_scheduler().save_pretrained(args.out / "multiview" / "scheduler")
+
+    state = torch.load(args.reconstructor / "last.pt", weights_only=True)["ema"]
+    save_file(half(state), args.out / "reconstructor" / "model.safetensors")
+    config = UNetReconstructorConfig()
+    settings = {
+        "format": "facelift-compact",
+        "licence": "Apache-2.0",
+        "multiview": {"image_size": config.image_size, "steps": args.steps, "guidance_scale": 1.0, "eta": 0.0, "keep_portrait": True},
+        "reconstructor": {"type": "unet", **asdict(config)},
+        "front_priority": asdict(FrontPriority()),
+        "detail": True,
+    }
+    (args.out / "config.json").write_text(json.dumps(settings, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
