@@ -32,12 +32,15 @@ class Crop:
 
 
 def crop_window(width: int, height: int, box: tuple[float, float, float, float]) -> Crop:
-    """The crop that puts a face box (x0, y0, x1, y1; pixels) at the place and size the models know. float64 throughout."""
-    x0, y0, x1, y1 = (float(v) for v in box)
-    scale = FACE_SIZE / (((x1 - x0) + (y1 - y0)) / 2)
+    """The crop that puts a face box (x0, y0, x1, y1; pixels) at the place and size the models know.
+
+    Sums of box coordinates are float32, in this order, as the release takes them from its detector; the rest is float64.
+    """
+    x0, y0, x1, y1 = (np.float32(v) for v in box)
+    scale = FACE_SIZE / (float(x1 - x0 + y1 - y0) / 2)
     scaled = (int(width * scale), int(height * scale))
-    ox = FACE_CENTRE[0] - int((x0 + x1) / 2 * scale)
-    oy = FACE_CENTRE[1] - int((y0 + y1) / 2 * scale)
+    ox = FACE_CENTRE[0] - int(float(x0 + x1) / 2 * scale)
+    oy = FACE_CENTRE[1] - int(float(y0 + y1) / 2 * scale)
     window = (int(max(0, -ox)), int(max(0, -oy)), int(min(scaled[0], SIZE - ox)), int(min(scaled[1], SIZE - oy)))
     return Crop(scale, scaled, window, (int(max(0, ox)), int(max(0, oy))))
 
