@@ -6,6 +6,7 @@ of the outline decide about the pixels in between, wherever the background is pl
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +21,7 @@ from .photo import PhotoError, on_white
 SEGMENTER = Path(__file__).resolve().parents[2] / "weights" / "mediapipe" / "selfie_segmentation.tflite"
 SEGMENTER_SIZE = 256
 REMBG_MODEL = "u2net"  # rembg's default when the release was made
+REMBG_HOST = "https://github.com"  # where rembg downloads its models
 WORK = 768  # pixels of the longer side at which edges are refined; lengths below are at this size
 COLOUR_REACH = 10.0  # sigma of the neighbourhood whose colours count as those of person and background
 EDGE = 6  # half width of the band around the outline in which colours decide
@@ -44,7 +46,7 @@ class Cutout:
 
 
 def rembg_cutout(image: Image.Image, retry: bool = True) -> Cutout:
-    """As the release: rembg on the whole RGB picture, then over white. Raises MattingUnavailable.
+    """As the release: rembg on the whole RGB picture, then over white. The first use downloads its model. Raises MattingUnavailable.
 
     retry: False keeps to an earlier failure, so that a batch does not ask the network for the model once per photo.
     """
@@ -71,6 +73,7 @@ class _Rembg:
         with self.lock:
             if self.made is None and (retry or self.failure is None):
                 try:
+                    _ask_for_model()
                     from rembg import new_session
 
                     self.made = new_session(REMBG_MODEL)
@@ -81,6 +84,18 @@ class _Rembg:
                 reason = "rembg or onnxruntime is not installed" if incomplete else f"its model {REMBG_MODEL} could not be downloaded"
                 raise MattingUnavailable(f"rembg cannot run: {reason}; matting='auto' uses MediaPipe instead.") from self.failure
             return self.made
+
+
+def _ask_for_model() -> None:
+    """Raises OSError where the model is neither on disk nor within reach: importing rembg compiles for most of a minute the first time."""
+    env, home = os.environ.get, Path.home()
+    data = env("U2NET_HOME") or env("REMBG_HOME") or (f"{env('XDG_DATA_HOME')}/rembg" if env("XDG_DATA_HOME") else home / ".rembg")
+    legacy = env("U2NET_HOME") or Path(env("XDG_DATA_HOME") or home) / ".u2net"
+    places = (Path(data) / "models" / REMBG_MODEL, Path(legacy))
+    if not any((place.expanduser() / f"{REMBG_MODEL}.onnx").exists() for place in places):
+        import requests
+
+        requests.head(REMBG_HOST, timeout=5)
 
 
 def mediapipe_cutout(image: Image.Image, face: Face | None = None, region: Box | None = None) -> Cutout:
@@ -172,8 +187,19 @@ def _chosen(person: np.ndarray, box: np.ndarray | None) -> np.ndarray:
         x0, y0, x1, y1 = (max(0, int(v)) for v in box)
         inside = np.bincount(labels[y0:y1, x0:x1].ravel(), minlength=count)[1:]
         keep = [1 + int(inside.argmax())]
-    near = cv2.dilate(np.isin(labels, keep).astype(np.uint8), _disk(2 * EDGE))
-    return person * near
+    body = _without_holes(np.isin(labels, keep).astype(np.uint8))
+    near, core = cv2.dilate(body, _disk(2 * EDGE)), cv2.erode(body, _disk(2 * EDGE))
+    return np.maximum(person * near, core.astype(np.float32))
+
+
+def _without_holes(body: np.ndarray, largest: float = 0.01) -> np.ndarray:
+    """Fills the holes up to a share of the picture: a badge or a shirt front, not the gap between arm and chest."""
+    import cv2
+
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(1 - body)
+    small = stats[:, cv2.CC_STAT_AREA] <= largest * body.size
+    small[np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))] = False
+    return body | small[labels].astype(np.uint8)
 
 
 def _refined(pixels: np.ndarray, person: np.ndarray) -> np.ndarray:
@@ -200,8 +226,12 @@ def _refined(pixels: np.ndarray, person: np.ndarray) -> np.ndarray:
     by_colour = (((pixels - other) * difference).sum(-1) / (contrast + 1e-3)).clip(0, 1)
     # A patterned background, or one of the person's colour, says nothing: there the segmentation alone decides.
     trust = _smoothstep(contrast / (contrast + 10 * other_variance + 3 * my_variance + 0.01), 0.4, 0.8)
-    between = trust * by_colour + (1 - trust) * _smoothstep(person, 0.3, 0.9)
-    return np.where(inside, 1, np.where(outside, 0, between)).astype(np.float32)
+    between = trust * by_colour + (1 - trust) * _smoothstep(cv2.GaussianBlur(person, (0, 0), 2.0), 0.5, 0.85)
+    alpha = np.where(inside, 1, np.where(outside, 0, between)).astype(np.float32)
+    count, labels = cv2.connectedComponents((alpha > 0.1).astype(np.uint8))
+    attached = np.bincount(labels[inside], minlength=count) > 0  # loose specks of background are dropped
+    attached[0] = True
+    return alpha * attached[labels]
 
 
 def _foreground(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
