@@ -1,0 +1,85 @@
+"""A pipeline without weights, for tests of what is built on one: real portraits, made-up heads."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from facelift.cameras import six_views
+from facelift.gaussians import SH_C0, Gaussians
+from facelift.pipeline import Head, Step
+from facelift.portrait import Portrait, make_portrait
+from facelift.rendering import render
+from facelift.weights import WeightSet
+
+
+def painted_head(n: int = 12000) -> Gaussians:
+    """An egg with nose, eyes, mouth, hair, a green ear on the subject's left and a red one on the right: no two sides look alike."""
+    i = torch.arange(n) + 0.5
+    polar, turn = torch.acos(1 - 2 * i / n), torch.pi * (1 + 5**0.5) * i
+    unit = torch.stack([polar.sin() * turn.cos(), polar.sin() * turn.sin(), polar.cos()], 1)
+    x, y, z = unit.unbind(1)
+    front = y < 0
+    color = torch.tensor([0.85, 0.66, 0.55]).repeat(n, 1)
+
+    def paint(where: torch.Tensor, r: float, g: float, b: float) -> None:
+        color[where] = torch.tensor([r, g, b])
+
+    paint((z > 0.55) | (~front & (z > -0.2)), 0.25, 0.16, 0.1)  # hair
+    for side in (-0.33, 0.33):
+        paint(front & ((x - side) ** 2 + (z - 0.2) ** 2 < 0.012), 0.1, 0.1, 0.3)
+    paint(front & (x.abs() < 0.3) & ((z + 0.45).abs() < 0.05), 0.7, 0.15, 0.2)
+    paint(x > 0.93, 0.1, 0.6, 0.2)
+    paint(x < -0.93, 0.75, 0.1, 0.1)
+    nose = torch.exp(-((x / 0.12) ** 2) - ((z + 0.08) / 0.18) ** 2) * front
+    paint(nose > 0.4, 0.95, 0.75, 0.62)
+    means = unit * torch.tensor([0.55, 0.65, 0.75])
+    means[:, 1] -= 0.2 * nose
+    quats = torch.tensor([1.0, 0, 0, 0]).repeat(n, 1)
+    return Gaussians(means, quats, torch.full((n, 3), -4.2), torch.full((n,), 4.0), (color - 0.5) / SH_C0)
+
+
+class FakePipeline:
+    """The interface of `FaceLiftPipeline`. step_seconds: how long a denoising step seems to take."""
+
+    default_steps = 6
+    default_guidance_scale = 3.0
+    device = torch.device("cpu")
+    weights = WeightSet("stand-in", Path("nowhere"), "compact", "CC0-1.0", "A painted egg, for tests.")
+
+    def __init__(self, step_seconds: float = 0.1):
+        self.step_seconds = step_seconds
+        self.steps_run = 0
+        self.gaussians = painted_head()
+        views = render(self.gaussians, six_views(128)).rgb.clamp(0, 1)
+        self.views = (views * 255).round().byte().permute(0, 2, 3, 1).numpy()
+
+    def make_portrait(self, photo, crop: bool = True, face_index: int = 0) -> Portrait:
+        return make_portrait(photo, crop=crop, face_index=face_index, matting="mediapipe")
+
+    def __call__(self, photo, seed=4, steps=None, guidance_scale=None, crop=True, on_step=None) -> Head:
+        portrait = photo if isinstance(photo, Portrait) else self.make_portrait(photo, crop)
+        noise = np.random.default_rng(seed).integers(0, 256, self.views.shape, dtype=np.uint8)
+        steps = self.default_steps if steps is None else steps
+        for i in range(1, steps + 1):
+            time.sleep(self.step_seconds)
+            self.steps_run += 1
+            mixed = (self.views * (i / steps) + noise * (1 - i / steps)).astype(np.uint8)
+            if on_step:
+                on_step(Step("views", i, steps, lambda mixed=mixed: mixed))
+        report = {
+            "weights": self.weights.name,
+            "device": "cpu",
+            "seed": seed,
+            "steps": steps,
+            "guidance_scale": self.default_guidance_scale if guidance_scale is None else guidance_scale,
+            "gaussians": len(self.gaussians),
+            "face": {"found": True, "box": list(portrait.face.box) if portrait.face else None, "confidence": None},
+            "matting": portrait.matting,
+            "seconds": {"portrait": 0.0, "views": self.step_seconds * steps, "gaussians": 0.0, "total": self.step_seconds * steps},
+            "versions": {},
+        }
+        return Head(portrait.image, self.views, six_views(128), self.gaussians, report)
