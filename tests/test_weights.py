@@ -300,6 +300,24 @@ def test_prompt_embeddings(folder, monkeypatch):
     assert torch.equal(prompt_embeddings(folder), official)
 
 
+def test_folder_of_the_released_layout_becomes_heads(folder, tmp_path):
+    """From the folder to files on the disk, with the kit's own recorded reconstructor behind it."""
+    from PIL import Image
+
+    from facelift import FaceLiftPipeline
+    from facelift.portrait import Portrait
+
+    pipe = FaceLiftPipeline.from_pretrained(str(folder), device="cpu")
+    assert "not verified" in pipe.weights.note and (pipe.default_steps, pipe.default_guidance_scale) == (50, 3.0)
+    image = Image.effect_noise((512, 512), 60).convert("RGB")
+    portrait = Portrait(image, Image.new("L", (512, 512), 255), None, (), "none", None)
+    head = pipe(portrait, seed=1, steps=2)
+    assert head.views.shape == (6, 64, 64, 3) and head.report["steps"] == 2 and "non-commercial" in head.report["licence"]
+    assert 0 < len(head.gaussians) <= 2 + 6 * 64 * 64
+    assert torch.equal(head.gaussians.means, pipe(portrait, seed=1, steps=2).gaussians.means)
+    assert head.gaussians.save(tmp_path / "head.ply").stat().st_size > 59 * len(head.gaussians)
+
+
 def test_text_encoder_with_missing_tensors_is_refused(folder):
     from safetensors.torch import save_file
 

@@ -37,6 +37,8 @@ def tiny_release(folder: Path, kit: Path = KIT) -> Path:
     write_text_encoder(pipeline, width=unet["cross_attention_dim"])
     write_json(pipeline / "model_index.json", model_index())
     write_checkpoint(folder / CHECKPOINT, state["gslrm"])
+    transformer = json.loads((kit / "gslrm_tiny.json").read_text())["config"]["model"]["transformer"]
+    write_json(folder / "gslrm" / "config.json", {"head_width": transformer["d_head"]})  # the release's 64 needs no such file
     (folder / "LICENSE").write_text("Random numbers; no licence needed.\n")
     return folder
 
