@@ -218,7 +218,7 @@ def _refined(pixels: np.ndarray, person: np.ndarray) -> np.ndarray:
         return mean, (blur(pixels**2 * weight) / share - mean**2).clip(0).sum(-1)
 
     inside = cv2.erode((person > 0.9).astype(np.uint8), _disk(EDGE)) > 0
-    outside = cv2.dilate((person > 0.3).astype(np.uint8), _disk(EDGE)) == 0
+    outside = cv2.dilate((person > 0.5).astype(np.uint8), _disk(EDGE)) == 0
     mine, my_variance = colours(inside)
     other, other_variance = colours(outside)
     difference = mine - other
