@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -25,7 +26,8 @@ def render(gaussians: Gaussians, cameras: Cameras, background: float = 1.0, back
     """Draws Gaussians as each camera sees them.
 
     background: grey level behind the head, 0 to 1.
-    backend: "cpu" (compiled, any machine), "gsplat" (CUDA), or "auto": gsplat where the Gaussians are on a CUDA device, else cpu.
+    backend: "cpu" (compiled, any machine), "gsplat" (CUDA), or "auto": gsplat where the Gaussians are on a CUDA device and gsplat
+        loads, else cpu. `Rendering.backend` says which it was; a warning says why gsplat could not serve a CUDA device.
     Both rgb and alpha are differentiable in all five Gaussian tensors, and are on the device of the Gaussians.
     Rules: reference kit, section 3.7 (EWA splatting, pixel centres at integers, 0.3 px^2 dilation, no opacity compensation).
 
@@ -34,14 +36,22 @@ def render(gaussians: Gaussians, cameras: Cameras, background: float = 1.0, back
     if backend not in BACKENDS:
         raise ValueError(f"unknown rendering backend {backend!r}: choose one of {', '.join(BACKENDS)}")
     if backend == "auto":
-        backend = "gsplat" if gaussians.means.is_cuda else "cpu"
+        backend = _best_backend(gaussians)
     if backend == "gsplat":
         from .cuda import rasterize
     else:
         from .cpu import rasterize
     device = gaussians.means.device
-    if backend == "cpu":
-        gaussians, cameras = gaussians.to("cpu"), cameras.to("cpu")
-    colors, transmittance = rasterize(gaussians, cameras)
-    colors, transmittance = colors.to(device), transmittance.to(device)
+    colors, transmittance = (t.to(device) for t in rasterize(gaussians, cameras))
     return Rendering(colors + background * transmittance, 1 - transmittance, backend)
+
+
+def _best_backend(gaussians: Gaussians) -> str:
+    if not gaussians.means.is_cuda:
+        return "cpu"
+    from .cuda import why_unusable
+
+    if reason := why_unusable():
+        warnings.warn(f"rendering on the CPU: {reason}", RuntimeWarning, stacklevel=3)
+        return "cpu"
+    return "gsplat"

@@ -21,9 +21,10 @@ _one_at_a_time = threading.Lock()  # numba's simplest thread pool aborts the pro
 
 def rasterize(gaussians: Gaussians, cameras: Cameras) -> tuple[Tensor, Tensor]:
     """Colours before the background, Shape (V, 3, H, W), and transmittance, Shape (V, 1, H, W); float32."""
-    tensors = [t.float().contiguous() for t in (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities, gaussians.sh0)]
+    gaussians, cameras = gaussians.to("cpu", torch.float32), cameras.to("cpu")
+    tensors = [t.contiguous() for t in (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities, gaussians.sh0)]
     rotations, positions = cameras.c2w[:, :3, :3].flatten(1), cameras.c2w[:, :3, 3]
-    poses = torch.cat([rotations, positions, cameras.intrinsics], 1).double().numpy()
+    poses = torch.cat([rotations, positions, cameras.intrinsics], 1).detach().double().numpy()
     images = torch.stack([_Rasterize.apply(*tensors, pose, cameras.width, cameras.height) for pose in poses])
     images = images.permute(0, 3, 1, 2)
     return images[:, :3], images[:, 3:]
@@ -41,17 +42,17 @@ class _Rasterize(torch.autograd.Function):
             tiles = boxes, *kernels.bin_tiles(boxes, projection.nearest_first(depths), width, height)
             image, last = kernels.blend(splats, *tiles, width, height)
         ctx.camera = pose, width, height
-        ctx.picture = depths, splats, tiles, image, last
+        ctx.picture = splats, tiles, image, last
         return torch.from_numpy(image)
 
     @staticmethod
     def backward(ctx, grad_image):
         arrays = [t.detach().numpy() for t in ctx.saved_tensors]
         pose, width, height = ctx.camera
-        depths, splats, tiles, image, last = ctx.picture
+        splats, tiles, image, last = ctx.picture
         grad_image = np.ascontiguousarray(grad_image.numpy())
         with _one_at_a_time:
             per_tile = kernels.blend_backward(splats, *tiles, width, height, image, last, grad_image)
             grad_splats = kernels.sum_over_tiles(per_tile, tiles[2], len(splats))
-            grads = projection.project_backward(*arrays, pose, width, height, depths, splats, grad_splats)
+            grads = projection.project_backward(*arrays, pose, width, height, splats, tiles[0], grad_splats)
         return *(torch.from_numpy(g) for g in grads), None, None, None

@@ -140,8 +140,8 @@ def project(means, quats, scales, opacities, sh0, camera, width, height):
 
 
 @compiled(parallel=True)
-def project_backward(means, quats, scales, opacities, sh0, camera, width, height, depths, splats, grad_splats):
-    """Gradient of `project`: of means, quats, scales, opacities and sh0, in their shapes; 0 for what cannot be seen."""
+def project_backward(means, quats, scales, opacities, sh0, camera, width, height, splats, boxes, grad_splats):
+    """Gradient of `project`: of means, quats, scales, opacities and sh0, in their shapes; 0 for what is not in the picture."""
     d_means, d_quats, d_scales = np.zeros_like(means), np.zeros_like(quats), np.zeros_like(scales)
     d_opacities, d_sh0 = np.zeros_like(opacities), np.zeros_like(sh0)
     count = len(means)
@@ -150,7 +150,7 @@ def project_backward(means, quats, scales, opacities, sh0, camera, width, height
         view_axes, picture_axes = np.empty((3, 3)), np.empty((2, 3))
         d_point, d_view_axes, d_rotation, d_unit_quat = np.empty(3), np.empty((3, 3)), np.empty((3, 3)), np.empty(4)
         for n in range(chunk * CHUNK, min(count, (chunk + 1) * CHUNK)):
-            if depths[n] == 0:
+            if boxes[n, 0] == boxes[n, 1] or boxes[n, 2] == boxes[n, 3]:
                 continue
             length, tan_x, tan_y, uu, uv, vv = _project_one(
                 means[n], quats[n], scales[n], camera, width, height, point, unit_quat, sigma, rotation, view_axes, picture_axes
