@@ -109,8 +109,38 @@ def test_tracked_files_name_no_machine():
     assert not wrong
 
 
-def test_requirements_are_pinned():
-    for path in ROOT.glob("requirements*.txt"):
-        for line in path.read_text().splitlines():
-            requirement = line.partition("#")[0].strip()
-            assert not requirement or requirement.startswith("-r ") or re.fullmatch(r"[\w.-]+(\[[\w,-]+\])?==[\w.]+", requirement), line
+def requirements(name: str) -> set[str]:
+    """Pinned distributions of a list and of those it includes."""
+    found = set()
+    for line in (ROOT / name).read_text().splitlines():
+        requirement = line.partition("#")[0].strip()
+        if requirement.startswith("-r "):
+            found |= requirements(requirement.removeprefix("-r "))
+        elif requirement:
+            assert re.fullmatch(r"[\w.-]+==[\w.]+", requirement), f"{name}: {line} is not pinned"
+            found.add(requirement.partition("==")[0].lower())
+    return found
+
+
+def third_party(path: Path) -> set[str]:
+    """Distributions a file imports from, wherever in the file."""
+    distribution = {"PIL": "pillow", "cv2": "opencv-contrib-python", "skimage": "scikit-image", "gradio_client": "gradio"}
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(node.module.split(".")[0])
+    local = {"facelift", "app", *(p.stem for p in path.parent.glob("*.py"))}
+    return {distribution.get(name, name.replace("_", "-").lower()) for name in found - set(sys.stdlib_module_names) - local}
+
+
+def test_every_import_is_a_pinned_requirement():
+    """The app needs requirements.txt alone; synthesis, training and evaluation the train list; tests the dev list."""
+    missing = []
+    for path in [*sources(), *(ROOT / "tests").glob("*.py")]:
+        parts = path.relative_to(ROOT).parts
+        apart = parts[0] == "facelift" and layer(Path(parts[1]).stem) == APART
+        name = "requirements-dev.txt" if parts[0] == "tests" else "requirements-train.txt" if apart else "requirements.txt"
+        missing += [f"{path.relative_to(ROOT)}: {package} is not in {name}" for package in sorted(third_party(path) - requirements(name))]
+    assert not missing
