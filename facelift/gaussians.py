@@ -13,15 +13,20 @@ SH_C0 = 0.28209479177387814  # the constant spherical harmonic
 
 @dataclass(frozen=True)
 class FilterPreset:
-    """Thresholds on activated values. The box keeps |x|, |y| <= 0.91 and |z| <= 1 in every preset."""
+    """Thresholds on activated values (kit 3.5); lengths in world units. Defaults are those of the released page.
+
+    side, height: the box that is kept, |x| and |y| <= side, |z| <= height.
+    """
 
     opacity: float = 0.04
     scale: float = 0.2
     corner: float = 0.75
+    side: float = 0.91
+    height: float = 1.0
 
 
 RELEASE_CLI = FilterPreset(scale=0.1, corner=0.6)  # what the released command line used
-RELEASE_APP = FilterPreset()  # what the released page used, and what we use everywhere
+RELEASE_APP = FilterPreset()  # what the released page used, and what we use for released weights everywhere
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ class Gaussians:
         keep = torch.sigmoid(self.opacities) > preset.opacity
         keep &= (self.scales.exp().amax(1) < preset.scale) | (z > 0)
         keep &= ~((x.abs() > preset.corner) & (y.abs() > preset.corner) & (z < -preset.corner))
-        keep &= (x.abs() <= 0.91) & (y.abs() <= 0.91) & (z.abs() <= 1.0)
+        keep &= (x.abs() <= preset.side) & (y.abs() <= preset.side) & (z.abs() <= preset.height)
         return self[keep]
 
     def save(self, path: str | Path) -> Path:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .cameras import VIEW_NAMES, Cameras, six_views
 from .front_priority import FrontPriority, apply_front_priority, split_front
-from .gaussians import RELEASE_APP, Gaussians, concatenate
+from .gaussians import RELEASE_APP, FilterPreset, Gaussians, concatenate
 from .gslrm import GSLRM, GSLRMConfig, config_from_state, flatten_gaussians
 from .multiview.loading import load_compact, load_released
 from .multiview.pipeline import DenoisingStep, MultiViewPipeline, to_bytes
@@ -99,10 +99,11 @@ class FaceLiftPipeline:
         dtype: torch.dtype = torch.float32,
         front_priority: FrontPriority | None = None,
         detail: bool = False,
+        filters: FilterPreset = RELEASE_APP,
     ):
         """detail: the front view's Gaussians take the portrait's full resolution (`split_front`)."""
         self.views, self.reconstructor, self.weights, self.device, self.dtype = views, reconstructor, weights, device, dtype
-        self.front_priority, self.detail = front_priority, detail
+        self.front_priority, self.detail, self.filters = front_priority, detail, filters
 
     @property
     def default_steps(self) -> int:
@@ -147,6 +148,7 @@ class FaceLiftPipeline:
             return cls(
                 views, _assign(model, config, state, device), weights, device, dtype,
                 FrontPriority(**rule) if rule is not None else None, settings.get("detail", False),
+                FilterPreset(**settings.get("filters", {})),
             )  # fmt: skip
         except (OSError, KeyError, TypeError) as error:
             raise WeightsError(f"The weight set in {weights.folder} is incomplete or not understood: {error}") from error
@@ -192,7 +194,7 @@ class FaceLiftPipeline:
             "steps": self.default_steps if steps is None else steps,
             "guidance_scale": self.default_guidance_scale if guidance_scale is None else guidance_scale,
             "gaussians": len(gaussians),
-            "filter": asdict(RELEASE_APP),
+            "filter": asdict(self.filters),
             "face": face_report(portrait),
             "matting": portrait.matting,
             "seconds": {**seconds, "total": sum(seconds.values())},
@@ -227,7 +229,7 @@ class FaceLiftPipeline:
             pixel, front = split_front(pixel, full, views[0].float(), cameras, self.reconstructor.config.patch_size)
             parts.append(front)
         parts.append(flatten_gaussians(pixel, self.reconstructor.config.patch_size))
-        return concatenate([p.filtered(RELEASE_APP) for p in parts])
+        return concatenate([p.filtered(self.filters) for p in parts])
 
 
 def resolve_device(device: str | None) -> torch.device:

@@ -81,13 +81,13 @@ class MultiViewPipeline:
 
     def pictures(self, portrait: Image.Image) -> Tensor:
         """Portrait on white (RGB, or RGBA whose colour is already on white) -> (1, codec.channels, S, S) in 0..1."""
-        size = (self.config.image_size,) * 2
-        if portrait.size != size:
-            portrait = portrait.resize(size, Image.Resampling.LANCZOS)
-        if self.codec.channels == 4 and portrait.mode != "RGBA":
-            raise ValueError("this model wants the portrait with its alpha channel (RGBA)")
         mode = "RGBA" if self.codec.channels == 4 else "RGB"
-        return torch.from_numpy(np.array(portrait.convert(mode))).permute(2, 0, 1)[None].float() / 255
+        if mode == "RGBA" and portrait.mode != "RGBA":
+            raise ValueError("this model wants the portrait with its alpha channel (RGBA)")
+        size = (self.config.image_size,) * 2
+        bands = portrait.convert(mode).split()  # band by band: an RGBA resize would take the white away where alpha is 0
+        pixels = np.stack([np.array(band.resize(size, Image.Resampling.LANCZOS)) for band in bands])
+        return torch.from_numpy(pixels)[None].float() / 255
 
     @torch.inference_mode()
     def encode(self, portrait: Image.Image, draw: Draw) -> Condition:

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from ..front_priority import FrontPriority
+from ..gaussians import FilterPreset
 from ..unet_reconstructor import UNetReconstructorConfig
 from .views import CompactViewModel, compact_scheduler
 
@@ -51,6 +52,7 @@ def main(argv: list[str] | None = None) -> None:
         "reconstructor": {"type": "unet", **asdict(config)},
         "front_priority": asdict(FrontPriority()),
         "detail": True,
+        "filters": asdict(FilterPreset(corner=1.1, side=1.4, height=1.4)),  # the portrait shows shoulders beyond the release's box
     }
     (args.out / "config.json").write_text(json.dumps(settings, indent=2) + "\n")
 

@@ -1,0 +1,1 @@
+"""Measures weight sets. Used by nothing below it."""

@@ -1,0 +1,158 @@
+"""The command line as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from facelift.__main__ import main
+from facelift.cameras import VIEW_NAMES, orbit
+from facelift.cli.lift import find_photos, output_folders
+from facelift.gaussians import Gaussians
+from facelift.rendering import render
+
+ROOT = Path(__file__).parents[1]
+PHOTOS = ROOT / "assets" / "examples"
+needs_compact = pytest.mark.skipif(not (ROOT / "weights/compact/config.json").is_file(), reason="weights/compact is not there")
+
+
+@pytest.fixture(scope="module")
+def lifted(tmp_path_factory) -> Path:
+    """Both example photos and a picture without a face, lifted by one call, in another process."""
+    out = tmp_path_factory.mktemp("outputs")
+    blank = out / "blank.png"
+    Image.new("RGB", (300, 300), "gray").save(blank)
+    command = [
+        sys.executable,
+        "-m",
+        "facelift",
+        str(PHOTOS / "astronaut.png"),
+        str(blank),
+        str(PHOTOS / "grace_hopper.jpg"),
+        "-o",
+        str(out),
+    ]
+    done = subprocess.run([*command, "--weights", "compact", "--formats", "ply", "splat", "spz"], cwd=ROOT, capture_output=True, text=True)
+    (out / "stdout.txt").write_text(done.stdout)
+    (out / "stderr.txt").write_text(done.stderr)
+    assert done.returncode == 1, done.stderr  # one of three failed
+    return out
+
+
+@needs_compact
+def test_one_bad_photo_does_not_stop_the_others(lifted):
+    errors = (lifted / "stderr.txt").read_text()
+    assert "blank.png" in errors and "face" in errors and "Traceback" not in errors
+    assert "compact" in (lifted / "stdout.txt").read_text()
+    for stem in ("astronaut", "grace_hopper"):
+        for file in ("portrait.png", "head.ply", "head.splat", "head.spz", "turntable.mp4", "report.json"):
+            assert (lifted / stem / file).stat().st_size > 200, file
+        for folder in ("views", "renders"):
+            assert sorted(p.name for p in (lifted / stem / folder).iterdir()) == [f"{i}_{n}.png" for i, n in enumerate(VIEW_NAMES)]
+
+
+@needs_compact
+def test_the_report_says_what_ran(lifted):
+    report = json.loads((lifted / "grace_hopper" / "report.json").read_text())
+    assert report["weights"] == "compact" and report["device"] == "cpu" and report["seed"] == 4
+    assert report["face"]["found"] and len(report["face"]["box"]) == 4
+    assert report["matting"] and report["versions"]["torch"]
+    assert set(report["seconds"]) == {"portrait", "views", "gaussians", "files", "turntable", "total"}
+    assert report["gaussians"] == len(Gaussians.load(lifted / "grace_hopper" / "head.ply"))
+
+
+@needs_compact
+@pytest.mark.parametrize("stem", ["astronaut", "grace_hopper"])
+def test_the_front_render_is_the_portrait(lifted, stem):
+    """At least 22 dB over the whole picture at 512 px."""
+    portrait = np.asarray(Image.open(lifted / stem / "portrait.png").convert("RGB"), np.float64) / 255
+    head = Gaussians.load(lifted / stem / "head.ply")
+    front = render(head, orbit([0.0], 0.0, 512)).rgb[0].permute(1, 2, 0).numpy().clip(0, 1)
+    assert -10 * np.log10(np.mean((front - portrait) ** 2)) >= 22
+
+
+@needs_compact
+@pytest.mark.parametrize("stem", ["astronaut", "grace_hopper"])
+def test_a_detector_finds_the_face_from_the_front_and_both_sides(lifted, stem):
+    from facelift.portrait import find_faces
+
+    head = Gaussians.load(lifted / stem / "head.ply")
+    pictures = render(head, orbit([0.0, 20.0, -20.0], 0.0, 512)).rgb
+    for picture in pictures:
+        image = Image.fromarray((picture.permute(1, 2, 0).numpy().clip(0, 1) * 255).astype(np.uint8))
+        assert len(find_faces(image)) == 1
+
+
+@needs_compact
+def test_same_photo_and_seed_give_the_same_bytes_in_any_company(lifted, tmp_path):
+    """What else is in the call does not change a head."""
+    assert main([str(PHOTOS / "grace_hopper.jpg"), "-o", str(tmp_path), "--weights", "compact", "--no-turntable"]) == 0
+    assert (tmp_path / "grace_hopper/head.ply").read_bytes() == (lifted / "grace_hopper/head.ply").read_bytes()
+    assert not (tmp_path / "grace_hopper/turntable.mp4").exists()
+
+
+def ball(path: Path) -> Path:
+    """A red half towards the front (-y), a blue half behind, a green cap on top."""
+    torch.manual_seed(0)
+    points = torch.nn.functional.normalize(torch.randn(4000, 3), dim=1) * 0.5
+    color = torch.where(points[:, 1:2] < 0, torch.tensor([1.0, 0, 0]), torch.tensor([0, 0, 1.0]))
+    color = torch.where(points[:, 2:] > 0.4, torch.tensor([0, 1.0, 0]), color)
+    quats = torch.tensor([1.0, 0, 0, 0]).expand(4000, 4)
+    return Gaussians(points, quats, torch.full((4000, 3), -3.7), torch.full((4000,), 4.0), (color - 0.5) / 0.2820948).save(path)
+
+
+def test_render_verb_turns_the_right_way(tmp_path):
+    """Azimuth 0 is the front, 180 the back, elevation up looks down on the cap."""
+    splats = ball(tmp_path / "ball.ply")
+    out = tmp_path / "out"
+    assert main(["render", str(splats), "-o", str(out), "--azimuth", "0", "180", "0", "--elevation", "0", "0", "80", "--size", "64"]) == 0
+    front, back, above = (np.asarray(Image.open(out / f"{i:03d}.png"))[32, 32] for i in range(3))
+    assert front.argmax() == 0 and back.argmax() == 2 and above.argmax() == 1
+
+
+def test_render_verb_takes_any_cameras(tmp_path):
+    splats = ball(tmp_path / "ball.splat")
+    camera = orbit([180.0], 0.0, 512)
+    poses = tmp_path / "poses.json"
+    poses.write_text(json.dumps([{"c2w": camera.c2w[0].tolist(), "fxfycxcy": camera.intrinsics[0].tolist()}]))
+    assert main(["render", str(splats), "-o", str(tmp_path / "out"), "--cameras", str(poses), "--size", "96"]) == 0
+    picture = np.asarray(Image.open(tmp_path / "out/000.png"))
+    assert picture.shape == (96, 96, 3) and picture[48, 48].argmax() == 2 and (picture[0, 0] == 255).all()
+
+
+@pytest.mark.parametrize("content", ["not json", "[]", '[{"c2w": [[1, 2], [3, 4]], "fxfycxcy": [1, 2, 3, 4]}]'])
+def test_render_verb_names_what_is_wrong_with_the_cameras(tmp_path, content, capsys):
+    poses = tmp_path / "poses.json"
+    poses.write_text(content)
+    with pytest.raises(SystemExit) as stop:
+        main(["render", str(ball(tmp_path / "ball.ply")), "-o", str(tmp_path / "out"), "--cameras", str(poses)])
+    assert stop.value.code == 2 and "poses.json" in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_splat_is_one_sentence(tmp_path, capsys):
+    bad = tmp_path / "bad.ply"
+    bad.write_bytes(b"hello")
+    assert main(["render", str(bad), "-o", str(tmp_path / "out"), "--turntable", "2"]) == 1
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_wrong_arguments_exit_with_2(tmp_path):
+    for argv in (["--steps", "0", "x.jpg"], [], ["x.jpg", "--formats", "obj"], [str(tmp_path)]):
+        with pytest.raises(SystemExit) as stop:
+            main(argv)
+        assert stop.value.code == 2
+
+
+def test_folders_clashing_stems_and_repeats(tmp_path):
+    for name in ("a.jpg", "a.png", "b.webp", "notes.txt"):
+        (tmp_path / name).touch()
+    photos = find_photos([tmp_path, tmp_path / "b.webp"])
+    assert [p.name for p in photos] == ["a.jpg", "a.png", "b.webp"]
+    assert [f.name for f in output_folders(photos, tmp_path)] == ["a.jpg", "a.png", "b"]
