@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from facelift.pipeline import FaceLiftPipeline
-from facelift.ui import build_app, launch
-from facelift.weights import WeightsError
-
 
 def login(text: str) -> tuple[str, str]:
     user, colon, password = text.partition(":")
@@ -26,6 +22,11 @@ def main() -> None:
     parser.add_argument("--auth", type=login, metavar="USER:PASSWORD", help="ask visitors for this name and password")
     parser.add_argument("--queue-size", type=int, default=8, help="visitors that may wait (default: %(default)s)")
     args = parser.parse_args()
+
+    from facelift.pipeline import FaceLiftPipeline  # seconds, which --help need not take
+    from facelift.ui import build_app, launch
+    from facelift.weights import WeightsError
+
     try:
         pipeline = FaceLiftPipeline.from_pretrained(args.weights, device=None if args.device == "auto" else args.device)
     except (WeightsError, ValueError) as error:

@@ -17,7 +17,7 @@ from facelift.weights import WeightSet
 
 
 def painted_head(n: int = 12000) -> Gaussians:
-    """An egg with nose, eyes, mouth, hair, a green ear on the subject's left and a red one on the right: no two sides look alike."""
+    """An egg with nose, eyes, mouth, hair, a green cheek and ear on its left and a red ear on its right: no two sides look alike."""
     i = torch.arange(n) + 0.5
     polar, turn = torch.acos(1 - 2 * i / n), torch.pi * (1 + 5**0.5) * i
     unit = torch.stack([polar.sin() * turn.cos(), polar.sin() * turn.sin(), polar.cos()], 1)
@@ -32,6 +32,7 @@ def painted_head(n: int = 12000) -> Gaussians:
     for side in (-0.33, 0.33):
         paint(front & ((x - side) ** 2 + (z - 0.2) ** 2 < 0.012), 0.1, 0.1, 0.3)
     paint(front & (x.abs() < 0.3) & ((z + 0.45).abs() < 0.05), 0.7, 0.15, 0.2)
+    paint(front & ((x - 0.45) ** 2 + (z + 0.25) ** 2 < 0.03), 0.2, 0.5, 0.3)
     paint(x > 0.93, 0.1, 0.6, 0.2)
     paint(x < -0.93, 0.75, 0.1, 0.1)
     nose = torch.exp(-((x / 0.12) ** 2) - ((z + 0.08) / 0.18) ** 2) * front
@@ -52,7 +53,7 @@ class FakePipeline:
 
     def __init__(self, step_seconds: float = 0.1):
         self.step_seconds = step_seconds
-        self.steps_run = 0
+        self.steps_run = self.running = self.most_at_once = 0
         self.gaussians = painted_head()
         views = render(self.gaussians, six_views(128)).rgb.clamp(0, 1)
         self.views = (views * 255).round().byte().permute(0, 2, 3, 1).numpy()
@@ -61,6 +62,14 @@ class FakePipeline:
         return make_portrait(photo, crop=crop, face_index=face_index, matting="mediapipe")
 
     def __call__(self, photo, seed=4, steps=None, guidance_scale=None, crop=True, on_step=None) -> Head:
+        self.running += 1
+        self.most_at_once = max(self.most_at_once, self.running)
+        try:
+            return self._make(photo, seed, steps, guidance_scale, crop, on_step)
+        finally:
+            self.running -= 1
+
+    def _make(self, photo, seed, steps, guidance_scale, crop, on_step) -> Head:
         portrait = photo if isinstance(photo, Portrait) else self.make_portrait(photo, crop)
         noise = np.random.default_rng(seed).integers(0, 256, self.views.shape, dtype=np.uint8)
         steps = self.default_steps if steps is None else steps

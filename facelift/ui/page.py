@@ -70,15 +70,15 @@ def _inputs(ui: SimpleNamespace, pipeline) -> None:
             elem_id="photo",
             **picture,
         )
-        ui.portrait = gr.Image(label="Aligned portrait", interactive=False, elem_id="portrait", **picture)
-    ui.note = gr.HTML(elem_id="note", elem_classes="note")
+        ui.portrait = gr.Image(label="Portrait", interactive=False, elem_id="portrait", **picture)
+    ui.note = gr.HTML(_sentence(texts.HINT), elem_id="note", elem_classes="note")
     with gr.Row(equal_height=True):
         ui.generate = gr.Button("Generate", variant="primary", elem_id="generate")
         ui.stop = gr.Button("Stop", variant="stop", visible=False, elem_id="stop")
     ui.status = gr.HTML(elem_id="status", elem_classes="status")
     with gr.Row(equal_height=True):
         ui.seed = gr.Number(4, label="Seed", precision=0, minimum=0, maximum=LARGEST_SEED, min_width=100, scale=2, elem_id="seed")
-        ui.random_seed = gr.Button("Random seed", size="md", min_width=100, scale=1, elem_id="random-seed")
+        ui.random_seed = gr.Button("Random", size="md", min_width=100, scale=1, elem_id="random-seed")
     with gr.Accordion("Advanced", open=False):
         ui.steps = gr.Slider(1, 100, pipeline.default_steps, step=1, label="Steps", info=texts.STEPS)
         ui.guidance_scale = gr.Slider(1, 10, pipeline.default_guidance_scale, step=0.1, label="Guidance", info=texts.GUIDANCE)
@@ -103,7 +103,7 @@ def _connect(ui: SimpleNamespace, jobs: Jobs) -> None:
     def show_portrait(photo, crop=True, face=1):
         """The aligned portrait of a photo, and a sentence about it."""
         if not photo:
-            yield None, ""
+            yield None, _sentence(texts.HINT)
             return
         try:
             made = jobs.portrait(photo, bool(crop), int(face or 1))
@@ -141,8 +141,9 @@ def _connect(ui: SimpleNamespace, jobs: Jobs) -> None:
             for update in jobs.run(request.session_hash, photo, _settings(seed, steps, guidance_scale, crop, face)):
                 portrait = portrait if update.portrait is None else update.portrait
                 views = views if update.views is None else _captioned(update.views)
-                files = update.files if update.stage == "done" else {}
-                yield portrait, views, files.get("head.ply"), files.get("turntable.mp4"), update.report or _stage(update)
+                done = update.stage == "done"
+                files = [str(update.files[name]) for name in ("head.ply", "turntable.mp4")] if done else [None, None]
+                yield portrait, views, *files, update.report if done else _stage(update)
         except Stopped:
             raise gr.Error(texts.STOPPED, print_exception=False) from None
         except Exception as error:

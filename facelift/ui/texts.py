@@ -21,7 +21,8 @@ UNEXPECTED = "Something went wrong on our side, and the details are in the serve
 OUT_OF_MEMORY = "The graphics card ran out of memory. Close other programs that use it, or start with --device cpu."
 DONE = "Your 3D head is ready: drag it to turn."
 STOPPED = "Stopped."
-READY = "Press Generate to make the 3D head."
+HINT = "Best is one face, from the front, well lit. JPEG, PNG or WEBP, up to 20 MB."
+READY = "The portrait is what the model sees."
 
 STAGES = {
     "waiting": "Waiting for the head before this one",

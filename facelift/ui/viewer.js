@@ -166,8 +166,12 @@ async function load() {
 
 function reset() {
   if (!view) return;
+  const { controls } = view;
   setRotating(false);
-  view.controls.reset();
+  controls.enableDamping = false; // forget the swing of the last drag
+  controls.update();
+  controls.reset();
+  controls.enableDamping = true;
   view.invalidate();
 }
 

@@ -1,0 +1,402 @@
+"""The page as people use it, in a real browser, and its API as programs use it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fakes import FakePipeline
+from PIL import Image
+
+from facelift.cameras import VIEW_NAMES, orbit
+from facelift.gaussians import Gaussians
+from facelift.rendering import render
+
+ROOT = Path(__file__).parents[1]
+PHOTO = ROOT / "assets" / "examples" / "grace_hopper.jpg"
+COMPACT = ROOT / "weights" / "compact" / "config.json"
+QUIET = ["--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS = ["--headless=new", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", *QUIET]
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def stand_in():
+    """A served page on a pipeline without weights: (pipeline, url)."""
+    from facelift.ui import build_app, launch
+
+    pipeline, port = FakePipeline(), free_port()
+    app = build_app(pipeline)
+    launch(app, server_port=port, prevent_thread_lock=True, quiet=True)
+    yield pipeline, f"http://127.0.0.1:{port}"
+    app.close(verbose=False)
+
+
+@pytest.fixture(scope="module")
+def real():
+    """`python app.py` with the compact weights, cut off from the network."""
+    if not COMPACT.is_file():
+        pytest.skip("needs weights/compact")
+    port = free_port()
+    nowhere = "http://127.0.0.1:9"
+    env = {**os.environ, "HTTP_PROXY": nowhere, "HTTPS_PROXY": nowhere, "ALL_PROXY": nowhere, "NO_PROXY": "127.0.0.1,localhost"}
+    command = [sys.executable, "app.py", "--weights", "compact", "--device", "cpu", "--port", str(port)]
+    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        url = f"http://127.0.0.1:{port}"
+        try:
+            wait_until(lambda: server.poll() is not None or answers(url), 120)
+            assert server.poll() is None, "app.py ended at once"
+            yield url
+        finally:
+            server.terminate()
+
+
+def answers(url: str) -> bool:
+    try:
+        return urllib.request.urlopen(url, timeout=5).status == 200
+    except OSError:
+        return False
+
+
+def wait_until(true, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    api = pytest.importorskip("playwright.sync_api")
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("needs Chromium")
+    with api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@contextmanager
+def opened(browser):
+    """Opens pages, and checks in the end that they asked no other host for anything."""
+    contexts, requests = [], []
+
+    def open_(url: str, script: str = "", **context):
+        contexts.append(browser.new_context(**{"viewport": {"width": 1366, "height": 768}, **context}))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(60_000)
+        page.on("request", lambda request: requests.append((url, request.url)))
+        if script:
+            page.add_init_script(script)
+        page.goto(url)
+        page.wait_for_selector("#generate")
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    outside = [asked for url, asked in requests if not asked.startswith((url, "data:", "blob:"))]
+    assert requests and not outside, outside
+
+
+@pytest.fixture
+def open_page(browser):
+    with opened(browser) as open_:
+        yield open_
+
+
+def upload(page, path: Path) -> None:
+    page.set_input_files("#photo input[type=file]", path)
+
+
+def make_head(page, seconds: float, photo: Path = PHOTO) -> None:
+    upload(page, photo)
+    page.wait_for_selector("#portrait img")
+    page.click("#generate")
+    page.wait_for_function("document.querySelectorAll('#views .grid-container img').length == 6", timeout=1000 * seconds)
+    page.wait_for_selector(".splat-viewer[data-state=loaded]", timeout=1000 * seconds)
+
+
+def download_all(page, folder: Path) -> dict[str, Path]:
+    files = {}
+    for name in ("head.ply", "head.splat", "head.spz", "turntable.mp4", "views.zip", "report.json"):
+        with page.expect_download() as download:
+            page.click(f"#downloads button:has-text('{name}'):enabled, #downloads a:has-text('{name}')")
+        assert download.value.suggested_filename == name
+        files[name] = folder / name
+        download.value.save_as(files[name])
+    return files
+
+
+def check_files(files: dict[str, Path]) -> None:
+    import imageio.v3 as iio
+
+    n = len(Gaussians.load(files["head.ply"]))
+    assert n > 1000
+    assert len(Gaussians.load(files["head.splat"])) == len(Gaussians.load(files["head.spz"])) == n
+    assert json.loads(files["report.json"].read_text())["gaussians"] == n
+    assert len(iio.imread(files["turntable.mp4"])) >= 60
+    with zipfile.ZipFile(files["views.zip"]) as archive:
+        assert set(archive.namelist()) == {"portrait.png", *(f"views/{i}_{name}.png" for i, name in enumerate(VIEW_NAMES))}
+        assert archive.testzip() is None
+
+
+def small(image: np.ndarray | Image.Image) -> np.ndarray:
+    if isinstance(image, np.ndarray):
+        image = Image.fromarray(image)
+    return np.asarray(image.convert("RGB").resize((48, 48), Image.Resampling.BOX), dtype=float).ravel()
+
+
+def likeness(a, b) -> float:
+    return float(np.corrcoef(small(a), small(b))[0, 1])
+
+
+def check_picture(page, ply: Path, folder: Path) -> None:
+    """The canvas shows what our renderer shows from the front: upright, not mirrored, not from behind."""
+    page.locator("#viewer canvas").screenshot(path=folder / "canvas.png", style=".splat-tools {display: none !important}")
+    canvas = Image.open(folder / "canvas.png").convert("RGB")
+    side = min(canvas.size)
+    left, top = (canvas.width - side) // 2, (canvas.height - side) // 2
+    shown = canvas.crop((left, top, left + side, top + side))
+    views = render(Gaussians.load(ply), orbit([0, 180], size=256)).rgb.clamp(0, 1).mul(255).byte().permute(0, 2, 3, 1).numpy()
+    front, back = views
+    same = likeness(shown, front)
+    assert same > 0.97, same
+    for name, other in {"upside down": front[::-1], "mirrored": front[:, ::-1], "from behind": back}.items():
+        assert likeness(shown, other) < same - 0.01, name
+
+
+@pytest.fixture(scope="module")
+def visit(stand_in, browser):
+    """A page on which a head has been made."""
+    _, url = stand_in
+    with opened(browser) as open_:
+        page = open_(url)
+        make_head(page, 60)
+        yield page
+
+
+def test_visit(visit, tmp_path):
+    visit.wait_for_selector("#ran p")
+    ran = visit.inner_text("#ran")
+    assert all(words in ran for words in ("stand-in", "cpu", "mediapipe", "seed 4", "views", " s")), ran
+    assert "CC0-1.0" in visit.inner_text("#foot") and "deleted" in visit.inner_text("#foot")
+    files = download_all(visit, tmp_path)
+    check_files(files)
+    check_picture(visit, files["head.ply"], tmp_path)
+    assert not visit.evaluate("document.documentElement.scrollWidth > innerWidth")
+
+
+def test_visit_with_the_compact_weights(real, open_page, tmp_path):
+    page = open_page(real)
+    make_head(page, 600)
+    page.wait_for_selector("#ran p", timeout=300_000)
+    files = download_all(page, tmp_path)
+    check_files(files)
+    check_picture(page, files["head.ply"], tmp_path)
+
+
+def test_viewer_controls(visit, tmp_path):
+    def picture(name: str) -> Image.Image:
+        at_rest(visit)
+        visit.locator("#viewer canvas").screenshot(path=tmp_path / name, style=".splat-tools {display: none !important}")
+        return Image.open(tmp_path / name)
+
+    start = picture("start.png")
+    box = visit.locator("#viewer canvas").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    visit.mouse.move(x, y)
+    visit.mouse.down()
+    visit.mouse.move(x + 120, y, steps=4)
+    visit.mouse.up()
+    assert likeness(start, picture("turned.png")) < 0.95
+    visit.click("[data-do=reset]")
+    assert likeness(start, picture("reset.png")) > 0.99
+    visit.click("[data-do=rotate]")
+    visit.wait_for_timeout(2000)
+    visit.click("[data-do=rotate]")
+    assert likeness(start, picture("rotated.png")) < 0.999
+    visit.click("[data-do=full]")
+    assert visit.locator("#viewer canvas").bounding_box() == {"x": 0, "y": 0, "width": 1366, "height": 768}
+    visit.keyboard.press("Escape")
+    assert visit.locator("#viewer canvas").bounding_box()["width"] < 1000
+
+
+def at_rest(page) -> None:
+    """Waits until the viewer draws no more, as it must when nothing moves: software WebGL takes up to seconds a frame."""
+    frames, end = None, time.monotonic() + 60
+    while frames != (frames := page.get_attribute(".splat-viewer", "data-frames")):
+        assert time.monotonic() < end, "draws though nothing moves"
+        page.wait_for_timeout(1500)
+
+
+def test_stop_ends_the_job_at_its_next_step_and_frees_the_page(stand_in, open_page, monkeypatch):
+    pipeline, url = stand_in
+    monkeypatch.setattr(pipeline, "step_seconds", 1.0)
+    page = open_page(url)
+    before = pipeline.steps_run
+    page.click("#examples .gallery-item >> nth=1")  # an example starts by itself
+    wait_until(lambda: pipeline.steps_run > before, 30)
+    at_stop = pipeline.steps_run
+    page.click("#stop")
+    page.wait_for_selector("#generate")
+    assert "Stopped" in page.inner_text("#status")
+    wait_until(lambda: pipeline.running == 0, 5)
+    assert pipeline.steps_run <= at_stop + 1
+    monkeypatch.setattr(pipeline, "step_seconds", 0.05)
+    page.click("#generate")
+    page.wait_for_selector(".splat-viewer[data-state=loaded]")
+
+
+def test_leaving_the_page_ends_the_job(stand_in, open_page, monkeypatch):
+    pipeline, url = stand_in
+    monkeypatch.setattr(pipeline, "step_seconds", 1.0)
+    monkeypatch.setattr(pipeline, "default_steps", 60)
+    page = open_page(url)
+    page.click("#examples .gallery-item >> nth=1")
+    wait_until(lambda: pipeline.running == 1, 30)
+    page.close()
+    wait_until(lambda: pipeline.running == 0, 20)
+
+
+@pytest.mark.parametrize("kind", ["no face", "no picture", "no photo"])
+def test_mistakes_get_a_sentence(stand_in, open_page, tmp_path, kind):
+    _, url = stand_in
+    page = open_page(url)
+    if kind == "no photo":
+        page.click("#generate")
+        page.wait_for_selector("#status p")
+        assert "Choose a photo" in page.inner_text("#status")
+        return
+    path = tmp_path / "wall.png"
+    Image.new("RGB", (300, 300), (90, 120, 90)).save(path) if kind == "no face" else path.write_text("not a picture")
+    sentence = {"no face": "No face was found", "no picture": "not a JPEG, PNG or WEBP"}[kind]
+    upload(page, path)
+    page.wait_for_function(f"document.querySelector('#note').innerText.includes('{sentence}')")
+    page.click("#generate")
+    page.wait_for_function(f"document.querySelector('#status').innerText.includes('{sentence}')")
+    assert page.is_visible("#generate")
+    assert str(tmp_path) not in page.content() and "Traceback" not in page.content()
+
+
+def test_a_browser_without_webgl2_is_told_so(stand_in, open_page):
+    _, url = stand_in
+    page = open_page(url, script="HTMLCanvasElement.prototype.getContext = () => null")
+    upload(page, PHOTO)
+    page.click("#generate")
+    page.wait_for_selector(".splat-viewer[data-state=no-webgl]")
+    assert "WebGL2" in page.inner_text(".splat-message")
+
+
+def test_a_phone_gets_one_column(stand_in, open_page):
+    _, url = stand_in
+    page = open_page(url, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    make_head(page, 60)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    generate, viewer = page.locator("#generate").bounding_box(), page.locator("#viewer canvas").bounding_box()
+    assert viewer["y"] > generate["y"] and viewer["width"] > 300 and viewer["height"] < 450
+
+
+def client(url: str):
+    from gradio_client import Client
+
+    return Client(url, verbose=False)
+
+
+def test_api_does_what_the_page_does(stand_in, tmp_path):
+    from gradio_client import handle_file
+
+    _, url = stand_in
+    portrait, views, splat, turntable, report = client(url).predict(handle_file(PHOTO), seed=7, steps=2, api_name="/generate")
+    assert Image.open(portrait).size == (512, 512)
+    assert [view["caption"] for view in views] == [name.replace("_", " ") for name in VIEW_NAMES]
+    assert all(Image.open(view["image"]).size == (128, 128) for view in views)
+    assert len(Gaussians.load(splat)) == report["gaussians"]
+    assert Path(turntable).suffix == ".mp4" and Path(turntable).stat().st_size > 1000
+    assert (report["seed"], report["steps"]) == (7, 2)
+    portrait, note = client(url).predict(handle_file(PHOTO), api_name="/portrait")
+    assert Image.open(portrait).size == (512, 512) and "Traceback" not in note
+
+
+def test_api_errors_are_sentences(stand_in, tmp_path):
+    from gradio_client import handle_file
+
+    _, url = stand_in
+    Image.new("RGB", (300, 300), (90, 120, 90)).save(tmp_path / "wall.png")
+    with pytest.raises(Exception, match="No face was found"):
+        client(url).predict(handle_file(tmp_path / "wall.png"), api_name="/generate")
+
+
+def test_unexpected_errors_tell_visitors_nothing(stand_in, monkeypatch, caplog):
+    from gradio_client import handle_file
+
+    pipeline, url = stand_in
+
+    def fail(*_):
+        raise KeyError("/secret/path")
+
+    monkeypatch.setattr(pipeline, "_make", fail)
+    with pytest.raises(Exception, match="Something went wrong on our side") as caught:
+        client(url).predict(handle_file(PHOTO), api_name="/generate")
+    assert "secret" not in str(caught.value)
+    assert "/secret/path" in caplog.text
+
+
+def test_visitors_take_turns_and_get_their_own(stand_in):
+    from gradio_client import handle_file
+
+    pipeline, url = stand_in
+    pipeline.most_at_once = 0
+    one, two = client(url), client(url)
+    jobs = [c.submit(handle_file(PHOTO), seed=seed, api_name="/generate") for c, seed in ((one, 11), (two, 22))]
+    assert [job.result(timeout=60)[4]["seed"] for job in jobs] == [11, 22]
+    assert pipeline.most_at_once == 1
+    wait_until(lambda: not list(Path(tempfile.gettempdir()).glob("facelift-*")), 10)
+
+
+def test_other_files_of_the_server_stay_private(stand_in):
+    _, url = stand_in
+    for path in ("/etc/passwd", str(ROOT / "pyproject.toml"), str(ROOT / "assets" / "viewer" / "package.json")):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{url}/gradio_api/file={path}")
+        assert refused.value.code in (403, 404)
+
+
+def test_uploads_are_limited(stand_in):
+    import httpx
+
+    _, url = stand_in
+    answer = httpx.post(f"{url}/gradio_api/upload", files={"files": ("big.png", b"\0" * 21_000_000)})
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"), [(["--auth", "nopassword"], "USER:PASSWORD"), (["--weights", "no such folder"], "no such folder")]
+)
+def test_wrong_arguments_get_a_sentence(monkeypatch, capsys, arguments, words):
+    monkeypatch.syspath_prepend(ROOT)
+    monkeypatch.setattr(sys, "argv", ["app.py", *arguments])
+    import app
+
+    with pytest.raises(SystemExit) as end:
+        app.main()
+    assert words in f"{end.value.code} {capsys.readouterr().err}"
