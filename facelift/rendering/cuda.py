@@ -1,7 +1,7 @@
 """The CUDA renderer: gsplat with the settings nearest to our rules.
 
 Three rules are gsplat's own and cannot be set: alpha is capped at 0.999, not 0.99; a splat is cut where its alpha falls under 1/255, not
-at 3 sigma; and the Jacobian's limit is shifted with the principal point. On a head none of them can be seen.
+at 3 sigma; and the Jacobian's limit is shifted with the principal point.
 """
 
 from __future__ import annotations
