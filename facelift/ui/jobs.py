@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import tempfile
 import threading
 import time
@@ -60,7 +61,7 @@ class Stopped(Exception):
 def sentence_for(error: BaseException) -> str:
     """A sentence a visitor can act on; anything unexpected goes to the log instead."""
     if isinstance(error, (PhotoError, WeightsError)):
-        return str(error)
+        return re.sub(r" \(\w+=[^)]*\)", "", str(error))  # Python arguments are no help on a page
     if type(error).__name__ == "OutOfMemoryError":
         return texts.OUT_OF_MEMORY
     log.error("A job failed", exc_info=error)

@@ -121,7 +121,7 @@ def _connect(ui: SimpleNamespace, jobs: Jobs) -> None:
         if not photo:
             yield {ui.status: _sentence(texts.NO_PHOTO)}
             raise gr.Error(texts.NO_PHOTO, print_exception=False)
-        yield {**_buttons(ui, running=True), **_cleared(ui), ui.status: _progress(Update("waiting"))}
+        yield {**_buttons(ui, running=True), **_cleared(ui), ui.status: _progress(Update("portrait"))}
         try:
             for update in jobs.run(request.session_hash, photo, _settings(seed, steps, guidance_scale, crop, face)):
                 yield _changes(ui, update, jobs.pipeline.weights)
@@ -153,6 +153,12 @@ def _connect(ui: SimpleNamespace, jobs: Jobs) -> None:
         jobs.stop(request.session_hash)
         return {**_buttons(ui, running=False), ui.status: _sentence(texts.STOPPED)}
 
+    waiting = _progress(Update("waiting"))
+
+    def not_started(status):
+        """After an error: a job that still waits was refused, since too many do."""
+        return {**_buttons(ui, running=False), ui.status: _sentence(texts.BUSY) if status == waiting else status}
+
     gr.on(
         [ui.photo.change, ui.crop.input, ui.face.change],
         show_portrait,
@@ -166,13 +172,15 @@ def _connect(ui: SimpleNamespace, jobs: Jobs) -> None:
     )
     settings = [ui.photo, ui.seed, ui.steps, ui.guidance_scale, ui.crop, ui.face]
     shown = [ui.status, ui.portrait, ui.views, ui.viewer, ui.ran, ui.generate, ui.stop, *ui.downloads.values()]
-    quiet = {"show_progress": "minimal", "show_progress_on": ui.status, "api_visibility": "private"}
-    runs = [ui.generate.click(make_head, settings, shown, **quiet, **ONE_HEAD_AT_A_TIME)]
-    if ui.examples:
-        runs.append(ui.examples.load_input_event.then(make_head, settings, shown, **quiet, **ONE_HEAD_AT_A_TIME))
-    ui.stop.click(
-        stop_job, None, [ui.status, ui.generate, ui.stop], cancels=runs, queue=False, show_progress="hidden", api_visibility="private"
-    )
+    buttons = [ui.status, ui.generate, ui.stop]
+    quiet = {"show_progress": "hidden", "api_visibility": "private"}
+    at_once = {**quiet, "queue": False}
+    runs = []
+    for start in [ui.generate.click] + ([ui.examples.load_input_event.then] if ui.examples else []):
+        start(lambda: {**_buttons(ui, running=True), ui.status: waiting}, None, buttons, **at_once)  # waiting can be stopped too
+        runs.append(start(make_head, settings, shown, **quiet, **ONE_HEAD_AT_A_TIME))
+        runs[-1].failure(not_started, ui.status, buttons, **at_once)
+    ui.stop.click(stop_job, None, buttons, cancels=runs, **at_once)
     ui.random_seed.click(None, None, ui.seed, js=f"() => Math.floor(Math.random() * {LARGEST_SEED})", api_visibility="private")
     files = [gr.File(label=label, visible=False) for label in ("Splat file", "Turntable")]
     answer = [ui.portrait, ui.views, *files, gr.JSON(label="Report", visible=False)]

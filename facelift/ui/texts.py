@@ -19,13 +19,14 @@ FACE = "1 is the largest in the photo."
 NO_PHOTO = "Choose a photo first."
 UNEXPECTED = "Something went wrong on our side, and the details are in the server's log. Try again, or try another photo."
 OUT_OF_MEMORY = "The graphics card ran out of memory. Close other programs that use it, or start with --device cpu."
+BUSY = "Too many visitors are waiting already: try again in a minute."
 DONE = "Your 3D head is ready: drag it to turn."
 STOPPED = "Stopped."
 HINT = "Best is one face, from the front, well lit. JPEG, PNG or WEBP, up to 20 MB."
 READY = "The portrait is what the model sees."
 
 STAGES = {
-    "waiting": "Waiting for the head before this one",
+    "waiting": "Waiting for its turn",
     "portrait": "Finding and aligning the face",
     "views": "Drawing six views",
     "gaussians": "Building the 3D head",

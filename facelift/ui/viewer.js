@@ -44,6 +44,7 @@ async function open() {
   camera.position.set(...HOME);
   const controls = new OrbitControls(camera, canvas);
   controls.enableDamping = true;
+  controls.dampingFactor = 0.15;
   controls.minDistance = 0.8;
   controls.maxDistance = 8;
   controls.autoRotateSpeed = 3;
