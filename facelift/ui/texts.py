@@ -68,7 +68,7 @@ def what_ran(report: dict, weights) -> str:
     matting = report.get("matting")
     parts = [
         f"{report.get('gaussians', 0):,} Gaussians".replace(",", " "),
-        f"weights {weights.name} on {report.get('device')}",
+        f"weights {without_path(weights.name, weights)} on {report.get('device')}",
         MATTING.get(matting, f"background removed by {matting}"),
         f"seed {report.get('seed')}, {report.get('steps')} steps, guidance {report.get('guidance_scale')}",
     ]
@@ -77,4 +77,10 @@ def what_ran(report: dict, weights) -> str:
 
 def weights_line(weights) -> str:
     """Which weights answer on this page, and under which licence."""
-    return f"Weights: {weights.name}. Licence: {weights.licence}. {weights.note}"
+    note = weights.note[:1].upper() + weights.note[1:]
+    return without_path(f"Weights: {weights.name}. Licence: {weights.licence}. {note}.".replace("..", "."), weights)
+
+
+def without_path(text: str, weights) -> str:
+    """Names a weight folder without saying where on the server it lies."""
+    return text.replace(str(weights.folder), weights.folder.name)
