@@ -24,12 +24,16 @@ class FrontPriority:
     behind, before: Gaussians of views 1.. this close to the front surface are dropped.
     spacing: the front surface counts only where neighbouring pixels' points are closer than this, i.e. where it is not steep.
     opacity_logit: the least opacity of a front Gaussian that counts.
+    cover: a front Gaussian is at least this many point spacings wide (its largest two scales), so that none can be seen between.
+    margin: what the front view shows as background is empty space, this many pixels away from the figure: nothing may stand there.
     """
 
     behind: float = 0.10
     before: float = 0.25
     spacing: float = 0.025
     opacity_logit: float = 2.94  # 0.95
+    cover: float = 0.5
+    margin: int = 1
 
 
 def point_spacing(means: Tensor) -> Tensor:
@@ -43,7 +47,7 @@ def point_spacing(means: Tensor) -> Tensor:
 
 
 def apply_front_priority(pixel: PixelGaussians, cameras: Cameras, rule: FrontPriority) -> PixelGaussians:
-    """Changes opacities only, from geometry alone. pixel: one sample, Shape (1, V, H, W, ...)."""
+    """Changes opacities, and the scales of the front view, from geometry alone. pixel: one sample, Shape (1, V, H, W, ...)."""
     means, opacities = pixel.means[0], pixel.opacities[0]
     with torch.no_grad():
         camera = cameras[0]
@@ -51,17 +55,41 @@ def apply_front_priority(pixel: PixelGaussians, cameras: Cameras, rule: FrontPri
         rotation, origin = camera.c2w[0, :3, :3], camera.c2w[0, :3, 3]
         fx, fy, cx, cy = camera.intrinsics[0]
         surface = (means[0] - origin).norm(dim=-1)  # (H, W)
-        counts = (opacities[0] > 0) & (point_spacing(means[0]) < rule.spacing)
+        spacing = point_spacing(means[0])
+        counts = (opacities[0] > 0) & (spacing < rule.spacing)
+        least = (rule.cover * spacing.clamp_max(rule.spacing)).log()[..., None]
         local = (means[1:] - origin) @ rotation  # (V-1, H, W, 3) in the front camera
         u = (fx * local[..., 0] / local[..., 2] + cx).floor().long()
         v = (fy * local[..., 1] / local[..., 2] + cy).floor().long()
         inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)
         u, v = u.clamp(0, width - 1), v.clamp(0, height - 1)
         gap = local.norm(dim=-1) - surface[v, u]
+        figure = (opacities[0] > GATED_LOGIT).float()[None, None]
+        figure = F.max_pool2d(figure, 2 * rule.margin + 1, 1, rule.margin)[0, 0] > 0
         dropped = inside & counts[v, u] & (gap < rule.behind) & (gap > -rule.before)
+        dropped |= inside & ~figure[v, u]
     front = torch.where(counts, opacities[0].clamp_min(rule.opacity_logit), opacities[0])
     others = torch.where(dropped, torch.full_like(opacities[1:], GATED_LOGIT), opacities[1:])
-    return pixel._replace(opacities=torch.cat([front[None], others])[None])
+    scales = pixel.scales[0]
+    thinnest = torch.arange(3, device=scales.device) == scales[0].argmin(-1, keepdim=True)  # across the surface: stays thin
+    covering = torch.where(thinnest, scales[0], torch.maximum(scales[0], least))
+    return pixel._replace(opacities=torch.cat([front[None], others])[None], scales=torch.cat([covering[None], scales[1:]])[None])
+
+
+def smooth_front(pixel: PixelGaussians, cameras: Cameras, window: int) -> PixelGaussians:
+    """Median-filters the front view's depth over its visible pixels: a small model's depth is right on average, noisy pixel by pixel.
+
+    pixel: one sample, Shape (1, V, H, W, ...). window: odd, pixels.
+    """
+    seen = pixel.opacities[0, 0] > GATED_LOGIT
+    offset = torch.where(seen, pixel.offset[0, 0], torch.nan)
+    patches = F.unfold(F.pad(offset[None, None], (window // 2,) * 4, value=torch.nan), window)[0]  # (window^2, H*W)
+    smooth = torch.where(seen, patches.nanmedian(0).values.view_as(offset), pixel.offset[0, 0])
+    origins, directions = (r[0].permute(1, 2, 0) for r in rays(cameras[0]))
+    means, offsets = pixel.means.clone(), pixel.offset.clone()
+    means[0, 0] = origins + (smooth - (origins * directions).sum(-1))[..., None] * directions
+    offsets[0, 0] = smooth
+    return pixel._replace(means=means, offset=offsets)
 
 
 def split_front(

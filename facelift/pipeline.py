@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from .cameras import VIEW_NAMES, Cameras, six_views
-from .front_priority import FrontPriority, apply_front_priority, split_front
+from .front_priority import FrontPriority, apply_front_priority, smooth_front, split_front
 from .gaussians import RELEASE_APP, FilterPreset, Gaussians, concatenate
 from .gslrm import GSLRM, GSLRMConfig, config_from_state, flatten_gaussians
 from .multiview.loading import load_compact, load_released
@@ -98,12 +98,15 @@ class FaceLiftPipeline:
         device: torch.device,
         dtype: torch.dtype = torch.float32,
         front_priority: FrontPriority | None = None,
+        smooth_depth: int = 0,
         detail: bool = False,
         filters: FilterPreset = RELEASE_APP,
     ):
-        """detail: the front view's Gaussians take the portrait's full resolution (`split_front`)."""
+        """Switches of the compact weights, off for the released ones: `front_priority`; smooth_depth, the window in pixels of
+        `smooth_front`, 0 for none; detail, whether the front view's Gaussians take the portrait's full resolution (`split_front`).
+        """
         self.views, self.reconstructor, self.weights, self.device, self.dtype = views, reconstructor, weights, device, dtype
-        self.front_priority, self.detail, self.filters = front_priority, detail, filters
+        self.front_priority, self.smooth_depth, self.detail, self.filters = front_priority, smooth_depth, detail, filters
 
     @property
     def default_steps(self) -> int:
@@ -147,7 +150,7 @@ class FaceLiftPipeline:
             rule = settings.get("front_priority")
             return cls(
                 views, _assign(model, config, state, device), weights, device, dtype,
-                FrontPriority(**rule) if rule is not None else None, settings.get("detail", False),
+                FrontPriority(**rule) if rule is not None else None, settings.get("smooth_depth", 0), settings.get("detail", False),
                 FilterPreset(**settings.get("filters", {})),
             )  # fmt: skip
         except (OSError, KeyError, TypeError) as error:
@@ -220,6 +223,8 @@ class FaceLiftPipeline:
         views = (views * 255).round() / 255
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             free, pixel = self.reconstructor.reconstruct(views[None].float(), cameras)
+        if self.smooth_depth:
+            pixel = smooth_front(pixel, cameras, self.smooth_depth)
         if self.front_priority is not None:
             pixel = apply_front_priority(pixel, cameras, self.front_priority)
         parts = [free]

@@ -56,7 +56,9 @@ def load_released(folder: Path, prompt_embeds: Tensor, device: torch.device, dty
     unet, num_views = load_unet(folder / "unet", dtype)
     vae = AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=dtype, low_cpu_mem_usage=False).eval().to(device)
     encoder = CLIPVisionModelWithProjection.from_pretrained(folder / "image_encoder", dtype=dtype).eval().to(device)
-    normalizer = StableUnCLIPImageNormalizer.from_pretrained(folder / "image_normalizer", torch_dtype=dtype, low_cpu_mem_usage=False).to(device)
+    normalizer = StableUnCLIPImageNormalizer.from_pretrained(folder / "image_normalizer", torch_dtype=dtype, low_cpu_mem_usage=False).to(
+        device
+    )
     processor = CLIPImageProcessorPil.from_pretrained(folder / "feature_extractor")
     noising = DDPMScheduler.from_pretrained(folder / "image_noising_scheduler")
     values = {k: v for k, v in json.loads((folder / "scheduler" / "scheduler_config.json").read_text()).items() if not k.startswith("_")}

@@ -51,6 +51,7 @@ def main(argv: list[str] | None = None) -> None:
         "multiview": {"image_size": config.image_size, "steps": args.steps, "guidance_scale": 1.0, "eta": 0.0, "keep_portrait": True},
         "reconstructor": {"type": "unet", **asdict(config)},
         "front_priority": asdict(FrontPriority()),
+        "smooth_depth": 5,
         "detail": True,
         "filters": asdict(FilterPreset(corner=1.1, side=1.4, height=1.4)),  # the portrait shows shoulders beyond the release's box
     }

@@ -58,8 +58,25 @@ def direct_loss(pixel: PixelGaussians, target: Tensor) -> tuple[Tensor, dict]:
     tint = mean((SH_C0 * pixel.sh0 + 0.5 - color).abs().mean(-1))
     turn = mean((F.normalize(pixel.quats, dim=-1, eps=1e-4) - quats).square().sum(-1))
     size = mean((pixel.scales - scales).abs().mean(-1))
-    loss = 4 * depth + 0.2 * opacity + tint + 0.1 * turn + 0.05 * size
-    return loss, {"depth": mean(gap.abs()).item(), "bias": mean(gap).item(), "color": tint.item(), "turn": turn.item(), "size": size.item()}
+    loss = 4 * depth + 8 * roughness(gap, weight) + 0.2 * opacity + tint + 0.1 * turn + 0.05 * size
+    rough = roughness(gap.detach(), weight).item()
+    return loss, {
+        "depth": mean(gap.abs()).item(),
+        "rough": rough,
+        "bias": mean(gap).item(),
+        "color": tint.item(),
+        "turn": turn.item(),
+        "size": size.item(),
+    }
+
+
+def roughness(gap: Tensor, weight: Tensor) -> Tensor:
+    """How much the depth error changes from pixel to pixel: noise that a mean error hides and a close look shows. (..., H, W)."""
+    total = gap.new_zeros(())
+    for axis in (-1, -2):
+        both = weight.narrow(axis, 1, weight.shape[axis] - 1) * weight.narrow(axis, 0, weight.shape[axis] - 1)
+        total = total + (gap.diff(dim=axis).abs().clamp_max(0.1) * both).sum() / both.sum().clamp_min(1)
+    return total
 
 
 def degrade_views(rgba: Tensor, rng: np.random.Generator) -> Tensor:
@@ -171,7 +188,6 @@ def main(argv: list[str] | None = None) -> None:
                 pixel = model(views[None], cameras)
             loss, values = direct_loss(pixel, targets(sample)[None])
             if args.stage == "rendered":
-                loss = 0.5 * loss
                 gaussians = visible(apply_front_priority(pixel, cameras, FrontPriority()), config.patch_size)
                 chosen = [0 if rng.random() < 0.3 else int(rng.integers(1, 6)), int(rng.integers(6, len(sample.c2w)))]
                 values["render"] = 0.0

@@ -1,0 +1,39 @@
+"""Views of training heads as a trained view generator makes them, for the reconstructor's last stage.
+
+    python -m facelift.training.generate --data DIR --views runs/views --out runs/generated --heads 200
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..multiview.codec import PixelCodec
+from .data import HeadShards
+from .views import FACTOR, CompactViewModel, compact_scheduler, sample_views
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--views", type=Path, required=True, help="run of facelift.training.views")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--heads", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=1, help="denoising steps")
+    args = parser.parse_args(argv)
+    torch.set_num_threads(1)
+    model = CompactViewModel().to(memory_format=torch.channels_last)
+    model.load_state_dict(torch.load(args.views / "last.pt", weights_only=True)["ema"])
+    model.eval()
+    heads, codec, scheduler = HeadShards(args.data), PixelCodec(FACTOR), compact_scheduler()
+    args.out.mkdir(parents=True, exist_ok=True)
+    for index in np.linspace(0, len(heads) - 1, min(args.heads, len(heads))).astype(int):
+        views = sample_views(model, scheduler, codec, heads.sample(int(index), None, slice(6)).portrait, args.steps)
+        np.save(args.out / f"{index}.npy", (views * 255).round().byte().permute(0, 2, 3, 1).numpy())
+
+
+if __name__ == "__main__":
+    main()
