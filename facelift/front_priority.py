@@ -30,10 +30,10 @@ class FrontPriority:
 
     behind: float = 0.10
     before: float = 0.25
-    spacing: float = 0.025
+    spacing: float = 0.04
     opacity_logit: float = 2.94  # 0.95
-    cover: float = 0.5
-    margin: int = 1
+    cover: float = 0.65
+    margin: int = 0
 
 
 def point_spacing(means: Tensor) -> Tensor:

@@ -71,10 +71,10 @@ class Head:
         for suffix in formats:
             self.gaussians.save(folder / f"head.{suffix}")
         seconds["files"] = time.perf_counter() - start
+        start = time.perf_counter()
         if turntable:
-            start = time.perf_counter()
             self.save_turntable(folder / "turntable.mp4", progress)
-            seconds["turntable"] = time.perf_counter() - start
+        seconds["turntable"] = time.perf_counter() - start if turntable else 0.0
         seconds["total"] = sum(v for k, v in seconds.items() if k != "total")
         report = {**self.report, "seconds": {k: round(v, 3) for k, v in seconds.items()}}
         (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")

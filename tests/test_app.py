@@ -271,13 +271,17 @@ def test_a_full_queue_is_said_so(browser):
     from facelift.ui import build_app, launch
 
     pipeline, port = FakePipeline(step_seconds=2.0), free_port()
+    pipeline.default_steps = 90  # the first visitor's job outlasts the others' clicks on any machine
     app = build_app(pipeline, queue_size=1)
     launch(app, server_port=port, prevent_thread_lock=True, quiet=True)
     try:
         with opened(browser) as open_:
             pages = [open_(f"http://127.0.0.1:{port}") for _ in range(3)]
             for page in pages:
-                page.click("#examples .gallery-item >> nth=1")
+                upload(page, PHOTO)
+                page.wait_for_selector("#portrait img")
+            for page in pages:
+                page.click("#generate")
                 page.wait_for_selector("#stop" if page is not pages[-1] else "#status:has-text('Too many visitors')")
                 page.wait_for_timeout(1000)
             assert pages[-1].is_visible("#generate")
@@ -285,6 +289,7 @@ def test_a_full_queue_is_said_so(browser):
             pages[1].click("#stop")
             pages[1].wait_for_selector("#status:has-text('Stopped')")
             pages[0].click("#stop")
+            pipeline.step_seconds = 0.02
             pages[2].click("#generate")  # there is room again
             pages[2].wait_for_selector(".splat-viewer[data-state=loaded]")
             assert pages[1].is_visible("#generate") and "Stopped" in pages[1].inner_text("#status")

@@ -32,8 +32,11 @@ def masked_psnr(a: Tensor, b: Tensor, mask: Tensor | None = None) -> float:
     return float(-10 * torch.log10(error.clamp_min(1e-10)))
 
 
-def measure(pipe: FaceLiftPipeline, photo: Path) -> tuple[dict, Image.Image]:
-    """Front render against the portrait at 512 px, over the whole picture and inside the matte, and where a detector finds the face."""
+def measure(pipe: FaceLiftPipeline, photo: Path) -> tuple[dict, Image.Image, np.ndarray]:
+    """Front render against the portrait at 512 px, over the whole picture and inside the matte, and where a detector finds the face.
+
+    Returns the numbers, a contact sheet (views; portrait and one turn) and the portrait with its turn in one row of pictures.
+    """
     portrait = pipe.make_portrait(photo)
     head = pipe(portrait)
     truth = torch.from_numpy(np.array(portrait.image)).permute(2, 0, 1).float() / 255
@@ -50,12 +53,13 @@ def measure(pipe: FaceLiftPipeline, photo: Path) -> tuple[dict, Image.Image]:
         "matting": portrait.matting,
     }
     turn = to_bytes(render(head.gaussians, orbit(SHEET_AZIMUTHS, 0.0, 256)).rgb)
+    small = np.array(portrait.image.resize((256, 256)))
     rows = [
         np.concatenate([np.array(Image.fromarray(v).resize((256, 256))) for v in head.views], 1),
-        np.concatenate([np.array(portrait.image.resize((256, 256))), *turn[:5]], 1),
+        np.concatenate([small, *turn[:5]], 1),
         np.concatenate([turn[0], *turn[5:]], 1),
     ]
-    return numbers, Image.fromarray(np.concatenate(rows))
+    return numbers, Image.fromarray(np.concatenate(rows)), np.concatenate([small, *turn], 1)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -67,11 +71,13 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     pipe = FaceLiftPipeline.from_pretrained(args.weights, device=args.device)
     args.out.mkdir(parents=True, exist_ok=True)
-    results = {}
+    results, turns = {}, []
     for photo in find_photos(args.photos):
-        results[photo.name], sheet = measure(pipe, photo)
+        results[photo.name], sheet, turn = measure(pipe, photo)
         sheet.save(args.out / f"{photo.stem}.png")
+        turns.append(turn)
         print(photo.name, json.dumps(results[photo.name]))
+    Image.fromarray(np.concatenate(turns)).save(args.out / "heads.webp", quality=88)
     (args.out / "photos.json").write_text(json.dumps(results, indent=2) + "\n")
 
 
