@@ -1,6 +1,6 @@
 """Views of training heads as a trained view generator makes them, for the reconstructor's last stage.
 
-    python -m facelift.training.generate --data DIR --views runs/views --out runs/generated --heads 200
+python -m facelift.training.generate --data DIR --views runs/views --out runs/generated --heads 200
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ def evaluate(model: UNetReconstructor, heads: HeadShards, count: int, size: int)
     """Depth error (MAE) and PSNR of the extra cameras at 256 px from true views, with and without front priority."""
     cameras, targets = six_views(size), DirectTargets(size)
     depth, plain, front, given = [], [], [], []
-    for i in range(count):
+    for i in range(min(count, len(heads))):
         s = heads.sample(i)
         with torch.autocast("cpu", torch.bfloat16):
             pixel = model(s.rgba[None, :6], cameras)
@@ -150,6 +150,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--lr", type=float, default=None, help="default 5e-4 direct, 2e-4 rendered")
+    parser.add_argument("--channels", default="128,128,192,256")
     parser.add_argument("--generated", help="folder of generated views: INDEX.npy uint8 (6, H, W, 4) for heads of --data")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--evaluate-every", type=int, default=200)
@@ -157,7 +158,7 @@ def main(argv: list[str] | None = None) -> None:
 
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    config = UNetReconstructorConfig()
+    config = UNetReconstructorConfig(channels=tuple(int(c) for c in args.channels.split(",")))
     size, cameras, targets = config.image_size, six_views(config.image_size), DirectTargets(config.image_size)
     model = init_outputs(UNetReconstructor(config), targets.focal).to(memory_format=torch.channels_last)
     heads, held_out = HeadShards(args.data), HeadShards(args.test)

@@ -104,7 +104,7 @@ def evaluate(model: CompactViewModel, scheduler: DDIMScheduler, codec: PixelCode
     result = {}
     for steps in (1, 8):
         per_view = []
-        for i in range(count if steps == 1 else max(1, count // 3)):
+        for i in range(min(len(heads), count if steps == 1 else max(1, count // 3))):
             s = heads.sample(i, None, slice(6))
             views = sample_views(model, scheduler, codec, s.portrait, steps)
             per_view.append([psnr(views[v, :3], s.rgba[v, :3]) for v in range(6)])
