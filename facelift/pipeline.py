@@ -59,7 +59,7 @@ class Head:
     ) -> dict:
         """Writes portrait, views, renders, splat files, turntable and report.json. Returns the report as written."""
         folder = Path(folder)
-        seconds = dict(self.report["seconds"])
+        seconds = {k: v for k, v in self.report["seconds"].items() if k != "total"}
         start = time.perf_counter()
         for name in ("views", "renders"):
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -75,7 +75,7 @@ class Head:
         if turntable:
             self.save_turntable(folder / "turntable.mp4", progress)
         seconds["turntable"] = time.perf_counter() - start if turntable else 0.0
-        seconds["total"] = sum(v for k, v in seconds.items() if k != "total")
+        seconds["total"] = sum(seconds.values())
         report = {**self.report, "seconds": {k: round(v, 3) for k, v in seconds.items()}}
         (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
         return report

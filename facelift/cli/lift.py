@@ -73,6 +73,7 @@ def main(argv: list[str] | None = None) -> int:
 
     from ..pipeline import FaceLiftPipeline
     from ..weights import WeightsError
+    from .quiet import without_native_chatter
 
     try:
         pipe = FaceLiftPipeline.from_pretrained(args.weights, device=args.device)
@@ -83,7 +84,8 @@ def main(argv: list[str] | None = None) -> int:
     failed = 0
     for photo, folder in zip(photos, output_folders(photos, args.output), strict=True):
         try:
-            lift_one(pipe, photo, folder, args)
+            with without_native_chatter():
+                lift_one(pipe, photo, folder, args)
         except (ValueError, OSError, RuntimeError) as error:  # PhotoError is a ValueError; the other photos are still done
             failed += 1
             if not isinstance(error, (ValueError, OSError)):
