@@ -21,7 +21,7 @@ from .gslrm import GATED_LOGIT, PixelGaussians, flatten_gaussians, remove_white
 class FrontPriority:
     """Distances in world units (1 is about 19 cm).
 
-    behind, before: Gaussians of views 1.. this close to the front surface are dropped.
+    behind: Gaussians of views 1.. up to this far behind the front surface are dropped, and all before it.
     spacing: the front surface counts only where neighbouring pixels' points are closer than this, i.e. where it is not steep.
     opacity_logit: the least opacity of a front Gaussian that counts.
     cover: a front Gaussian is at least this many point spacings wide (its largest two scales), so that none can be seen between.
@@ -29,7 +29,6 @@ class FrontPriority:
     """
 
     behind: float = 0.10
-    before: float = 0.25
     spacing: float = 0.04
     opacity_logit: float = 2.94  # 0.95
     cover: float = 0.65
@@ -66,7 +65,7 @@ def apply_front_priority(pixel: PixelGaussians, cameras: Cameras, rule: FrontPri
         gap = local.norm(dim=-1) - surface[v, u]
         figure = (opacities[0] > GATED_LOGIT).float()[None, None]
         figure = F.max_pool2d(figure, 2 * rule.margin + 1, 1, rule.margin)[0, 0] > 0
-        dropped = inside & counts[v, u] & (gap < rule.behind) & (gap > -rule.before)
+        dropped = inside & (gap < torch.where(counts[v, u], rule.behind, 0.0))  # what hides the photo's surface contradicts it
         dropped |= inside & ~figure[v, u]
     front = torch.where(counts, opacities[0].clamp_min(rule.opacity_logit), opacities[0])
     others = torch.where(dropped, torch.full_like(opacities[1:], GATED_LOGIT), opacities[1:])
