@@ -79,13 +79,14 @@ class Strands(NamedTuple):
     """N hairs of K points from root to tip.
 
     points: Shape (N, K, 3). color: Shape (N, 3). width: metres at the root. kind: "hair", or "fine" for brows and down, which throw no
-    shadow and are never thinned out.
+    shadow and are never thinned out. tips: Shape (N, 3). Colour at the tip, blended evenly along the points from `color`; None: the same.
     """
 
     points: np.ndarray
     color: np.ndarray
     width: float
     kind: str = "hair"
+    tips: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
