@@ -42,7 +42,7 @@ class RootPool:
         return (vertices[self.triangles[index]] * self.barycentric[index][..., None]).sum(1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Template:
     """C control vertices, S = C after one Catmull-Clark step (parts in the order of PARTS), B body vertices (the first of the S).
 

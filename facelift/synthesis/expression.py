@@ -1,0 +1,142 @@
+"""What a face does: 52 face units (the names are ARKit's) in families of expressions, and where the eyes look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .template import Template
+
+FAMILIES = dict(
+    neutral=0.28, smile=0.16, grin=0.15, laugh=0.07, surprise=0.05, frown=0.06, talk=0.09, pucker=0.04, squint=0.04, wink=0.02, mix=0.04
+)
+
+
+@dataclass(frozen=True)
+class Expression:
+    """weights: Shape (M,). Of the template's morphs, to be added to an identity's. yaw, pitch: of the gaze in degrees, relative to the
+    head; positive to the subject's left and up."""
+
+    kind: str
+    weights: np.ndarray
+    yaw: float
+    pitch: float
+
+
+def draw_expression(rng: np.random.Generator, template: Template, kind: str | None = None) -> Expression:
+    kind = kind or str(rng.choice(list(FAMILIES), p=list(FAMILIES.values())))
+    face = Face(template, rng)
+    FAMILY[kind](face, rng.uniform)
+    face.blink(rng)
+    yaw = float(np.clip(rng.normal(0, 7), -22, 22))
+    pitch = float(np.clip(rng.normal(0, 4), -7, 10))
+    face.look(yaw, pitch)
+    return Expression(kind, face.weights, yaw, pitch)
+
+
+class Face:
+    """Face units being set; both sides differ a little."""
+
+    def __init__(self, template: Template, rng: np.random.Generator):
+        self.template, self.rng = template, rng
+        self.weights = np.zeros(len(template.names), np.float32)
+
+    def one(self, unit: str, value: float) -> None:
+        index = self.template.index(f"fu/{unit}")
+        self.weights[index] = np.clip(max(value, self.weights[index]), 0, 1)
+
+    def both(self, unit: str, value: float, uneven: float = 0.12) -> None:
+        for side in ("Left", "Right"):
+            self.one(unit + side, value * (1 + self.rng.normal(0, uneven)))
+
+    def blink(self, rng: np.random.Generator) -> None:
+        """Lids hang a little; now and then a camera catches a blink."""
+        self.both("eyeBlink", rng.uniform(0, 0.05) if rng.random() < 0.98 else rng.uniform(0.3, 0.9), 0.05)
+
+    def look(self, yaw: float, pitch: float) -> None:
+        """Lids and brows follow the eyes."""
+        outer, inner = ("Left", "Right") if yaw > 0 else ("Right", "Left")
+        self.one(f"eyeLookOut{outer}", abs(yaw) / 35)
+        self.one(f"eyeLookIn{inner}", abs(yaw) / 35)
+        self.both("eyeLookUp" if pitch > 0 else "eyeLookDown", abs(pitch) / 30, 0)
+
+
+def neutral(face: Face, draw) -> None:
+    if draw() < 0.5:
+        face.both("mouthSmile", draw(0, 0.2))
+        face.one("browInnerUp", draw(0, 0.3))
+
+
+def smile(face: Face, draw) -> None:
+    face.both("mouthSmile", draw(0.3, 0.75))
+    face.both("cheekSquint", draw(0, 0.4))
+    face.both("mouthDimple", draw(0, 0.3))
+
+
+def grin(face: Face, draw) -> None:
+    face.both("mouthSmile", draw(0.55, 1))
+    face.both("mouthUpperUp", draw(0.5, 0.95))
+    face.both("mouthLowerDown", draw(0.25, 0.6))
+    face.both("cheekSquint", draw(0.2, 0.6))
+    face.both("eyeSquint", draw(0, 0.3))
+    face.one("jawOpen", draw(0.02, 0.12))
+
+
+def laugh(face: Face, draw) -> None:
+    face.both("mouthSmile", draw(0.6, 1))
+    face.one("jawOpen", draw(0.2, 0.5))
+    face.both("mouthUpperUp", draw(0.5, 0.9))
+    face.both("mouthLowerDown", draw(0.2, 0.6))
+    face.both("eyeSquint", draw(0.1, 0.4))
+    face.both("cheekSquint", 0.4)
+
+
+def surprise(face: Face, draw) -> None:
+    face.one("jawOpen", draw(0.2, 0.6))
+    face.one("browInnerUp", draw(0.4, 1))
+    face.both("browOuterUp", draw(0.4, 1))
+    face.both("eyeWide", draw(0.3, 0.9))
+
+
+def frown(face: Face, draw) -> None:
+    face.both("mouthFrown", draw(0.3, 0.9))
+    face.both("browDown", draw(0.2, 0.9))
+    face.one("mouthShrugLower", draw(0, 0.5))
+    face.both("eyeSquint", draw(0, 0.3))
+
+
+def talk(face: Face, draw) -> None:
+    face.one("jawOpen", draw(0.1, 0.4))
+    face.one("mouthFunnel", draw(0, 0.5))
+    face.both("mouthLowerDown", draw(0, 0.5))
+    face.both("mouthStretch", draw(0, 0.4))
+
+
+def pucker(face: Face, draw) -> None:
+    face.one("mouthPucker", draw(0.3, 1))
+    face.both("browDown", draw(0, 0.5))
+
+
+def squint(face: Face, draw) -> None:
+    face.both("eyeSquint", draw(0.3, 0.9))
+    face.both("browDown", draw(0.2, 0.6))
+    face.both("noseSneer", draw(0, 0.6))
+    face.both("mouthPress", draw(0, 0.6))
+
+
+def wink(face: Face, draw) -> None:
+    side = "Left" if draw() < 0.5 else "Right"
+    smile(face, draw)
+    for unit, value in (("eyeBlink", 1), ("eyeSquint", 0.6), ("cheekSquint", 0.7)):
+        face.one(unit + side, value)
+
+
+def mix(face: Face, draw) -> None:
+    """Any five units, weakly."""
+    units = [n[3:] for n in face.template.names if n.startswith("fu/") and not any(k in n for k in ("Look", "tongue", "Blink"))]
+    for unit in face.rng.choice(units, 5, replace=False):
+        face.one(str(unit), draw(0.1, 0.5))
+
+
+FAMILY = {f.__name__: f for f in (neutral, smile, grin, laugh, surprise, frown, talk, pucker, squint, wink, mix)}

@@ -1,0 +1,114 @@
+"""Eyeballs, teeth, tongue and lashes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from .expression import Expression
+from .scene import Mesh, Surface
+from .surface import lash_strips, turn_x, turn_z
+from .template import smoothstep, unit
+
+IRISES = ((0.045, 0.022, 0.010), (0.11, 0.055, 0.02), (0.16, 0.11, 0.04), (0.10, 0.14, 0.06), (0.10, 0.19, 0.28), (0.22, 0.27, 0.30))
+CONVERGENCE = 1.5  # degrees each eye turns in: people look at the camera, not at infinity
+IRIS_ANGLE = 24.0  # degrees from the gaze to the rim of the iris, seen from the middle of the eyeball
+
+
+@dataclass(frozen=True)
+class EyeLook:
+    """iris: linear RGB. pupil: degrees from the gaze to its rim. teeth: linear RGB."""
+
+    iris: np.ndarray
+    pupil: float
+    teeth: np.ndarray
+
+
+def draw_eye_look(rng: np.random.Generator, melanin: float, old: float) -> EyeLook:
+    fair = float(np.clip(1 - 2.2 * melanin, 0, 1))
+    odds = np.array([0.4 + 1.2 * (1 - fair), 0.25, 0.12 * fair + 0.02, 0.15 * fair + 0.01, 0.25 * fair + 0.01, 0.12 * fair + 0.01])
+    iris = np.array(IRISES[rng.choice(len(IRISES), p=odds / odds.sum())]) * np.exp(rng.normal(0, 0.15, 3))
+    yellow = rng.uniform(0, 0.5) + 0.5 * old
+    teeth = np.array([0.74, 0.70, 0.62]) * np.array([0.92, 0.86, 0.70]) ** yellow
+    return EyeLook(iris, float(rng.uniform(8.5, 11.5) - 1.5 * old), teeth)
+
+
+def eye_meshes(surface: Surface, expression: Expression, look: EyeLook) -> list[Mesh]:
+    """`rest` is the direction in the eyeball's own frame, the gaze at -y."""
+    directions, points, triangles = eyeball()
+    meshes = []
+    for center, radius, inward in zip(surface.eye_centers, surface.eye_radii, (-CONVERGENCE, CONVERGENCE), strict=True):
+        gaze = turn_z(np.radians(expression.yaw + inward)) @ turn_x(np.radians(-expression.pitch))
+        rotation = surface.head_rotation @ gaze
+        meshes.append(
+            Mesh(
+                kind="eye",
+                vertices=(center + points @ rotation.T * radius * 0.985).astype(np.float32),
+                normals=(directions @ rotation.T).astype(np.float32),
+                triangles=triangles,
+                albedo=np.full_like(points, 0.75, dtype=np.float32),
+                rest=directions,
+                gloss=1.0,
+                roughness=0.2,
+                parameters=dict(iris=look.iris, iris_angle=IRIS_ANGLE, pupil_angle=look.pupil),
+            )
+        )
+    return meshes
+
+
+@lru_cache(maxsize=1)
+def eyeball(rings: int = 20, around: int = 26) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Unit eyeball with a bulging cornea at -y, open at the back: directions (N, 3), points (N, 3), triangles."""
+    polar = np.radians(np.r_[np.linspace(0, 40, 13), np.linspace(46, 125, rings - 13)])
+    turn = np.linspace(0, 2 * np.pi, around, endpoint=False)
+    polar, turn = (x.ravel() for x in np.meshgrid(polar, turn, indexing="ij"))
+    directions = np.stack([np.sin(polar) * np.cos(turn), -np.cos(polar), np.sin(polar) * np.sin(turn)], 1)
+    bulge = 1 + 0.055 * (1 - smoothstep(0, 26, np.degrees(polar)))
+    ring, step = np.arange(rings - 1)[:, None] * around, np.arange(around)
+    a, b = ring + step, ring + (step + 1) % around
+    triangles = np.stack([a, b, a + around, b, b + around, a + around], -1).reshape(-1, 3).astype(np.int32)
+    return directions.astype(np.float32), (directions * bulge[:, None]).astype(np.float32), triangles
+
+
+def mouth_mesh(surface: Surface, look: EyeLook) -> Mesh:
+    """Teeth, darker towards the back of the mouth, and the tongue."""
+    template = surface.template
+    teeth, tongue = template.ranges["teeth"], template.ranges["tongue"]
+    part = slice(teeth.start, tongue.stop)
+    rest = template.rest[part]
+    is_tooth = np.arange(len(rest)) < teeth.stop - teeth.start
+    deep = smoothstep(-0.150, -0.115, rest[:, 1])
+    albedo = np.where(is_tooth[:, None], look.teeth * (1 - 0.75 * deep[:, None]), (0.38, 0.10, 0.09))
+    triangles = np.concatenate([template.triangles["teeth"], template.triangles["tongue"]]) - part.start
+    return Mesh(
+        kind="mouth",
+        vertices=surface.vertices[part],
+        normals=surface.normals[part],
+        triangles=triangles,
+        albedo=albedo.astype(np.float32),
+        rest=rest,
+        gloss=np.where(is_tooth, 1.6, 1.0),
+        roughness=np.where(is_tooth, 0.5, 0.6),
+        extra=np.stack([is_tooth, deep], 1).astype(np.float32),
+        shadows=False,
+    )
+
+
+def lash_mesh(surface: Surface, length: float) -> Mesh:
+    """Strips that the shader cuts into hairs. `rest`: u along the lid, 0 at the lid .. 1 at the tips, 1 on the upper lid."""
+    template = surface.template
+    part = template.ranges["lashes"]
+    along, upper = lash_strips(template)
+    return Mesh(
+        kind="lash",
+        vertices=surface.vertices[part],
+        normals=unit(surface.normals[part]),
+        triangles=template.triangles["lashes"] - part.start,
+        albedo=np.full((len(along), 3), 0.012, np.float32),
+        rest=np.stack([template.uv["lashes"][:, 0], along, upper], 1).astype(np.float32),
+        gloss=0.0,
+        parameters=dict(length=length),
+        shadows=False,
+    )

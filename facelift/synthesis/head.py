@@ -1,0 +1,105 @@
+"""One head, put together. Every part has its own generator, so a change in one does not redraw another."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass, replace
+
+import numpy as np
+
+from ..cameras import FOCAL_512, RADIUS
+from .expression import draw_expression
+from .eyes import draw_eye_look, eye_meshes, lash_mesh, mouth_mesh
+from .hair import draw_hair_look, grow_hair
+from .identity import draw_identity
+from .light import draw_light
+from .options import Options
+from .scene import Mesh, Scene, Surface
+from .skin import draw_skin_look, skin_mesh
+from .surface import make_surface
+from .template import Template, load_template
+from .wear import draw_wear_look, dress
+
+# streams of random numbers; a new part takes a new number
+IDENTITY, EXPRESSION, POSE, SKIN, EYES, HAIR_LOOK, HAIR, WEAR_LOOK, WEAR, LIGHT = range(10)
+FACE_SIZE, FACE_CENTRE = 194.275, (251.83, 280.01)  # pixels of the front view at 512: where the crop puts a face
+# the face box that the detector draws, from chin, eyes and the width of the face
+BOX = dict(top=0.72, width=1.188, height=0.792, right=-0.8, down=7.8)
+
+
+def make_head(seed: int, appearance: int = 0, options: Options | None = None) -> Scene:
+    """The head of this seed. Another appearance is the same person with other hair, skin, expression, pose, clothes and light."""
+    options = options or Options()
+    template = load_template()
+
+    def stream(part: int) -> np.random.Generator:
+        return np.random.default_rng([seed, part] if part == IDENTITY else [seed, part, appearance])
+
+    identity = draw_identity(stream(IDENTITY), template)
+    expression = draw_expression(stream(EXPRESSION), template)
+    skin = draw_skin_look(stream(SKIN), identity)
+    eyes = draw_eye_look(stream(EYES), skin.melanin, identity.old)
+    hair = draw_hair_look(stream(HAIR_LOOK), identity, skin.melanin)
+    wear = draw_wear_look(stream(WEAR_LOOK), identity, options)
+    light = draw_light(stream(LIGHT))
+
+    surface = make_surface(template, identity, expression, stream(POSE))
+    garments, covered, bare = dress(surface, wear, stream(WEAR))
+    strands, scalp = grow_hair(surface, hair, stream(HAIR), identity, covered)
+    body = uncovered(skin_mesh(surface, identity, skin, hair, scalp), bare)
+    meshes = [body, *eye_meshes(surface, expression, eyes), mouth_mesh(surface, eyes), lash_mesh(surface, hair.lashes), *garments]
+    looks = dict(identity=identity, expression=expression, skin=skin, eyes=eyes, hair=hair, wear=wear)
+    meta = dict(seed=seed, appearance=appearance, light=light.mode, **{name: describe(look) for name, look in looks.items()})
+    return Scene(surface, tuple(meshes), strands, light, frame(surface, template), meta)
+
+
+def uncovered(body: Mesh, bare: np.ndarray) -> Mesh:
+    """The body without what lies under clothes. bare: Shape (B,)."""
+    return replace(body, triangles=body.triangles[(bare[body.triangles] > 0.5).any(1)])
+
+
+def describe(look) -> dict:
+    """Every parameter of a look in plain numbers and words, without the long lists of weights."""
+
+    def plain(value):
+        if is_dataclass(value):
+            return describe(value)
+        if isinstance(value, np.ndarray | np.generic):
+            value = value.tolist()
+        if isinstance(value, list | tuple):
+            return [plain(v) for v in value]
+        return round(value, 4) if isinstance(value, float) else value
+
+    return {f.name: plain(getattr(look, f.name)) for f in fields(look) if f.name != "weights"}
+
+
+def frame(surface: Surface, template: Template) -> np.ndarray:
+    """Similarity that puts the face where the crop of a photo would put it, judged by its bones. Shape (4, 4)."""
+    vertices, _ = surface.body
+    rest = template.rest[: template.body]
+    chin = vertices[lowest_of_chin(rest)]
+    eyes = surface.eye_centers.mean(0)
+    top = eyes + (eyes - chin) * BOX["top"]
+    width = np.ptp(vertices[template.masks["face"] > 0.5, 0])
+    scale, shift = 5.6, np.zeros(3)
+
+    def project(point):
+        x, y, z = (point - surface.head_center) * scale + shift
+        return np.array([256 + FOCAL_512 * x / (y + RADIUS), 256 - FOCAL_512 * z / (y + RADIUS)])
+
+    for _ in range(6):
+        low, high = project(chin), project(top)
+        depth = RADIUS + (eyes - surface.head_center)[1] * scale
+        size = (BOX["height"] * (low - high)[1] + BOX["width"] * width * FOCAL_512 * scale / depth) / 2
+        scale *= FACE_SIZE / size
+        x, y = (low + high) / 2 + (BOX["right"], BOX["down"])
+        depth = RADIUS + (eyes - surface.head_center)[1] * scale
+        shift += np.array([FACE_CENTRE[0] - x, 0, y - FACE_CENTRE[1]]) / FOCAL_512 * depth
+    to_world = np.eye(4)
+    to_world[:3, :3] *= scale
+    to_world[:3, 3] = shift - surface.head_center * scale
+    return to_world
+
+
+def lowest_of_chin(rest: np.ndarray) -> int:
+    front = (np.abs(rest[:, 0]) < 0.004) & (rest[:, 1] < -0.1) & (rest[:, 2] > 0.60)
+    return int(np.where(front, rest[:, 2], np.inf).argmin())

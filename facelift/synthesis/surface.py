@@ -1,0 +1,105 @@
+"""Identity, expression and head pose become the surface everything else is built on."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.sparse.csgraph import connected_components
+
+from .expression import Expression
+from .identity import Identity
+from .scene import Surface
+from .template import Template, smoothstep
+
+POSE_SPREAD = (5.0, 3.5, 2.0)  # degrees of yaw, pitch, roll: the crop turns no face upright, people look about
+POSE_LIMIT = 14.0
+NECK = (0.545, 0.645)  # heights at rest between which the neck bends
+
+
+def make_surface(template: Template, identity: Identity, expression: Expression, rng: np.random.Generator) -> Surface:
+    """The generator draws the pose of the head."""
+    control = template.control + (template.morphs @ (identity.weights + expression.weights)).reshape(-1, 3)
+    vertices = (template.subdivide @ control).astype(np.float32)
+    settle_mouth(vertices, template)
+    centers, radii = eyeballs(template, control)
+    middle = centers.mean(0)
+    head_center = np.array([0, middle[1] + 0.085, middle[2] + 0.008])
+    rotation = draw_rotation(rng)
+    pivot = head_center + [0, 0.02, -0.12]
+
+    def turn(points):
+        return (points - pivot) @ rotation.T + pivot
+
+    bend = smoothstep(*NECK, template.rest[:, 2])[:, None]
+    vertices = (vertices * (1 - bend) + turn(vertices) * bend).astype(np.float32)
+    curl_lashes(vertices, template, rotation)
+    return Surface(template, vertices, template.normals(vertices), turn(centers), radii, turn(head_center), rotation)
+
+
+def draw_rotation(rng: np.random.Generator) -> np.ndarray:
+    """Shape (3, 3)."""
+    yaw, pitch, roll = np.radians(np.clip(rng.normal(0, POSE_SPREAD), -POSE_LIMIT, POSE_LIMIT))
+    return turn_z(yaw) @ turn_x(pitch) @ turn_y(roll)
+
+
+def turn_x(angle: float) -> np.ndarray:
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
+
+
+def turn_y(angle: float) -> np.ndarray:
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+
+
+def turn_z(angle: float) -> np.ndarray:
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+
+
+def eyeballs(template: Template, control: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Centres (2, 3) and radii (2,) of the left and the right eyeball."""
+    balls = [control[index] for index in template.eyes]
+    centers = np.stack([(ball.max(0) + ball.min(0)) / 2 for ball in balls])
+    radii = np.array([(np.ptp(ball[:, 0]) + np.ptp(ball[:, 2])) / 4 for ball in balls])
+    return centers, radii
+
+
+def settle_mouth(vertices: np.ndarray, template: Template) -> None:
+    """Keeps the mouth's lining off the cheeks, and brings the teeth to where a smile shows them."""
+    inside = smoothstep(0.3, 0.8, template.masks["inside_mouth"]) * (1 - smoothstep(0.1, 0.5, template.masks["lips"]))
+    body = vertices[: template.body]
+    body[:, 1] += 0.006 * inside
+    body[:, 0] *= 1 - 0.10 * inside
+    teeth = vertices[template.ranges["teeth"]]
+    upper = upper_teeth(template)
+    teeth[upper] += np.array([0, -0.0035, -0.0042], np.float32)
+    teeth[~upper] += np.array([0, -0.002, 0.0008], np.float32)
+
+
+@lru_cache(maxsize=2)
+def upper_teeth(template: Template) -> np.ndarray:
+    """Which of the teeth's vertices belong to the upper row. Shape (teeth,) bool."""
+    part = template.ranges["teeth"]
+    triangles = template.triangles["teeth"] - part.start
+    count = part.stop - part.start
+    edges = np.concatenate([triangles[:, :2], triangles[:, 1:]])
+    _, label = connected_components(sp.coo_matrix((np.ones(len(edges)), edges.T), shape=(count, count)), directed=False)
+    height = template.rest[part, 2]
+    mean = np.bincount(label, height) / np.bincount(label)
+    return mean[label] > height.mean()
+
+
+def lash_strips(template: Template) -> tuple[np.ndarray, np.ndarray]:
+    """(along, upper) of each lash vertex: 0 at the lid .. 1 at the tips; whether it is on the upper lid."""
+    v = template.uv["lashes"][:, 1]
+    upper = v < 0.957
+    return np.where(upper, (v - 0.927) / 0.02, (0.985 - v) / 0.018).clip(0, 1), upper
+
+
+def curl_lashes(vertices: np.ndarray, template: Template, rotation: np.ndarray) -> None:
+    along, upper = lash_strips(template)
+    lift = along**1.3 * np.where(upper, 0.0035, -0.0015)
+    vertices[template.ranges["lashes"]] += (lift[:, None] * (rotation @ [0, -0.25, 1])).astype(np.float32)
