@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import is_dataclass, replace
 
 import numpy as np
 
 from ..cameras import FOCAL_512, RADIUS
 from .expression import draw_expression
 from .eyes import draw_eye_look, eye_meshes, lash_mesh, mouth_mesh
-from .hair import draw_hair_look, grow_hair
 from .identity import draw_identity
-from .light import draw_light
 from .options import Options
 from .scene import Mesh, Scene, Surface
 from .skin import draw_skin_look, skin_mesh
 from .surface import make_surface
 from .template import Template, load_template
-from .wear import draw_wear_look, dress
+
+try:
+    from .hair import draw_hair_look, grow_hair
+except ImportError:
+    from .stubs import draw_hair_look, grow_hair
+try:
+    from .light import draw_light
+except ImportError:
+    from .stubs import draw_light
+try:
+    from .wear import draw_wear_look, dress
+except ImportError:
+    from .stubs import draw_wear_look, dress
 
 # streams of random numbers; a new part takes a new number
 IDENTITY, EXPRESSION, POSE, SKIN, EYES, HAIR_LOOK, HAIR, WEAR_LOOK, WEAR, LIGHT = range(10)
@@ -69,7 +79,7 @@ def describe(look) -> dict:
             return [plain(v) for v in value]
         return round(value, 4) if isinstance(value, float) else value
 
-    return {f.name: plain(getattr(look, f.name)) for f in fields(look) if f.name != "weights"}
+    return {name: plain(value) for name, value in vars(look).items() if name != "weights"}
 
 
 def frame(surface: Surface, template: Template) -> np.ndarray:

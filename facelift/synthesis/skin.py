@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .hair import beard_mask
 from .identity import Identity
 from .scene import Mesh, Surface
 from .template import smoothstep
+
+try:
+    from .hair import beard_mask
+except ImportError:
+    from .stubs import beard_mask
 
 if TYPE_CHECKING:
     from .hair.look import HairLook
