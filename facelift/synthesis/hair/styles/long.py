@@ -1,0 +1,142 @@
+"""Hair that falls: bob, long straight, fringe, wavy, long curls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...template import smoothstep, unit
+from ..growth import Roots, Scalp
+from ..hairline import waves
+from ..shaping import clump, curl, cut_below, cut_where, split
+from ..tufts import Tuft, baby_hairs, flyaways
+
+
+@dataclass(frozen=True)
+class Fall:
+    """How long hair hangs. hem: height of its ends over the head's centre, metres. strands: grown ones, each split in `copies`.
+    points: per strand. volume: how far it stands off the head. raggedness: spread of the hem, metres. locks, cling: clumps and how tight."""
+
+    hem: float
+    strands: int = 4200
+    copies: int = 2
+    points: int = 13
+    volume: float = 1.0
+    raggedness: float = 0.02
+    locks: int = 420
+    cling: float = 0.4
+    width: float = 0.0010
+
+
+def bob(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
+    return _finish(scalp, rng, _straight(scalp, rng, Fall(rng.uniform(-0.155, -0.095), raggedness=rng.uniform(0.003, 0.01))))
+
+
+def long_straight(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
+    return _finish(scalp, rng, _straight(scalp, rng, Fall(rng.uniform(-0.36, -0.19))))
+
+
+def fringe(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
+    """Bangs over the forehead, long or chin length behind."""
+    fall = Fall(rng.uniform(-0.33, -0.11))
+    strands, roots, width = _straight(scalp, rng, fall)
+    front = (np.abs(roots.azimuth) < 46) & (roots.elevation < 64)
+    strands[front] = _bangs(scalp, rng, roots.take(front), strands.shape[1])
+    return _finish(scalp, rng, (strands, roots, width))
+
+
+def wavy(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
+    fall = Fall(rng.uniform(-0.34, -0.13), strands=3200, points=18, volume=1.5, cling=0.45)
+    return _finish(scalp, rng, _straight(scalp, rng, fall, wave=(rng.uniform(0.004, 0.009), rng.uniform(7, 13))), 160, 0.02)
+
+
+def long_curls(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
+    fall = Fall(rng.uniform(-0.28, -0.10), strands=2700, points=24, volume=1.7, locks=330, cling=0.7, width=0.0011)
+    return _finish(scalp, rng, _straight(scalp, rng, fall, wave=(rng.uniform(0.006, 0.010), rng.uniform(11, 18))), 220, 0.025)
+
+
+def _straight(
+    scalp: Scalp, rng: np.random.Generator, fall: Fall, wave: tuple[float, float] | None = None
+) -> tuple[np.ndarray, Roots, float]:
+    """Strands parted on top, falling beside the face and down the back. wave: radius in metres and turns per metre."""
+    surface = scalp.surface
+    roots = scalp.roots(fall.strands, rng)
+    n = len(roots.points)
+    place = scalp.local(roots.points)
+    parting = rng.normal(0, 0.022)
+    wander = waves(roots.rest, rng, 60, 3) * 0.004 + rng.normal(0, 0.003, n)
+    behind = smoothstep(0.03, 0.075, place[:, 1] + waves(roots.rest, rng, 60, 1) * 0.006)[:, None]
+    to_side = np.tanh((place[:, 0] - parting - wander) / 0.006)[:, None]
+    at_back = np.tanh(place[:, 0] / 0.05)[:, None]
+    full_length = 0.20 - fall.hem
+    lengths = np.full(n, full_length) * (0.62 + 0.38 * smoothstep(-40, 60, roots.elevation))
+    spread, swept = rng.uniform(-0.08, 0.05), rng.uniform(0, 0.3)
+    irregular = waves(roots.rest, rng, 45, 2)[:, None] * 0.06
+    before = np.where(place[:, 1] < rng.normal(0.0, 0.02), 1.0, 0.0)[:, None]  # falls in front of the shoulder
+
+    def flow(points, t):
+        at = scalp.local(points)
+        pull = (smoothstep(-0.02, 0.075, at[:, 2]) * max(0.0, 1 - t / 0.7))[:, None]  # the comb's way, as long as hair lies on the head
+        low = smoothstep(0.01, -0.11, at[:, 2])[:, None]
+        sideways = (to_side * (1 - behind) + at_back * behind * 0.6) * (1.1 * pull + spread)
+        inward = -np.clip(at[:, :1] / 0.09, -1.3, 1.3) * low * 0.30
+        backward = (0.35 + swept * (1 - behind) * 0.5 + behind * 0.35) * pull - 0.10 * behind * (t > 0.4)
+        backward = backward + low * (0.45 * (1 - before) - 0.30 * before)
+        return unit((sideways + inward + irregular) * surface.left + backward * surface.back - surface.up * (0.35 + 1.2 * t))
+
+    start = roots.normals * 0.4 + to_side * (1 - behind) * surface.left * 0.7 + surface.back * (0.25 + behind * 0.5)
+    start = start + surface.up * 0.12 * (1 - behind)
+    layer = rng.random(n)
+    lift = 0.002 + (0.013 * layer * rng.uniform(0.6, 1.4) * fall.volume) * smoothstep(-2, 8, roots.edge)
+    strands = scalp.grow(
+        roots, lengths, start, flow, fall.points, lift, rng, stiffness=0.5, comb=0.5, gravity=0.25, jitter=0.05, hug=True
+    )
+    strands, lock = clump(strands, rng, fall.locks, rng.uniform(0.7, 1.2) * fall.cling)
+    if wave is not None:
+        strands = curl(strands, rng, wave[0], wave[1] * full_length * rng.uniform(0.8, 1.2, n).mean(), lock, 0.3, 0.35)
+    elif rng.random() < 0.4:
+        strands = curl(strands, rng, 0.002, 1.6, lock, 0.4)
+    hem = surface.head_center[2] + fall.hem + rng.normal(0, fall.raggedness, n) + 0.03 * np.cos(np.radians(roots.azimuth)) * rng.normal(0, 0.5)
+    strands = cut_below(strands, hem)
+    strands = cut_where(strands, _on_face(scalp, strands))
+    return strands, roots, fall
+
+
+def _on_face(scalp: Scalp, strands: np.ndarray) -> np.ndarray:
+    """Points in front of the face or under the chin. Shape (N, K)."""
+    left, back, up = np.moveaxis(scalp.local(strands), -1, 0)
+    face = (back < -0.045) & (np.abs(left) < 0.050) & (up < 0.03)
+    throat = (back < 0.0) & (np.abs(left) < 0.045) & (up < -0.11)
+    return face | throat
+
+
+def _bangs(scalp: Scalp, rng: np.random.Generator, roots: Roots, count: int) -> np.ndarray:
+    """Hair combed from the top over the forehead, cut above the eyes."""
+    surface = scalp.surface
+    n = len(roots.points)
+    place = scalp.local(roots.points)
+    hem = surface.head_center[2] + rng.uniform(0.006, 0.03)
+    start = roots.normals * 0.55 - surface.back * 0.6 + surface.left * place[:, :1] * 4
+
+    def flow(points, t):
+        return unit(-surface.back * 0.5 * (1 - t) - surface.up * (0.3 + t) + surface.left * scalp.local(points)[:, :1] * 3)
+
+    lift = 0.003 + 0.008 * rng.random(n)
+    strands = scalp.grow(roots, np.full(n, 0.11), start, flow, count, lift, rng, stiffness=0.6, comb=0.4, gravity=0.1, jitter=0.05)
+    strands, _ = clump(strands, rng, 90, rng.uniform(0.2, 0.5))
+    sides = 0.02 * np.clip(np.abs(place[:, 0]) / 0.05, 0, 1) ** 2  # longer towards the temples
+    return cut_below(strands, hem - sides * rng.uniform(-0.2, 1) + rng.normal(0, 0.003, n))
+
+
+def _finish(
+    scalp: Scalp, rng: np.random.Generator, grown: tuple[np.ndarray, Roots, Fall], loose: int = 110, away: float = 0.014
+) -> list[Tuft]:
+    strands, _, fall = grown
+    surface = scalp.surface
+    apart = 0.0012 if fall.points < 18 else 0.0016
+    return [
+        Tuft(split(strands, rng, fall.copies, apart), fall.width),
+        baby_hairs(scalp, rng, lambda p: surface.back * 0.3 - surface.up * 0.4 + np.sign(scalp.local(p)[:, :1]) * surface.left * 0.5, 800, 0.013),
+        flyaways(scalp, rng, strands, loose, away),
+    ]
