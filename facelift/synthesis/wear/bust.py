@@ -1,0 +1,82 @@
+"""The end of the bust: arms that hang instead of standing off, and closed ends where the body is cut."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+
+from ..scene import Mesh, Surface
+from ..template import Template, smoothstep, unit
+from .geometry import join, sheet_triangles, solid, vertex_normals
+
+SHOULDER = np.array([0.158, -0.02, 0.515])  # the joint at rest, left side
+ARM = unit(np.array([0.63, -0.03, -0.77]))  # direction of the arm at rest, left side
+HANG = 27.0  # degrees between the arm at rest and one that hangs
+
+
+def rest_arms(surface: Surface) -> Surface:
+    """The same body with hanging arms: photographed people do not hold them off."""
+    template = surface.template
+    rest = template.rest[: template.body]
+    near = np.linalg.norm(np.abs(rest) - np.abs(SHOULDER), axis=1) < 0.06
+    vertices = surface.vertices.copy()
+    for side in (1, -1):
+        of_side = near & (rest[:, 0] * side > 0)
+        joint = vertices[: template.body][of_side].mean(0) - rest[of_side].mean(0) + SHOULDER * [side, 1, 1]
+        vertices[: template.body] = lower(vertices[: template.body], rest, side, joint)
+    return replace(surface, vertices=vertices.astype(np.float32), normals=template.normals(vertices))
+
+
+def lower(points: np.ndarray, rest: np.ndarray, side: int, joint: np.ndarray, degrees: float = HANG) -> np.ndarray:
+    """Turns one arm about its shoulder. points, rest: Shape (N, 3)."""
+    mirrored = rest * [side, 1, 1]
+    along = (mirrored - SHOULDER) @ ARM
+    part = smoothstep(-0.04, 0.10, along) * smoothstep(0.115, 0.165, mirrored[:, 0])
+    angle = np.radians(degrees) * part * side
+    cos, sin = np.cos(angle), np.sin(angle)
+    x, z = points[:, 0] - joint[0], points[:, 2] - joint[2]
+    return np.stack([joint[0] + cos * x + sin * z, points[:, 1], joint[2] - sin * x + cos * z], 1)
+
+
+def hanging_rest(rest: np.ndarray) -> np.ndarray:
+    """Rest positions (N, 3) with hanging arms: coordinates in which stripes run round a sleeve."""
+    for side in (1, -1):
+        rest = lower(rest, rest, side, SHOULDER * [side, 1, 1])
+    return rest
+
+
+@lru_cache(maxsize=2)
+def open_ends(template: Template) -> tuple[np.ndarray, ...]:
+    """Body vertices around the holes where waist and arms were cut off, in order."""
+    triangles = template.triangles["body"]
+    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    _, first, count = np.unique(np.sort(edges, 1), axis=0, return_index=True, return_counts=True)
+    following = dict(edges[first[count == 1]].tolist())
+    loops = []
+    while following:
+        start, end = following.popitem()
+        loop = [start]
+        while end != start:
+            loop.append(end)
+            end = following.pop(end)
+        loops.append(np.array(loop))
+    return tuple(loops)
+
+
+def caps(surface: Surface, color, grow: float = 0.0, depth: float = 0.35) -> Mesh:
+    """Rounded ends like those of a sculptured bust. grow: metres outward, for cloth over the body."""
+    vertices, normals = surface.body
+    return solid(join([cap(vertices[loop] + grow * normals[loop], depth) for loop in open_ends(surface.template)]), color, gloss=0.05)
+
+
+def cap(loop: np.ndarray, depth: float, rings: int = 6):
+    """Half an ellipsoid on a loop (L, 3); depth: in radii of the loop."""
+    center = loop.mean(0)
+    radius = np.linalg.norm(loop - center, axis=1).mean()
+    axis = unit(np.cross(loop - center, np.roll(loop, -1, 0) - center).sum(0))
+    angle = np.linspace(0, np.pi / 2 * 0.98, rings)[:, None, None]
+    points = (center + (loop - center) * np.cos(angle) - axis * depth * radius * np.sin(angle)).reshape(-1, 3)
+    triangles = sheet_triangles(rings, len(loop), True)
+    return points, vertex_normals(points, triangles), triangles
