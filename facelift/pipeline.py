@@ -19,9 +19,10 @@ from torch import Tensor
 from .cameras import VIEW_NAMES, Cameras, six_views
 from .front_priority import FrontPriority, apply_front_priority, smooth_front, split_front
 from .gaussians import RELEASE_APP, FilterPreset, Gaussians, concatenate
-from .gslrm import GSLRM, GSLRMConfig, config_from_state, flatten_gaussians
+from .gslrm import GSLRM, GSLRMConfig, PixelGaussians, config_from_state, flatten_gaussians
 from .multiview.loading import load_compact, load_released
 from .multiview.pipeline import DenoisingStep, MultiViewPipeline, to_bytes
+from .multiview.second_look import first_look, second_look
 from .portrait import Portrait, make_portrait
 from .rendering import render
 from .unet_reconstructor import UNetReconstructor, UNetReconstructorConfig
@@ -206,25 +207,42 @@ class FaceLiftPipeline:
         return Head(portrait.image, to_bytes(views), cameras, gaussians, report)
 
     def make_views(self, portrait: Portrait, seed: int, steps: int | None, guidance_scale: float | None, on_step=None) -> Tensor:
-        """Six views, Shape (6, 3 or 4, S, S), 0..1."""
+        """Six views, Shape (6, 3 or 4, S, S), 0..1.
+
+        A weight set with `second_look` makes them twice: the second time it sees the first head's front from the other cameras.
+        """
         picture = portrait.image
         if self.views.codec.channels == 4:
             picture = picture.copy()
             picture.putalpha(portrait.alpha)
 
-        def forward(step: DenoisingStep) -> None:
-            on_step(Step("views", step.index, step.total, step.preview))
+        def draw(round_: int, rounds: int, look: Tensor | None) -> Tensor:
+            def forward(step: DenoisingStep) -> None:
+                on_step(Step("views", round_ * step.total + step.index, rounds * step.total, step.preview))
 
-        return self.views(picture, seed, steps, guidance_scale, forward if on_step else None)
+            return self.views(picture, seed, steps, guidance_scale, forward if on_step else None, look)
+
+        if not self.views.config.second_look:
+            return draw(0, 1, None)
+        pixels, cameras = self.views.pictures(picture)[0], six_views(self.views.config.image_size)
+        _, pixel = self.reconstruct(draw(0, 2, first_look(pixels, cameras)), cameras.to(self.device))
+        return draw(1, 2, second_look(pixels, pixel.offset[0, 0].cpu(), cameras))
 
     @torch.inference_mode()
-    def make_gaussians(self, views: Tensor, cameras: Cameras, portrait: Portrait) -> Gaussians:
-        """views: Shape (6, 3 or 4, S, S). The released system rounds them to bytes before the reconstructor; so do we."""
+    def reconstruct(self, views: Tensor, cameras: Cameras) -> tuple[Gaussians, PixelGaussians]:
+        """views: Shape (6, 3 or 4, S, S). The released system rounds them to bytes before the reconstructor; so do we.
+
+        Returns the free Gaussians and those of the pixels.
+        """
         views = (views * 255).round() / 255
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             free, pixel = self.reconstructor.reconstruct(views[None].float(), cameras)
-        if self.smooth_depth:
-            pixel = smooth_front(pixel, cameras, self.smooth_depth)
+        return free, smooth_front(pixel, cameras, self.smooth_depth) if self.smooth_depth else pixel
+
+    @torch.inference_mode()
+    def make_gaussians(self, views: Tensor, cameras: Cameras, portrait: Portrait) -> Gaussians:
+        """views: Shape (6, 3 or 4, S, S). Returns the head, filtered."""
+        free, pixel = self.reconstruct(views, cameras)
         if self.front_priority is not None:
             pixel = apply_front_priority(pixel, cameras, self.front_priority)
         parts = [free]

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .codec import PixelCodec, VAECodec
 from .conditioning import Conditioner, Draw
+from .second_look import keep_seen
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class MultiViewConfig:
 
     image_size: pixels a side that the model works at.
     keep_portrait: view 0 of the result is the portrait itself instead of its reconstruction.
+    second_look: the model also takes what the portrait shows to the other cameras (`multiview.second_look`).
     """
 
     num_views: int = 6
@@ -29,11 +31,15 @@ class MultiViewConfig:
     guidance_scale: float = 3.0
     eta: float = 1.0
     keep_portrait: bool = False
+    second_look: bool = False
 
 
 @dataclass(frozen=True)
 class Condition:
-    """latents (V, C, h, w), class_labels (V, ...), prompt_embeds (V, L, D) of the conditional half."""
+    """latents (V, C, h, w), class_labels (V, ...), prompt_embeds (V, L, D) of the conditional half.
+
+    latents: what is laid beside the noisy ones: the portrait, then its look where the model takes one (C doubles).
+    """
 
     latents: Tensor
     class_labels: Tensor
@@ -90,17 +96,20 @@ class MultiViewPipeline:
         return torch.from_numpy(pixels)[None].float() / 255
 
     @torch.inference_mode()
-    def encode(self, portrait: Image.Image, draw: Draw) -> Condition:
-        """The picture is encoded once and repeated for the views."""
+    def encode(self, portrait: Image.Image, draw: Draw, look: Tensor | None = None) -> Condition:
+        """The picture is encoded once and repeated for the views. look: Shape (V, 4, S, S), for models that take one."""
         v = self.config.num_views
         labels = self.conditioner.class_labels(portrait, draw).to(self.device)
         latents = self.codec.encode(self.pictures(portrait).to(self.device)).expand(v, -1, -1, -1)
+        if self.config.second_look:
+            latents = torch.cat([latents, self.codec.encode(look.to(latents))], 1)
         dtype = self.unet.dtype
         labels = labels.to(dtype) if labels.is_floating_point() else labels
         return Condition(latents.to(dtype), labels, self.prompt_embeds.to(self.device, dtype))
 
     def prepare_latents(self, condition: Condition, draw: Draw) -> Tensor:
-        latents = draw(tuple(condition.latents.shape)).to(condition.latents)
+        v, _, height, width = condition.latents.shape
+        latents = draw((v, self.codec.latent_channels, height, width)).to(condition.latents)
         return latents * self.scheduler.init_noise_sigma
 
     def predict(self, latents: Tensor, t: Tensor, condition: Condition, guidance_scale: float) -> Tensor:
@@ -108,11 +117,13 @@ class MultiViewPipeline:
         x = torch.cat([latents, condition.latents], 1)
         labels, text = condition.class_labels, condition.prompt_embeds
         if guidance_scale == 1.0:
-            return self._unet(x, t, text, labels)
-        blank = torch.cat([latents, torch.zeros_like(condition.latents)], 1)
-        labels = torch.cat([self.conditioner.unconditional(labels), labels])
-        blind, seeing = self._unet(torch.cat([blank, x]), t, torch.cat([text, text]), labels).chunk(2)
-        return blind + guidance_scale * (seeing - blind)
+            output = self._unet(x, t, text, labels)
+        else:
+            blank = torch.cat([latents, torch.zeros_like(condition.latents)], 1)
+            labels = torch.cat([self.conditioner.unconditional(labels), labels])
+            blind, seeing = self._unet(torch.cat([blank, x]), t, torch.cat([text, text]), labels).chunk(2)
+            output = blind + guidance_scale * (seeing - blind)
+        return keep_seen(output, condition.latents[:, self.codec.latent_channels :]) if self.config.second_look else output
 
     def _unet(self, x: Tensor, t: Tensor, text: Tensor, labels: Tensor) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last) if x.device.type == "cpu" else x
@@ -155,14 +166,15 @@ class MultiViewPipeline:
         steps: int | None = None,
         guidance_scale: float | None = None,
         on_step: Callable[[DenoisingStep], None] | None = None,
+        look: Tensor | None = None,
     ) -> Tensor:
-        """Returns (V, 3 or 4, S, S) in 0..1, in the order of `cameras.VIEW_NAMES`."""
+        """Returns (V, 3 or 4, S, S) in 0..1, in the order of `cameras.VIEW_NAMES`. look: as in `encode`."""
         steps = self.config.steps if steps is None else steps
         guidance_scale = self.config.guidance_scale if guidance_scale is None else guidance_scale
         if not 1 <= steps <= self.scheduler.config.num_train_timesteps:
             raise ValueError(f"steps must lie between 1 and {self.scheduler.config.num_train_timesteps}, not {steps}")
         draw = seeded_noise(seed)
-        condition = self.encode(portrait, draw)
+        condition = self.encode(portrait, draw, look)
         latents = self.prepare_latents(condition, draw)
         latents = self.denoise(latents, condition, steps, guidance_scale, self.config.eta, draw, on_step)
         views = self.decode(latents).float()

@@ -48,7 +48,14 @@ def main(argv: list[str] | None = None) -> None:
     settings = {
         "format": "facelift-compact",
         "licence": "Apache-2.0",
-        "multiview": {"image_size": config.image_size, "steps": args.steps, "guidance_scale": 1.0, "eta": 0.0, "keep_portrait": True},
+        "multiview": {
+            "image_size": config.image_size,
+            "steps": args.steps,
+            "guidance_scale": 1.0,
+            "eta": 0.0,
+            "keep_portrait": True,
+            "second_look": True,
+        },
         "reconstructor": {"type": "unet", **asdict(config)},
         "front_priority": asdict(FrontPriority()),
         "smooth_depth": 5,

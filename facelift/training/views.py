@@ -1,21 +1,28 @@
 """Trains the compact view generator: portrait -> six RGBA views, clean-sample prediction in pixel space.
 
-python -m facelift.training.views --data DIR --out runs/views --steps 4000
+Three times out of four it also sees the portrait's surface from the other cameras (`multiview.second_look`), at a depth about as
+wrong as a reconstructor's.
+
+python -m facelift.training.views --data DIR --test DIR --out runs/views --steps 4000
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 
+from ..cameras import six_views
 from ..multiview.attention import set_view_attention
 from ..multiview.codec import PixelCodec
-from .data import HeadShards, Sample
+from ..multiview.second_look import first_look, keep_seen, second_look
+from .data import EMPTY, HeadShards, Sample
 from .loop import Trainer, psnr, trapezoid
 
 FACTOR, CONTEXT = 8, 64
@@ -30,8 +37,8 @@ class CompactViewModel(nn.Module):
         inner = len(channels) - 2
         self.unet = UNet2DConditionModel(
             sample_size=image_size // FACTOR,
-            in_channels=2 * latent,
-            out_channels=latent,
+            in_channels=3 * latent,  # noisy, portrait, look
+            out_channels=latent + FACTOR**2,  # clean, gate
             block_out_channels=channels,
             layers_per_block=1,
             attention_head_dim=[max(1, c // 32) for c in channels],  # numbers of heads
@@ -44,12 +51,13 @@ class CompactViewModel(nn.Module):
         set_view_attention(self.unet, 6, "sparse")
         self.prompt_embeds = nn.Parameter(torch.randn(6, 1, CONTEXT) * 0.5)
 
-    def forward(self, noisy: Tensor, condition: Tensor, timesteps: Tensor) -> Tensor:
-        """noisy, condition: Shape (B*6, C, h, w), views innermost. Returns clean latents in fp32."""
+    def forward(self, noisy: Tensor, condition: Tensor, look: Tensor, timesteps: Tensor) -> Tensor:
+        """noisy, condition, look: Shape (B*6, C, h, w), views innermost. Returns clean latents in fp32."""
         b = len(noisy) // 6
-        x = torch.cat([noisy, condition], 1).contiguous(memory_format=torch.channels_last)
+        x = torch.cat([noisy, condition, look], 1).contiguous(memory_format=torch.channels_last)
         labels = torch.arange(6, device=x.device).repeat(b)
-        return self.unet(x, timesteps, self.prompt_embeds.repeat(b, 1, 1), class_labels=labels).sample.float()
+        output = self.unet(x, timesteps, self.prompt_embeds.repeat(b, 1, 1), class_labels=labels).sample
+        return keep_seen(output.float(), look)
 
 
 def compact_scheduler() -> DDIMScheduler:
@@ -59,24 +67,62 @@ def compact_scheduler() -> DDIMScheduler:
     )  # fmt: skip
 
 
-def batch_of(samples: list[Sample], codec: PixelCodec) -> tuple[Tensor, Tensor, Tensor]:
-    """Clean latents and condition latents, each (B*6, C, h, w), and alpha (B*6, 1, H, W)."""
-    views = torch.cat([s.rgba[:6] for s in samples])
-    condition = torch.stack([s.portrait for s in samples])
-    return codec.encode(views), codec.encode(condition).repeat_interleave(6, 0), views[:, 3:]
+def start_from(model: CompactViewModel, path: Path) -> None:
+    """Takes the averaged weights of an earlier run. Channels that it did not have begin at zero."""
+    state = torch.load(path, weights_only=True)["ema"]
+    for name, parameter in model.named_parameters():
+        lacking = [extra for have, want in zip(state[name].shape, parameter.shape, strict=True) for extra in (want - have, 0)]
+        state[name] = F.pad(state[name], lacking[::-1])
+    model.load_state_dict(state)
+
+
+def plausible_depth(offset: Tensor, rng: np.random.Generator) -> Tensor:
+    """True front surface -> about what a reconstructor makes of it: without hairs, a little too near or far, gently warped.
+
+    offset: Shape (H, W), `EMPTY` where there is none. Returns Shape (H, W).
+    """
+    window = 2 * int(rng.integers(2, 6)) + 1
+    known = (offset < EMPTY / 2).float()[None, None]
+    mean = F.avg_pool2d(offset[None, None] * known, window, 1, window // 2) / F.avg_pool2d(known, window, 1, window // 2).clamp_min(1e-3)
+    smooth = torch.where((mean[0, 0] - offset).abs() < 0.15, mean[0, 0], offset)
+    coarse = torch.from_numpy(rng.normal(0, abs(rng.normal(0, 0.03)), (1, 1, 7, 7))).float()
+    warp = F.interpolate(coarse, size=offset.shape, mode="bicubic", align_corners=True)[0, 0]
+    return smooth + warp + float(rng.normal(0, 0.03))
+
+
+def look_of(sample: Sample, codec: PixelCodec, rng: np.random.Generator, first: bool) -> Tensor:
+    """Latents of one sample's first or second look. Shape (6, C, h, w)."""
+    cameras = six_views(sample.portrait.shape[-1])
+    if first:
+        return codec.encode(first_look(sample.portrait, cameras))
+    return codec.encode(second_look(sample.portrait, plausible_depth(sample.offset[0], rng), cameras))
+
+
+def batch_of(samples: list[Sample], codec: PixelCodec, rng: np.random.Generator, first: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Clean, condition and look latents, each (B*6, C, h, w). `first`: share of samples with a first look only."""
+    views = codec.encode(torch.cat([s.rgba[:6] for s in samples]))
+    condition = codec.encode(torch.stack([s.portrait for s in samples])).repeat_interleave(6, 0)
+    return views, condition, torch.cat([look_of(s, codec, rng, rng.random() < first) for s in samples])
 
 
 def view_loss(
-    model: CompactViewModel, scheduler: DDIMScheduler, codec: PixelCodec, samples: list[Sample], generator: torch.Generator, pure: float
+    model: CompactViewModel,
+    scheduler: DDIMScheduler,
+    codec: PixelCodec,
+    samples: list[Sample],
+    rng: np.random.Generator,
+    generator: torch.Generator,
+    pure: float,
+    first: float = 0.25,
 ) -> Tensor:
     """Weighted squared error of the clean latents plus L1 on pixels and their gradients. `pure`: share of samples at pure noise."""
-    clean, condition, _ = batch_of(samples, codec)
+    clean, condition, look = batch_of(samples, codec, rng, first)
     last = scheduler.config.num_train_timesteps - 1
     t = torch.randint(0, last + 1, (len(samples),), generator=generator)
     t = torch.where(torch.rand(len(samples), generator=generator) < pure, torch.full_like(t, last), t).repeat_interleave(6)
     noisy = scheduler.add_noise(clean, torch.randn(clean.shape, generator=generator), t)
     with torch.autocast(noisy.device.type, torch.bfloat16):
-        predicted = model(noisy, condition, t)
+        predicted = model(noisy, condition, look, t)
     weight = (1 / (1 - scheduler.alphas_cumprod[t])).clamp(max=5).view(-1, 1, 1, 1)
     squared = ((predicted - clean).square() * weight).mean()
     error = nn.functional.pixel_shuffle(predicted - clean, FACTOR)
@@ -86,31 +132,38 @@ def view_loss(
 
 @torch.no_grad()
 def sample_views(
-    model: CompactViewModel, scheduler: DDIMScheduler, codec: PixelCodec, portrait: Tensor, steps: int, seed: int = 4
+    model: CompactViewModel,
+    scheduler: DDIMScheduler,
+    codec: PixelCodec,
+    portrait: Tensor,
+    look: Tensor,
+    steps: int,
+    seed: int = 4,
 ) -> Tensor:
-    """portrait: Shape (4, H, W). Returns Shape (6, 4, H, W)."""
+    """portrait: Shape (4, H, W). look: latents, Shape (6, C, h, w). Returns Shape (6, 4, H, W)."""
     condition = codec.encode(portrait[None]).expand(6, -1, -1, -1)
     x = torch.randn(condition.shape, generator=torch.Generator().manual_seed(seed))
     scheduler.set_timesteps(steps)
     for t in scheduler.timesteps:
         with torch.autocast("cpu", torch.bfloat16):
-            clean = model(x, condition, t.expand(6))
+            clean = model(x, condition, look, t.expand(6))
         x = scheduler.step(clean, t, x).prev_sample
     return codec.decode(x)
 
 
 def evaluate(model: CompactViewModel, scheduler: DDIMScheduler, codec: PixelCodec, heads: HeadShards, count: int) -> dict:
-    """Mean PSNR of views 1 to 5 on white against the truth, with one step and with eight."""
+    """Mean PSNR of views 1 to 5, and of each, on white against the truth: at first look, at second look, the same in eight steps."""
     result = {}
-    for steps in (1, 8):
+    for name, steps, first in (("first", 1, True), ("second", 1, False), ("second_8_steps", 8, False)):
         per_view = []
         for i in range(min(len(heads), count if steps == 1 else max(1, count // 3))):
             s = heads.sample(i, None, slice(6))
-            views = sample_views(model, scheduler, codec, s.portrait, steps)
+            look = look_of(s, codec, np.random.default_rng(i), first)
+            views = sample_views(model, scheduler, codec, s.portrait, look, steps)
             per_view.append([psnr(views[v, :3], s.rgba[v, :3]) for v in range(6)])
         means = np.mean(per_view, 0)
-        result[f"psnr_{steps}_step"] = round(float(means[1:].mean()), 2)
-        result[f"views_{steps}_step"] = [round(float(m), 1) for m in means]
+        result[name] = round(float(means[1:].mean()), 2)
+        result[f"{name}_views"] = [round(float(m), 1) for m in means]
     return result
 
 
@@ -119,6 +172,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("--test", required=True, help="held-out shards")
     parser.add_argument("--out", required=True)
+    parser.add_argument("--init", type=Path, help="last.pt of an earlier run to start from")
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--lr", type=float, default=5e-4)
@@ -134,7 +188,9 @@ def main(argv: list[str] | None = None) -> None:
     codec, scheduler = PixelCodec(FACTOR), compact_scheduler()
     heads, held_out = HeadShards(args.data), HeadShards(args.test)
     trainer = Trainer(model, args.out, args.lr)
-    trainer.resume()
+    if not trainer.resume() and args.init:
+        start_from(model, args.init)
+        trainer.ema.load_state_dict(model.state_dict())
     running = math.nan
     while trainer.step < args.steps:
         rng = np.random.default_rng([1, trainer.step])  # what a step sees depends on its number alone
@@ -142,7 +198,7 @@ def main(argv: list[str] | None = None) -> None:
         if trainer.step % 50 == 0:
             heads.rescan()
         samples = [heads.sample(int(i), rng, slice(6)) for i in rng.integers(len(heads), size=args.batch)]
-        loss = view_loss(model, scheduler, codec, samples, generator, args.pure)
+        loss = view_loss(model, scheduler, codec, samples, rng, generator, args.pure)
         loss.backward()
         norm = trainer.update(trapezoid(trainer.step, args.steps, warmup=100))
         running = loss.item() if math.isnan(running) else 0.97 * running + 0.03 * loss.item()

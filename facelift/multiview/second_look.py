@@ -1,0 +1,114 @@
+"""What the portrait itself says of the other views: pictures that a small view generator takes beside its noise.
+
+At first the generator knows the portrait and its mirrored outline. Once a first head stands, the visible front of the photo can be
+turned to the other cameras, and the generator has only to paint what stays hidden. A switch of the compact weights, off for the
+released ones.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numba import njit
+from torch import Tensor
+
+from ..cameras import Cameras, rays
+
+GUESSED = 0.45  # alpha of what a look only suggests; below the half that counts as seen
+SPACING = 0.04  # world units between neighbouring pixels' points; a steeper surface is left to the generator
+
+
+@njit(cache=True)
+def _draw_surface(colors, points, valid, viewmat, intrinsics, spacing, out, depth):
+    """Draws the pixel grid as a mesh, its outside only, with a depth test. colors: (H, W, 3), points: (H, W, 3), out: (4, h, w)."""
+    height, width = valid.shape
+    fx, fy, cx, cy = intrinsics
+    u, v, z = np.zeros((height, width)), np.zeros((height, width)), np.zeros((height, width))
+    for y in range(height):
+        for x in range(width):
+            if valid[y, x]:
+                p = points[y, x]
+                z[y, x] = viewmat[2, 0] * p[0] + viewmat[2, 1] * p[1] + viewmat[2, 2] * p[2] + viewmat[2, 3]
+                u[y, x] = fx * (viewmat[0, 0] * p[0] + viewmat[0, 1] * p[1] + viewmat[0, 2] * p[2] + viewmat[0, 3]) / z[y, x] + cx
+                v[y, x] = fy * (viewmat[1, 0] * p[0] + viewmat[1, 1] * p[1] + viewmat[1, 2] * p[2] + viewmat[1, 3]) / z[y, x] + cy
+    for y in range(height - 1):
+        for x in range(width - 1):
+            for half in range(2):
+                ya, xa = y + half, x + half
+                yb, xb = y + half, x + 1 - half  # the order keeps both halves turned the same way
+                yc, xc = y + 1 - half, x + half
+                if not (valid[ya, xa] and valid[yb, xb] and valid[yc, xc]):
+                    continue
+                ab = ac = 0.0
+                for k in range(3):
+                    ab += (points[yb, xb, k] - points[ya, xa, k]) ** 2
+                    ac += (points[yc, xc, k] - points[ya, xa, k]) ** 2
+                if max(ab, ac) > spacing**2:
+                    continue
+                ua, va, ub, vb, uc, vc = u[ya, xa], v[ya, xa], u[yb, xb], v[yb, xb], u[yc, xc], v[yc, xc]
+                area = (ub - ua) * (vc - va) - (uc - ua) * (vb - va)
+                if area <= 0.0:  # seen from behind
+                    continue
+                left, right = max(0, int(np.ceil(min(ua, ub, uc) - 0.5))), min(out.shape[2] - 1, int(np.floor(max(ua, ub, uc) - 0.5)))
+                top, bottom = max(0, int(np.ceil(min(va, vb, vc) - 0.5))), min(out.shape[1] - 1, int(np.floor(max(va, vb, vc) - 0.5)))
+                for py in range(top, bottom + 1):
+                    for px in range(left, right + 1):
+                        wb = ((px + 0.5 - ua) * (vc - va) - (uc - ua) * (py + 0.5 - va)) / area
+                        wc = ((ub - ua) * (py + 0.5 - va) - (px + 0.5 - ua) * (vb - va)) / area
+                        wa = 1.0 - wb - wc
+                        if wa < 0.0 or wb < 0.0 or wc < 0.0:
+                            continue
+                        d = wa * z[ya, xa] + wb * z[yb, xb] + wc * z[yc, xc]
+                        if d < depth[py, px]:
+                            depth[py, px] = d
+                            for k in range(3):
+                                out[k, py, px] = wa * colors[ya, xa, k] + wb * colors[yb, xb, k] + wc * colors[yc, xc, k]
+                            out[3, py, px] = 1.0
+
+
+def first_look(portrait: Tensor, cameras: Cameras) -> Tensor:
+    """What the portrait says of the views before any depth is known: itself in front and its outline, mirrored, from behind.
+
+    portrait: Shape (4, H, W), colour on white and alpha, 0..1. cameras: V of them, the front one first.
+    Returns Shape (V, 4, H, W), white with alpha 0 where nothing is known. The mirrored portrait has at most the alpha GUESSED.
+    """
+    out = torch.ones(len(cameras), *portrait.shape)
+    out[:, 3] = 0
+    out[0] = portrait
+    forward = cameras.c2w[:, :3, 2]
+    for view in (forward @ forward[0] < -0.99).nonzero()[:, 0]:
+        mirrored = portrait.flip(-1)
+        out[view] = torch.cat([mirrored[:3], mirrored[3:] * GUESSED])
+    return out
+
+
+def second_look(portrait: Tensor, offset: Tensor, cameras: Cameras, spacing: float = SPACING) -> Tensor:
+    """The first look, and the front view's visible surface turned to the other cameras.
+
+    portrait: Shape (4, H, W), colour on white and alpha, 0..1. offset: Shape (H, W), the front surface as distance along the pixel's ray
+    from its point nearest to the origin. cameras: V of them, of the portrait's size, the front one first.
+    Returns Shape (V, 4, H, W), alpha 1 where a camera sees the portrait's surface.
+    """
+    origins, directions = (r[0].permute(1, 2, 0) for r in rays(cameras[0]))
+    points = (origins + (offset - (origins * directions).sum(-1))[..., None] * directions).double().numpy()
+    valid = (portrait[3] > 0.9).numpy()  # pixels of one surface only, not mixed with the background
+    colors = np.ascontiguousarray(portrait[:3].permute(1, 2, 0).numpy())
+    out = first_look(portrait, cameras).numpy()
+    viewmats, intrinsics = cameras.viewmats.double().numpy(), cameras.intrinsics.double().numpy()
+    for view in range(1, len(cameras)):
+        if out[view, 3].any():
+            continue  # from behind the surface shows nothing but its inside
+        depth = np.full(valid.shape, np.inf)
+        _draw_surface(colors, points, valid, viewmats[view], intrinsics[view], spacing, out[view], depth)
+    return torch.from_numpy(out)
+
+
+def keep_seen(output: Tensor, hints: Tensor) -> Tensor:
+    """Clean latents from the UNet's: where a look shows a pixel, the UNet says how much of it stays; what is only guessed never does.
+
+    output: Shape (N, C + C / 4, h, w), folded RGBA and one gate logit a pixel. hints: Shape (N, C, h, w), the folded look.
+    """
+    clean, gate = output.split([hints.shape[1], output.shape[1] - hints.shape[1]], 1)
+    shown = hints[:, 3 * gate.shape[1] :] > 0  # the folded alpha, -1..1
+    gate = (gate.sigmoid() * shown).repeat(1, 4, 1, 1)
+    return torch.lerp(clean, hints, gate)
