@@ -6,26 +6,26 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import scipy.sparse as sp
 
+from .proportions import condition, draw_proportions, measures
 from .template import Template
 
 DESCENTS = ("african", "asian", "caucasian")
-OPPOSITES = {
-    "decr": -1, "incr": 1, "down": -1, "up": 1, "in": -1, "out": 1, "backward": -1, "forward": 1, "concave": -1, "convex": 1,
-    "compress": -1, "uncompress": 1,
+OPPOSITES = (
+    ("decr", "incr"), ("down", "up"), ("in", "out"), ("backward", "forward"), ("concave", "convex"), ("compress", "uncompress"),
+)  # fmt: skip
+# of the Gaussians the features are drawn from
+SPREAD = {
+    "head": 0.16, "forehead": 0.18, "eyebrows": 0.22, "eyes": 0.2, "nose": 0.2, "mouth": 0.2, "cheek": 0.25, "chin": 0.22, "ears": 0.28,
+    "neck": 0.2, "asym": 0.16,
 }  # fmt: skip
-SPREAD = dict(
-    head=0.20, forehead=0.18, eyebrows=0.25, eyes=0.22, nose=0.25, mouth=0.25, cheek=0.28, chin=0.25, ears=0.3, neck=0.22, asym=0.2
-)
 CALMER = {
-    "eye-trans": 0.4,
-    "eye-push": 0.4,
-    "eye-eyefold": 0.65,
-    "eye-bag": 0.65,
-    "ear-wing": 0.6,
-    "mouth-scale-depth": 0.5,
-    "mouth-trans": 0.5,
-}
+    "eye-push": 0.5, "eye-eyefold": 0.65, "eye-bag": 0.65, "ear-wing": 0.6, "mouth-scale-depth": 0.5, "mouth-angles": 0.6, "head-age": 1.2,
+    "nose-trans-out": 0.1, "mouth-trans-out": 0.1, "mouth-trans-forward": 0.5,
+}  # fmt: skip
+MACRO = ("head-age", "head-fat")  # follow age and weight, steer nothing
+LIMIT = 1.0
 OUTLINES = ("diamond", "invertedtriangular", "oval", "rectangular", "round", "square", "triangular")
 LEFT_ALONE = ("head-trans", "head-angle", "neck-trans", "measure")  # would move the head off the neck
 
@@ -55,7 +55,11 @@ def draw_identity(rng: np.random.Generator, template: Template) -> Identity:
     masculine = float(np.clip(rng.normal(0.92 if male else 0.06, 0.1), 0, 1))
     weights = np.zeros(len(template.names), np.float32)
     add_build(weights, template, masculine, ethnicity, child, old, fat, muscle)
-    add_features(weights, template, rng, old, fat)
+    local = local_features(template)
+    slopes, offsets = measures(template, draw_proportions(rng, masculine, ethnicity, child, old))
+    values = draw_features(rng, local, old, fat)
+    values = condition(values, local.steering, local.slopes(slopes), offsets + slopes @ weights, LIMIT)
+    weights += local.weights(values)
     return Identity(weights, male, ethnicity, child, old, fat)
 
 
@@ -83,47 +87,68 @@ def add_build(weights, template: Template, masculine: float, ethnicity, child: f
                 weights[template.index(f"uni/{sex}-{age}-{tone}-{mass}")] += part * share * abs(fat)
 
 
-def add_features(weights, template: Template, rng: np.random.Generator, old: float, fat: float) -> None:
-    outline = f"head/head-{rng.choice(OUTLINES)}"
-    for name, ends in features(template.names).items():
-        group, short = name.split("/")
-        if short.startswith(LEFT_ALONE):
-            continue
-        if short.removeprefix("head-") in OUTLINES:
-            value = rng.uniform(0.2, 0.7) if name == outline else 0.0
-        elif len({sign for _, sign in ends}) == 1 and group != "asym":
-            value = abs(rng.normal(0, 0.4)) if rng.random() < 0.25 else 0.0
-        else:
-            value = draw_feature(rng, group, short, old, fat)
-        value = float(np.clip(value, -0.9, 0.9))
-        for index, sign in ends:
-            if value * sign > 0:
-                weights[index] = abs(value)
+def draw_features(rng: np.random.Generator, local: Features, old: float, fat: float) -> np.ndarray:
+    """Shape (F,). Around 0, about -1..1."""
+    outline = f"head-{rng.choice(OUTLINES)}"
+    values = rng.normal(0, local.spreads)
+    for i, (name, one_sided) in enumerate(zip(local.names, local.one_sided, strict=True)):
+        if name.removeprefix("head-") in OUTLINES:
+            values[i] = rng.uniform(0.15, 0.5) if name == outline else 0.0
+        elif one_sided:
+            values[i] = abs(rng.normal(0, 0.35)) if rng.random() < 0.25 else 0.0
+    values[local.names.index("head-age-incr")] += 0.3 * old
+    values[local.names.index("head-fat-incr")] += 0.2 * fat
+    return np.clip(values, -LIMIT, LIMIT)
 
 
-def draw_feature(rng: np.random.Generator, group: str, name: str, old: float, fat: float) -> float:
-    value = rng.normal(0, SPREAD[group])
-    if name == "head-age":
-        return rng.normal(0, 0.2) + 0.3 * old
-    if name == "head-fat":
-        return rng.normal(0, 0.25) + 0.2 * fat
-    if name.startswith("eye-height"):
-        return abs(value) * 0.5 if rng.random() < 0.6 else value * 0.35
-    if name == "eye-scale":
-        return value * 0.8 + 0.15
-    return value * next((factor for start, factor in CALMER.items() if name.startswith(start)), 1.0)
+def signed(name: str) -> tuple[str, int]:
+    """("nose-hump-incr", -1) for nose-hump-decr: the name of what is above 0, and which end this is."""
+    stem, _, end = name.rpartition("-")
+    return next((f"{stem}-{above}", -1) for below, above in OPPOSITES if end == below) if end in dict(OPPOSITES) else (name, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """F ways in which faces differ; both eyes and both ears count as one.
+
+    spreads: Shape (F,). one_sided: Shape (F,) bool; only positive values mean something. steering: Shape (F,). The spreads of those
+    that may be moved to reach proportions, else 0. up, down: sparse (F, M). The morphs of positive and of negative values.
+    """
+
+    names: tuple[str, ...]
+    spreads: np.ndarray
+    one_sided: np.ndarray
+    steering: np.ndarray
+    up: sp.csr_matrix
+    down: sp.csr_matrix
+
+    def weights(self, values: np.ndarray) -> np.ndarray:
+        """Shape (M,)."""
+        return (np.maximum(values, 0) @ self.up + np.maximum(-values, 0) @ self.down).astype(np.float32)
+
+    def slopes(self, rows: np.ndarray) -> np.ndarray:
+        """Slopes by morph weights, Shape (P, M), as slopes by negative and by positive values. Shape (2, P, F)."""
+        return np.stack([-(self.down @ rows.T).T, (self.up @ rows.T).T])
 
 
 @lru_cache(maxsize=2)
-def features(names: tuple[str, ...]) -> dict[str, list[tuple[int, int]]]:
-    """Local morphs by what they change: {"nose/nose-hump": [(index of -decr, -1), (index of -incr, 1)]}, both eyes and ears in one."""
-    found: dict[str, list[tuple[int, int]]] = {}
-    for index, name in enumerate(names):
+def local_features(template: Template) -> Features:
+    """Local morphs by what they change: nose-hump-incr has nose-hump-decr below 0."""
+    ends: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for index, name in enumerate(template.names):
         group, short = name.split("/")
-        if group in ("macro", "uni", "fu"):
+        if group not in SPREAD or short.startswith(LEFT_ALONE):
             continue
         short = short[2:] if short[:2] in ("l-", "r-") else short
-        stem, _, end = short.rpartition("-")
-        key, sign = (stem, OPPOSITES[end]) if end in OPPOSITES else (short, 1)
-        found.setdefault(f"{group}/{key}", []).append((index, sign))
-    return found
+        name, sign = signed(short)
+        ends.setdefault((group, name), []).append((index, sign))
+    up, down = (sp.lil_matrix((len(ends), len(template.names))) for _ in range(2))
+    spreads, one_sided = np.zeros(len(ends)), np.zeros(len(ends), bool)
+    for i, ((group, name), morphs) in enumerate(ends.items()):
+        for index, sign in morphs:
+            (up if sign > 0 else down)[i, index] = 1
+        spreads[i] = SPREAD[group] * next((factor for start, factor in CALMER.items() if name.startswith(start)), 1.0)
+        one_sided[i] = all(sign > 0 for _, sign in morphs) and group != "asym"
+    steers = [group not in ("asym", "neck", "ears", "eyebrows") and not name.startswith(MACRO) for group, name in ends]
+    steering = spreads * ~one_sided * np.array(steers)
+    return Features(tuple(name for _, name in ends), spreads, one_sided, steering, up.tocsr(), down.tocsr())
