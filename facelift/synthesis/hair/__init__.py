@@ -49,15 +49,15 @@ def grow_hair(
 def _prepare(surface: Surface, look: HairLook, rng: np.random.Generator, male: bool, covered) -> tuple[Scalp, np.ndarray]:
     """The scalp of this look and its cover at the body vertices."""
     style, template = STYLES[look.style], surface.template
-    pool, body = template.pool, template.rest[: template.body]
+    pool = template.pool
     low, high = style.recession
     recession = rng.uniform(low, high) if male or low > 0 else 0.0
-    shift = rng.normal(0.5 if male else -1.5, 2.5)
+    shift = rng.normal(-0.5 if male else -3.5, 2.3)
     ragged = rng.spawn(1)[0]
     edge = pool.elevation - hairline(pool.azimuth, recession, shift) - waves(pool.rest, ragged, 110, 3) * 1.6
-    density = smoothstep(-1.5, 4.5, edge) * (pool.ears < 0.2)
+    density = smoothstep(-1.5, 3.0, edge) * (pool.ears < 0.2)
     inside = template.elevation - hairline(template.azimuth, recession, shift)
-    cover = smoothstep(-1.0, 7.0, inside) * (template.masks["ears"] < 0.3)
+    cover = smoothstep(-2.5, 4.5, inside) * (template.masks["ears"] < 0.3)
     if look.style == "receding":
         density = density * np.clip(1 - 0.5 * smoothstep(20, 60, pool.elevation), 0.2, 1)
     if style.wreath:

@@ -10,11 +10,11 @@ from .look import HairLook
 from .shaping import clump, curl
 from .tufts import Tuft
 
-STRANDS = {"full": 8000, "short": 8000, "goatee": 3600, "moustache": 1500}
+STRANDS = {"full": 8000, "short": 9500, "goatee": 4500, "moustache": 1800}
 
 
 def beard_mask(template: Template, kind: str, at: str = "body") -> np.ndarray | None:
-    """Density of a beard of this kind, 0..1, at the body vertices ("body", Shape (B,)) or the root pool ("pool", Shape (R,)). None: none."""
+    """Density of a beard of this kind, 0..1, at the body vertices ("body", Shape (B,)) or the root pool ("pool", (R,)). None: no beard."""
     if kind == "none":
         return None
     if at == "pool":
@@ -27,7 +27,7 @@ def beard_mask(template: Template, kind: str, at: str = "body") -> np.ndarray | 
     moustache = smoothstep(0.036, 0.028, off) * smoothstep(0.671, 0.6745, z) * smoothstep(0.692, 0.686, z + off * 0.12) * (y < -0.12)
     upper_edge = 0.660 + 0.055 * np.clip((off - 0.028) / 0.045, 0, 1) ** 1.4 + 0.012 * smoothstep(0.02, 0.034, off)
     jaw = smoothstep(0.006, -0.004, z - upper_edge) * smoothstep(-0.055, -0.075, y)
-    jaw = jaw * smoothstep(0.575, 0.60, z - 0.12 * np.clip(y + 0.1, 0, 1))
+    jaw = jaw * smoothstep(0.600, 0.621, z)
     soul_patch = 1 - 0.75 * np.exp(-(((off - 0.012) / 0.007) ** 2)) * np.exp(-(((z - 0.651) / 0.006) ** 2))
     a = np.abs(azimuth)
     sideburn = smoothstep(54, 58, a) * smoothstep(72, 68, a) * smoothstep(-50, -40, elevation) * smoothstep(-8, -14, elevation)
@@ -56,8 +56,10 @@ def grow_beard(scalp: Scalp, look: HairLook, rng: np.random.Generator) -> Tuft |
     start = roots.normals * 0.6 - surface.up * 0.7 - surface.back * 0.15
     start = start + np.sign(rest[:, :1]) * surface.left * 0.35 * above_lip[:, None]
     lift = 0.0008 + 0.004 * rng.random(n) * min(1, longest / 0.02)
-    strands = scalp.grow(roots, lengths, start, None, 6 if longest > 0.015 else 4, lift, rng, stiffness=0.7, comb=0, gravity=0.3, jitter=0.16)
+    strands = scalp.grow(
+        roots, lengths, start, None, 6 if longest > 0.015 else 4, lift, rng, stiffness=0.7, comb=0, gravity=0.3, jitter=0.16
+    )
     strands, lock = clump(strands, rng, 300, 0.3)
     if longest > 0.015:
         strands = curl(strands, rng, 0.0013, 0.7, lock, 0.3)
-    return Tuft(strands.astype(np.float32), 0.0008 if look.beard == "full" else 0.0006)
+    return Tuft(strands.astype(np.float32), 0.0008 if look.beard == "full" else 0.0005)

@@ -61,6 +61,14 @@ class Scalp:
         """The point at these head coordinates (metres). Shape (3,)."""
         return self.surface.head_center + self.surface.head_rotation @ np.array([left, back, up])
 
+    def over(self, direction: np.ndarray, height: float) -> np.ndarray:
+        """The point `height` metres off the skin in this direction (3,) from the head's centre. Shape (3,)."""
+        _, skin, _ = self.skin
+        ray = skin - self.surface.head_center
+        distance = np.linalg.norm(ray, axis=1)
+        nearest = np.argsort(-(ray @ direction) / distance)[:6]
+        return self.surface.head_center + direction * (distance[nearest].mean() + height)
+
     def roots(self, count: int, rng: np.random.Generator, weight: np.ndarray | None = None) -> Roots:
         """At most `count` places, as dense as `weight` (R,) says (the scalp's density if None). The pool is an evenly spread sequence, so
         a run of it is too."""
@@ -94,12 +102,14 @@ class Scalp:
         gravity_rise: float = 1.0,
         jitter: float = 0.08,
         hug: bool = False,
+        press: float = 0.0,
     ) -> np.ndarray:
         """Strands of `count` points. Shape (N, count, 3).
 
         lengths: Shape (N,). start: Shape (N, 3). First directions. flow(points, t): where the comb pulls, Shape (N, 3); t runs 0..1.
         lift: Shape (N,). Distance kept from the skin, metres. stiffness, comb, gravity, jitter: weights of the last direction, the flow,
         the fall (which grows as t to the power of gravity_rise) and of waywardness. hug: the comb does not lift hair off the head.
+        press: weight of the hair above, which brings strands that stand off further than `lift` back.
         """
         n, random = len(roots.points), lambda: rng.standard_normal((len(roots.points), 3), np.float32)
         tree, skin, skin_normals = self.skin
@@ -111,7 +121,7 @@ class Scalp:
         point, normal = roots.points + roots.normals * 0.0005, roots.normals
         direction = unit(start).astype(np.float32)
         wayward = random() * jitter * 0.5
-        nearness = np.zeros((n, 1), np.float32)
+        nearness, excess = np.zeros((n, 1), np.float32), np.zeros((n, 1), np.float32)
         lift = np.broadcast_to(np.asarray(lift, np.float32), (n,))
         for j in range(1, count):
             t = j / (count - 1)
@@ -121,6 +131,8 @@ class Scalp:
                 if hug:
                     pull = pull - normal * np.clip((pull * normal).sum(1, keepdims=True) + 0.12 * nearness, 0, None) * nearness
                 turn = turn + pull * comb
+            if press:
+                turn = turn - normal * (press * excess)
             direction = unit(turn)
             point = (point + direction * steps[:, j - 1 : j]).astype(np.float32)
             distance, index = tree.query(point, distance_upper_bound=REACH)
@@ -129,6 +141,7 @@ class Scalp:
             normal = skin_normals[index]
             height = ((point - skin[index]) * normal).sum(1)
             push = np.where(near, np.clip(lift * min(1, 0.25 + 1.5 * t) - height, 0, None), 0)
+            excess = np.where(near, np.clip((height - lift) / 0.025, 0, 1), 0)[:, None].astype(np.float32)
             if self.covered is not None:
                 push -= np.where(near & self.covered(point), np.clip(height - 0.004, 0, None), 0)
             nearness = ((1 - smoothstep(0.012, 0.035, height)) * near)[:, None].astype(np.float32)

@@ -29,6 +29,14 @@ def smooth_resample(strands: np.ndarray, count: int) -> np.ndarray:
     return b + 0.5 * f * (c - a + f * (2 * a - 5 * b + 4 * c - d + f * (3 * (b - c) + d - a)))
 
 
+def thin_out(strands: np.ndarray, count: int) -> np.ndarray:
+    """Fewer points, closer together near the root, where hair bends over the head. Shape (N, count, 3)."""
+    at = (strands.shape[1] - 1) * np.linspace(0, 1, count) ** 1.25
+    low = np.minimum(at.astype(int), strands.shape[1] - 2)
+    fraction = (at - low)[None, :, None].astype(np.float32)
+    return strands[:, low] * (1 - fraction) + strands[:, low + 1] * fraction
+
+
 def cut_below(strands: np.ndarray, height: np.ndarray) -> np.ndarray:
     """Cut where a strand first falls below its `height` (N,)."""
     n, k, _ = strands.shape
@@ -93,7 +101,7 @@ def curl(
     `lock` (N,) turn together but for `disorder` radians. The curl sets in over the first `onset` of the length."""
     n, k, _ = strands.shape
     _, side, other = frames(strands)
-    turns = np.minimum(turns, (k - 1) / 7.0)
+    turns = np.minimum(turns, (k - 1) / 5.5)
     t = np.linspace(0, 1, k, dtype=np.float32)[None]
     if lock is None:
         lock, disorder = np.arange(n), 0.0
@@ -127,10 +135,10 @@ def stray(strands: np.ndarray, rng: np.random.Generator, count: int, away: float
     n, k, _ = strands.shape
     chosen = strands[rng.choice(n, min(count, n), replace=False)]
     m = len(chosen)
-    start = rng.uniform(0, 0.6, m) * (k - 1)
-    chosen = resample(chosen, np.zeros(m), start + (k - 1 - start) * rng.uniform(0.4, 1, m))
+    end = (k - 1) * rng.uniform(0.35, 1, m)
+    chosen = resample(chosen, end * rng.uniform(0, 0.5, m), end)
     t = np.linspace(0, 1, k, dtype=np.float32)[None, :, None]
     outward = unit(chosen.mean(1) - center)
-    drift = (outward * rng.uniform(0.1, 1, (m, 1)) + rng.normal(0, 0.55, (m, 3)))[:, None] * t**1.6
-    sway = rng.normal(0, 0.35, (m, 1, 3)) * np.sin(t * rng.uniform(2, 7, (m, 1, 1)) + rng.uniform(0, 6, (m, 1, 1))) * t
-    return (chosen + (drift + sway) * away * rng.gamma(1.5, 0.5, (m, 1, 1))).astype(np.float32)
+    drift = (outward * rng.uniform(0, 1, (m, 1)) + rng.normal(0, 0.4, (m, 3)))[:, None] * t**1.5
+    sway = rng.normal(0, 0.25, (m, 1, 3)) * np.sin(t * rng.uniform(2, 6, (m, 1, 1)) + rng.uniform(0, 6, (m, 1, 1))) * t
+    return (chosen + (drift + sway) * away * rng.uniform(0.2, 1, (m, 1, 1)) ** 2).astype(np.float32)

@@ -34,8 +34,7 @@ def baby_hairs(
     weight = np.exp(-(((scalp.edge - 0.6) / 2.2) ** 2)) * (scalp.surface.template.pool.ears < 0.2)
     roots = scalp.roots(count, rng, weight * (scalp.density > 0.001))
     n = len(roots.points)
-    lying = tangential(toward(roots.points) + rng.normal(0, 0.35, (n, 3)), roots.normals)
-    direction = unit(lying)
+    direction = unit(tangential(unit(toward(roots.points)) + rng.normal(0, 0.22, (n, 3)), roots.normals))
     bend = unit(tangential(direction + rng.normal(0, 0.5, (n, 3)), roots.normals))
     size = (length * rng.uniform(0.35, 1.0, n) * np.clip(0.4 + 0.2 * (roots.edge + 2), 0.3, 1.2))[:, None]
     base = roots.points

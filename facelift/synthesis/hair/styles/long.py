@@ -9,24 +9,27 @@ import numpy as np
 from ...template import smoothstep, unit
 from ..growth import Roots, Scalp
 from ..hairline import waves
-from ..shaping import clump, curl, cut_below, cut_where, split
+from ..shaping import clump, curl, cut_below, cut_where, smooth_resample, split, thin_out
 from ..tufts import Tuft, baby_hairs, flyaways
 
 
 @dataclass(frozen=True)
 class Fall:
     """How long hair hangs. hem: height of its ends over the head's centre, metres. strands: grown ones, each split in `copies`.
-    points: per strand. volume: how far it stands off the head. raggedness: spread of the hem, metres. locks, cling: clumps and how tight."""
+    points, waved: points of a strand, and of a waved one. volume: how far it stands off the head. raggedness: spread of the hem, metres.
+    locks, cling: clumps and how tight.
+    """
 
     hem: float
-    strands: int = 4200
+    strands: int = 3700
     copies: int = 2
     points: int = 13
     volume: float = 1.0
     raggedness: float = 0.02
     locks: int = 420
     cling: float = 0.4
-    width: float = 0.0010
+    width: float = 0.0011
+    waved: int = 21
 
 
 def bob(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
@@ -47,13 +50,13 @@ def fringe(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
 
 
 def wavy(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
-    fall = Fall(rng.uniform(-0.34, -0.13), strands=3200, points=18, volume=1.5, cling=0.45)
-    return _finish(scalp, rng, _straight(scalp, rng, fall, wave=(rng.uniform(0.004, 0.009), rng.uniform(7, 13))), 160, 0.02)
+    fall = Fall(rng.uniform(-0.34, -0.13), strands=2300, volume=1.4, locks=200, cling=0.55, width=0.0012)
+    return _finish(scalp, rng, _straight(scalp, rng, fall, wave=(rng.uniform(0.005, 0.011), rng.uniform(7, 12))), 120, 0.02)
 
 
 def long_curls(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
-    fall = Fall(rng.uniform(-0.28, -0.10), strands=2700, points=24, volume=1.7, locks=330, cling=0.7, width=0.0011)
-    return _finish(scalp, rng, _straight(scalp, rng, fall, wave=(rng.uniform(0.006, 0.010), rng.uniform(11, 18))), 220, 0.025)
+    fall = Fall(rng.uniform(-0.28, -0.10), strands=2100, volume=1.8, locks=300, cling=0.75, width=0.0013, waved=25)
+    return _finish(scalp, rng, _straight(scalp, rng, fall, wave=(rng.uniform(0.006, 0.011), rng.uniform(12, 20))), 160, 0.022)
 
 
 def _straight(
@@ -61,10 +64,10 @@ def _straight(
 ) -> tuple[np.ndarray, Roots, float]:
     """Strands parted on top, falling beside the face and down the back. wave: radius in metres and turns per metre."""
     surface = scalp.surface
-    roots = scalp.roots(fall.strands, rng)
+    parting = rng.normal(0, 0.022)
+    roots = scalp.roots(fall.strands, rng, scalp.density * _fuller(scalp, parting))
     n = len(roots.points)
     place = scalp.local(roots.points)
-    parting = rng.normal(0, 0.022)
     wander = waves(roots.rest, rng, 60, 3) * 0.004 + rng.normal(0, 0.003, n)
     behind = smoothstep(0.03, 0.075, place[:, 1] + waves(roots.rest, rng, 60, 1) * 0.006)[:, None]
     to_side = np.tanh((place[:, 0] - parting - wander) / 0.006)[:, None]
@@ -79,7 +82,8 @@ def _straight(
         at = scalp.local(points)
         pull = (smoothstep(-0.02, 0.075, at[:, 2]) * max(0.0, 1 - t / 0.7))[:, None]  # the comb's way, as long as hair lies on the head
         low = smoothstep(0.01, -0.11, at[:, 2])[:, None]
-        sideways = (to_side * (1 - behind) + at_back * behind * 0.6) * (1.1 * pull + spread)
+        room = 1 - smoothstep(0.045, 0.085, np.abs(at[:, :1]))  # no further out than the head is wide
+        sideways = (to_side * (1 - behind) + at_back * behind * 0.6) * (1.1 * pull * room + spread)
         inward = -np.clip(at[:, :1] / 0.09, -1.3, 1.3) * low * 0.30
         backward = (0.35 + swept * (1 - behind) * 0.5 + behind * 0.35) * pull - 0.10 * behind * (t > 0.4)
         backward = backward + low * (0.45 * (1 - before) - 0.30 * before)
@@ -90,17 +94,45 @@ def _straight(
     layer = rng.random(n)
     lift = 0.002 + (0.013 * layer * rng.uniform(0.6, 1.4) * fall.volume) * smoothstep(-2, 8, roots.edge)
     strands = scalp.grow(
-        roots, lengths, start, flow, fall.points, lift, rng, stiffness=0.5, comb=0.5, gravity=0.25, jitter=0.05, hug=True
+        roots,
+        lengths,
+        start,
+        flow,
+        fall.points,
+        lift,
+        rng,
+        stiffness=0.5,
+        comb=0.5,
+        gravity=0.25,
+        jitter=0.05,
+        hug=True,
+        press=rng.uniform(0.35, 0.7) / fall.volume**2,
     )
     strands, lock = clump(strands, rng, fall.locks, rng.uniform(0.7, 1.2) * fall.cling)
     if wave is not None:
-        strands = curl(strands, rng, wave[0], wave[1] * full_length * rng.uniform(0.8, 1.2, n).mean(), lock, 0.3, 0.35)
+        strands = smooth_resample(strands, fall.waved)
+        strands = curl(strands, rng, wave[0], wave[1] * full_length, lock, 0.35, 0.3)
     elif rng.random() < 0.4:
         strands = curl(strands, rng, 0.002, 1.6, lock, 0.4)
-    hem = surface.head_center[2] + fall.hem + rng.normal(0, fall.raggedness, n) + 0.03 * np.cos(np.radians(roots.azimuth)) * rng.normal(0, 0.5)
+    hem = (
+        surface.head_center[2]
+        + fall.hem
+        + rng.normal(0, fall.raggedness, n)
+        + 0.03 * np.cos(np.radians(roots.azimuth)) * rng.normal(0, 0.5)
+    )
     strands = cut_below(strands, hem)
     strands = cut_where(strands, _on_face(scalp, strands))
+    if wave is None:
+        strands = thin_out(strands, 10)
     return strands, roots, fall
+
+
+def _fuller(scalp: Scalp, parting: float) -> np.ndarray:
+    """More roots where hair leaves to both sides: at the parting and the front of the hairline. Shape (R,), 0..1."""
+    pool = scalp.surface.template.pool
+    beside = np.exp(-(((pool.rest[:, 0] - parting) / 0.014) ** 2)) * (pool.elevation > 25)
+    front = np.exp(-((scalp.edge / 6) ** 2)) * (np.abs(pool.azimuth) < 75)
+    return 0.55 + 0.45 * np.maximum(beside, front)
 
 
 def _on_face(scalp: Scalp, strands: np.ndarray) -> np.ndarray:
@@ -134,9 +166,11 @@ def _finish(
 ) -> list[Tuft]:
     strands, _, fall = grown
     surface = scalp.surface
-    apart = 0.0012 if fall.points < 18 else 0.0016
+    apart = 0.0012 if fall.volume < 1.2 else 0.0018
     return [
         Tuft(split(strands, rng, fall.copies, apart), fall.width),
-        baby_hairs(scalp, rng, lambda p: surface.back * 0.3 - surface.up * 0.4 + np.sign(scalp.local(p)[:, :1]) * surface.left * 0.5, 800, 0.013),
+        baby_hairs(
+            scalp, rng, lambda p: surface.back * 0.3 - surface.up * 0.4 + np.sign(scalp.local(p)[:, :1]) * surface.left * 0.5, 800, 0.013
+        ),
         flyaways(scalp, rng, strands, loose, away),
     ]

@@ -35,7 +35,7 @@ def crop(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
 
 
 def receding(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
-    return _cropped(scalp, rng, top=0.030, side=0.016, strands=4200)
+    return _cropped(scalp, rng, top=0.030, side=0.016, strands=3800)
 
 
 def balding(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
@@ -61,7 +61,9 @@ def slick(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
     roots, lengths, top = _cut(scalp, rng, 0.085, 0.032)
     start = roots.normals * (0.12 + 0.35 * smoothstep(0, 14, roots.edge)[:, None]) + surface.back * 0.8 + surface.up * 0.15
     lift = 0.001 + 0.007 * rng.random(len(top)) ** 1.5 * top * smoothstep(0, 14, roots.edge) * rng.uniform(0.4, 1.3)
-    strands = scalp.grow(roots, lengths, start, flow, 9, lift, rng, stiffness=0.5, comb=0.5, gravity=0.08, jitter=rng.uniform(0.02, 0.06), hug=True)
+    strands = scalp.grow(
+        roots, lengths, start, flow, 7, lift, rng, stiffness=0.5, comb=0.5, gravity=0.08, jitter=rng.uniform(0.02, 0.06), hug=True
+    )
     strands, _ = clump(strands, rng, 300, rng.uniform(0.2, 0.6))
     return [
         Tuft(split(strands, rng, 2, 0.0009), 0.0010),
@@ -82,7 +84,7 @@ def quiff(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
     on_top = smoothstep(15, 45, roots.elevation)[:, None]
     start = roots.normals * 0.75 + surface.up * 0.6 * on_top - surface.back * 0.2 * on_top - surface.up * 0.5 * (1 - on_top)
     lift = 0.001 + 0.012 * rng.random(len(top)) ** 1.5 * top * rng.uniform(0.6, 1.3)
-    strands = scalp.grow(roots, lengths, start, flow, 9, lift, rng, stiffness=0.55, comb=0.4, gravity=0.12, jitter=rng.uniform(0.04, 0.1))
+    strands = scalp.grow(roots, lengths, start, flow, 7, lift, rng, stiffness=0.55, comb=0.4, gravity=0.12, jitter=rng.uniform(0.04, 0.1))
     strands, _ = clump(strands, rng, 380, rng.uniform(0.3, 0.6))
     return [
         Tuft(split(strands, rng, 2, 0.0010), 0.0010),
@@ -91,19 +93,18 @@ def quiff(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
     ]
 
 
-def _cut(scalp: Scalp, rng: np.random.Generator, top: float, side: float, strands: int = 4600) -> tuple[Roots, np.ndarray, np.ndarray]:
+def _cut(scalp: Scalp, rng: np.random.Generator, top: float, side: float, strands: int = 4100) -> tuple[Roots, np.ndarray, np.ndarray]:
     """Roots, their lengths in metres and how much they belong to the top (0..1), for hair of these lengths, shorter to the nape."""
     roots = scalp.roots(strands, rng)
     on_top = smoothstep(12, 50, roots.elevation)
     lengths = (side + (top - side) * on_top) * rng.uniform(0.75, 1.25) * rng.uniform(0.85, 1.1, len(on_top))
-    to_nape = 0.4 + 0.6 * smoothstep(-45, -8, roots.elevation)
-    to_edge = 0.45 + 0.55 * smoothstep(-1, 7, roots.edge)
+    to_nape = 0.2 + 0.8 * smoothstep(-44, -6, roots.elevation)
+    beside = smoothstep(45, 65, np.abs(roots.azimuth))  # hair tapers at the sides and behind, not over the forehead
+    to_edge = 1 - (0.5 + 0.2 * beside) * smoothstep(6 + 6 * beside, -1, roots.edge)
     return roots, lengths * to_nape * to_edge, on_top
 
 
-def _cropped(
-    scalp: Scalp, rng: np.random.Generator, top: float, side: float, forward: float = 0.15, strands: int = 4600
-) -> list[Tuft]:
+def _cropped(scalp: Scalp, rng: np.random.Generator, top: float, side: float, forward: float = 0.15, strands: int = 4100) -> list[Tuft]:
     """Hair that leaves the crown in all directions, a little to the front."""
     surface = scalp.surface
     roots, lengths, on_top = _cut(scalp, rng, top, side, strands)
@@ -119,7 +120,7 @@ def _cropped(
     layer = rng.random(n) ** 1.5
     lift = 0.001 + layer * rng.uniform(0.5, 1.3) * (0.003 + 0.009 * on_top * top / 0.06)
     strands = scalp.grow(
-        roots, lengths, roots.normals * rise + outward * 0.8, flow, 7, lift, rng, stiffness=0.55, comb=0.4, jitter=rng.uniform(0.06, 0.16)
+        roots, lengths, roots.normals * rise + outward * 0.8, flow, 6, lift, rng, stiffness=0.55, comb=0.4, jitter=rng.uniform(0.06, 0.16)
     )
     strands, lock = clump(strands, rng, int(rng.uniform(350, 800)), rng.uniform(0.15, 0.55))
     if rng.random() < 0.35:
@@ -144,12 +145,26 @@ def _parted(scalp: Scalp, rng: np.random.Generator, top: float, side: float, bro
 
     def flow(points, t):
         side_pull = to_side * surface.left * 0.9 * fading
-        return unit(tangential(side_pull + surface.back * (0.25 + 0.4 * (1 - fading)) - surface.up * (0.25 + 0.4 * (1 - fading)), roots.normals))
+        return unit(side_pull + surface.back * (0.25 + 0.4 * (1 - fading)) - surface.up * (0.25 + 0.6 * (1 - fading)))
 
     rise = 0.3 + 0.4 * smoothstep(0, 10, roots.edge)[:, None]
     start = roots.normals * rise + to_side * surface.left * 0.6 * fading + surface.up * 0.2 * on_top[:, None]
     lift = 0.001 + rng.random(n) ** 1.5 * rng.uniform(0.5, 1.3) * (0.003 + 0.011 * on_top)
-    strands = scalp.grow(roots, lengths, start, flow, 9, lift, rng, stiffness=0.55, comb=0.4, gravity=0.12, jitter=rng.uniform(0.04, 0.1))
+    strands = scalp.grow(
+        roots,
+        lengths,
+        start,
+        flow,
+        7,
+        lift,
+        rng,
+        stiffness=0.55,
+        comb=0.4,
+        gravity=0.2,
+        jitter=rng.uniform(0.03, 0.08),
+        hug=True,
+        press=0.5,
+    )
     strands, lock = clump(strands, rng, 380, rng.uniform(0.2, 0.6))
     if rng.random() < 0.3:
         strands = curl(strands, rng, rng.uniform(0.001, 0.003), rng.uniform(0.4, 1.1), lock, 0.3)

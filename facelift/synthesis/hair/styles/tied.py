@@ -28,25 +28,36 @@ def ponytail(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
 
 
 def tie_at(scalp: Scalp, angle: float, left: float = 0.0) -> np.ndarray:
-    """A place just off the head in its middle plane, `angle` degrees up from straight back. Shape (3,)."""
+    """A place just off the head, `angle` degrees up from straight back; left: -1..1, how far to the side. Shape (3,)."""
     a = math.radians(angle)
-    return scalp.place(left, 0.01 + math.cos(a) * 0.098, 0.02 + math.sin(a) * 0.092)
+    return scalp.over(scalp.surface.head_rotation @ unit(np.array([left, math.cos(a), math.sin(a)])), 0.006)
 
 
-def drawn_back(scalp: Scalp, rng: np.random.Generator, tie: np.ndarray, where: np.ndarray | None = None, strands: int = 4600) -> list[Tuft]:
+def drawn_back(scalp: Scalp, rng: np.random.Generator, tie: np.ndarray, where: np.ndarray | None = None, strands: int = 4100) -> list[Tuft]:
     """All hair (or that at pool places where `where` (R,) is 1) combed to the tie (3,)."""
     roots = scalp.roots(strands, rng, scalp.density if where is None else scalp.density * where)
     n = len(roots.points)
     away = np.linalg.norm(roots.points - tie, axis=1)
     inner = smoothstep(0, 16, roots.edge)
-    lift = 0.0012 + 0.006 * rng.random(n) * rng.uniform(0.5, 1.6) * inner
+    lift = 0.0012 + (0.003 + 0.008 * rng.random(n)) * rng.uniform(0.3, 1.5) * inner
     start = roots.normals * (0.04 + 0.22 * inner)[:, None] + unit(tie - roots.points) * 0.9
     points = scalp.grow(
-        roots, away * 1.24 + 0.01, start, lambda p, t: unit(tie - p), 11, lift, rng, stiffness=0.35, comb=0.65, gravity=0, jitter=0.025, hug=True
+        roots,
+        away * 1.24 + 0.01,
+        start,
+        lambda p, t: unit(tie - p),
+        8,
+        lift,
+        rng,
+        stiffness=0.35,
+        comb=0.65,
+        gravity=0,
+        jitter=0.025,
+        hug=True,
     )
-    t = np.linspace(0, 1, 11)[None, :, None]
+    t = np.linspace(0, 1, 8)[None, :, None]
     points = (points + (tie + rng.normal(0, 0.006, (n, 1, 3)) - points[:, -1:]) * t**3).astype(np.float32)
-    points, _ = clump(points, rng, 260, rng.uniform(0.1, 0.45), 0.8)
+    points, _ = clump(points, rng, 260, rng.uniform(0.1, 0.4), 1.3)
     return [
         Tuft(split(points, rng, 2, 0.0010, 0.0), 0.0010),
         baby_hairs(scalp, rng, lambda p: tie - p, 1200, rng.uniform(0.012, 0.022)),
@@ -72,7 +83,7 @@ def across(axis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _tail(scalp: Scalp, rng: np.random.Generator, tie: np.ndarray) -> list[Tuft]:
-    surface, n = scalp.surface, 1500
+    surface, n = scalp.surface, 1200
     outward = unit(tie - surface.head_center)
     lengths = rng.uniform(0.14, 0.32) * rng.uniform(0.75, 1.05, n)
     from ..growth import Roots
@@ -94,7 +105,7 @@ def _knot(scalp: Scalp, rng: np.random.Generator, tie: np.ndarray, radius: float
     outward, n = unit(tie - scalp.surface.head_center), 1700
     axis = unit(outward + rng.normal(0, 0.22, 3))
     side, other = across(axis)
-    center = tie + outward * radius * 0.7
+    center = tie + outward * radius * 0.62
     t = np.linspace(0, 1, 12)[None]
     begin = np.arcsin(rng.uniform(-1, 0.98, (n, 1)))
     latitude = np.clip(begin + rng.uniform(0.25, 0.9, (n, 1)) * t, -1.5, 1.52) + 0.05 * np.sin(5 * t + rng.uniform(0, 6.28, (n, 1)))

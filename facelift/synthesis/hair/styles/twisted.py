@@ -21,7 +21,7 @@ def braids(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
 
 def locs(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
     hem = rng.uniform(-0.30, -0.02)
-    cords = _cords(scalp, rng, int(rng.uniform(110, 170)), hem, lift=0.006)
+    cords = _cords(scalp, rng, int(rng.uniform(170, 240)), hem, lift=0.006)
     n = len(cords)
     path = smooth_resample(cords, 22)
     path = path + _unrest(rng, path, 0.002)
@@ -41,7 +41,7 @@ def _plaits(scalp: Scalp, rng: np.random.Generator, count: int) -> list[Tuft]:
     pool_left = scalp.surface.template.pool.rest[:, 0]
     tufts = []
     for side in (-1, 1) if count == 2 else (0,):
-        tie = tie_at(scalp, rng.uniform(-42, -30) if side else rng.uniform(-35, 20), side * 0.052)
+        tie = tie_at(scalp, rng.uniform(-42, -30) if side else rng.uniform(-35, 20), side * 0.6)
         where = (pool_left * side > waves(surface.template.pool.rest, rng, 50, 2) * 0.002) if side else None
         tufts += drawn_back(scalp, rng, tie, None if where is None else where.astype(np.float32), 2600 if side else 4600)
         outward = unit(tie - surface.head_center + surface.left * 0.04 * side)
@@ -51,7 +51,18 @@ def _plaits(scalp: Scalp, rng: np.random.Generator, count: int) -> list[Tuft]:
         forward = side and rng.random() < 0.6
         start = outward[None] - surface.back * (0.5 if forward else 0)
         path = scalp.grow(
-            root, np.array([length]), start, None, 12, np.array([0.016]), rng, stiffness=0.75, comb=0, gravity=0.8, gravity_rise=0.4, jitter=0.02
+            root,
+            np.array([length]),
+            start,
+            None,
+            12,
+            np.array([0.016]),
+            rng,
+            stiffness=0.75,
+            comb=0,
+            gravity=0.8,
+            gravity_rise=0.4,
+            jitter=0.02,
         )
         cord = smooth_resample(path, 64)
         size = 0.0105 * (1 - 0.5 * np.linspace(0, 1, 64) ** 2)[None, :, None] * rng.uniform(0.8, 1.2)
@@ -71,7 +82,7 @@ def _plaits(scalp: Scalp, rng: np.random.Generator, count: int) -> list[Tuft]:
 
 def _box_braids(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
     length_points = 72
-    cords = _cords(scalp, rng, int(rng.uniform(95, 130)), rng.uniform(-0.33, -0.12), lift=0.005)
+    cords = _cords(scalp, rng, int(rng.uniform(125, 165)), rng.uniform(-0.33, -0.12), lift=0.005)
     path = smooth_resample(cords, length_points)
     radius = np.full((len(path), length_points, 1), rng.uniform(0.0026, 0.0034))
     radius = radius * (1 - 0.35 * np.linspace(0, 1, length_points)[None, :, None])
