@@ -12,12 +12,13 @@ from scipy.spatial import cKDTree
 
 from ..scene import Mesh, Surface
 from ..template import Template, neighbour_mean, smoothstep, unit
-from .bust import ARM, SHOULDER, cap, caps, hanging_rest, open_ends
+from .bust import ARM, SHOULDER, cap, hanging_rest, open_ends
 from .geometry import Carrier, cut, join, solid, tube, vertex_normals
-from .look import Fabric, WearLook
+from .look import Fabric
 
 TOP = 0.66  # height at rest up to which cloth can reach: the chin
 NECK_AXIS = np.array([0.0, -0.02])  # x, y of the neck at rest
+SIDES = 0.012
 FRAY = 0.012  # metres of skin still drawn under the edge of the cloth
 
 
@@ -133,8 +134,9 @@ def crumple(rest: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def collar_height(rest: np.ndarray) -> np.ndarray:
-    """Height at rest of the ring where the neck meets the shoulders, higher behind. Shape (N,)."""
-    return 0.553 + 0.55 * np.clip(rest[:, 1] + 0.065, -0.1, 0.1)
+    """Height at rest of the ring where the neck meets the shoulders: higher behind, and at the sides, where it climbs them. Shape (N,)."""
+    x, y = rest[:, 0], rest[:, 1] - NECK_AXIS[1]
+    return 0.553 + 0.55 * np.clip(rest[:, 1] + 0.065, -0.1, 0.1) + SIDES * x**2 / (x**2 + y**2 + 1e-6)
 
 
 def opening(kind: str, shift: float, depth: float) -> Callable[[np.ndarray], np.ndarray]:
@@ -196,17 +198,3 @@ def hems(shell: Shell, surface: Surface, fabric: Fabric) -> Mesh:
     loops = [np.array([where[v] for v in loop.tolist()]) for loop in open_ends(surface.template)]
     part = join([cap(shell.vertices[loop], 0.3) for loop in loops])
     return cloth(part, fabric, shade=0.8)
-
-
-def garments(surface: Surface, look: WearLook, rng: np.random.Generator) -> tuple[list[Mesh], np.ndarray]:
-    """The garments of a look, and which skin they leave bare, Shape (B,) bool."""
-    rest = surface.template.rest[: surface.template.body]
-    if look.top == "none":
-        return [caps(surface, (0.05, 0.045, 0.04))], np.ones(len(rest), bool)
-    under = shell(surface, look.ease, look.folds, rng)
-    inside = opening(look.top, look.shift, look.depth)
-    top, _, _ = panel(under, inside, look.fabric)
-    meshes = [top, hems(under, surface, look.fabric)]
-    if look.top in ("crew", "v", "scoop"):
-        meshes += neck_band(under, inside, look.fabric, 0.016)
-    return meshes, inside(rest) < FRAY

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..scene import Mesh, Surface
-from . import clothes
-from .bust import rest_arms
+from . import clothes, collars
+from .bust import caps, rest_arms
 from .glasses import glasses_meshes
 from .look import WearLook
 
@@ -25,8 +25,55 @@ class Outfit(NamedTuple):
 
 def dress(surface: Surface, look: WearLook, rng: np.random.Generator) -> Outfit:
     surface = rest_arms(surface)
-    meshes, bare = clothes.garments(surface, look, rng)
+    meshes, bare = garments(surface, look, rng)
     covered = None
     if look.glasses:
         meshes += glasses_meshes(surface, look.glasses)
     return Outfit(meshes, covered, bare)
+
+
+def garments(surface: Surface, look: WearLook, rng: np.random.Generator) -> tuple[list[Mesh], np.ndarray]:
+    """What covers the bust, and which skin it leaves bare, Shape (B,) bool."""
+    rest = surface.template.rest[: surface.template.body]
+    if look.top == "none":
+        return [caps(surface, (0.05, 0.045, 0.04))], np.ones(len(rest), bool)
+    under = clothes.shell(surface, look.ease, look.folds, rng)
+    inside = neckline(look)
+    top, _, _ = clothes.panel(under, inside, look.fabric)
+    meshes = [top, clothes.hems(under, surface, look.fabric), *finish_neck(under, inside, look, rng)]
+    if look.outer:
+        meshes += jacket(surface, under, look, rng)
+    return meshes, inside(rest) < clothes.FRAY
+
+
+def neckline(look: WearLook) -> Callable[[np.ndarray], np.ndarray]:
+    if look.top in ("shirt", "polo"):
+        return clothes.opening("slit", 0.006, 0.012 if look.buttoned else look.depth)
+    if look.top in ("turtle", "hoodie"):
+        return clothes.opening("crew", 0.002 if look.top == "turtle" else -0.008, 0)
+    return clothes.opening(look.top, look.shift, look.depth)
+
+
+def finish_neck(under: clothes.Shell, inside: Callable, look: WearLook, rng: np.random.Generator) -> list[Mesh]:
+    """Band, collar, roll or hood."""
+    if look.top == "turtle":
+        return collars.roll_neck(under, look.fabric, rng)
+    if look.top == "hoodie":
+        return clothes.neck_band(under, inside, look.fabric, 0.016) + collars.hood(under, look.fabric, rng)
+    if look.top in ("shirt", "polo"):
+        collar = collars.shirt_collar(under, look.fabric, 0.05 if look.buttoned else rng.uniform(0.26, 0.42), 0.004, rng)
+        front = collars.placket(under, inside, look.fabric, 0.012 if look.buttoned else look.depth)
+        return collar + front + (collars.tie(under, look.tie, rng) if look.tie else [])
+    return clothes.neck_band(under, inside, look.fabric, 0.016)
+
+
+def jacket(surface: Surface, under: clothes.Shell, look: WearLook, rng: np.random.Generator) -> list[Mesh]:
+    """Blazer, coat or cardigan over the garment."""
+    over = clothes.shell(surface, look.ease + 0.007, look.folds * 0.6, rng, under)
+    button, width = rng.uniform(0.27, 0.36), rng.uniform(0.052, 0.064)
+    inside = collars.jacket_opening(button, width)
+    front, _, _ = clothes.panel(over, inside, look.outer_fabric)
+    meshes = [front, clothes.hems(over, surface, look.outer_fabric)]
+    if look.outer == "cardigan":
+        return meshes + clothes.neck_band(over, inside, look.outer_fabric, 0.022)
+    return meshes + collars.lapels(over, look.outer_fabric, button, width, rng)
