@@ -22,9 +22,7 @@ PARAMETERS = {
     "eye": dict(iris=(0.06, 0.03, 0.015), iris_angle=24.0, pupil_angle=10.0),
     "mouth": {},
     "lash": dict(length=0.7),
-    "cloth": dict(
-        pattern=0, pattern_scale=60.0, second_color=(0.5, 0.5, 0.5), contrast=1.0, weave=0.3, neckline=(-1.0, 0.0, 0.0, 0.0)
-    ),
+    "cloth": dict(pattern=0, pattern_scale=60.0, second_color=(0.5, 0.5, 0.5), contrast=1.0, weave=0.3, neckline=(-1.0, 0.0, 0.0, 0.0)),
     "solid": dict(metal=0.0, weave=0.0),
     "lens": dict(opacity=0.05, reflectance=0.05, coating=(1.0, 1.0, 1.0)),
 }
@@ -75,8 +73,12 @@ class Renderer:
         """Bakes the light of a scene and keeps it on the GPU in place of the last one. Raises ValueError for what no shader takes."""
         for mesh in scene.meshes:
             check(mesh)
-        self.unload()
-        baked = self.baker.bake(scene)
+        with self.context:
+            self.unload()
+            self.upload(scene, self.baker.bake(scene))
+        self.scene = scene
+
+    def upload(self, scene: Scene, baked: Baked) -> None:
         self.share_light(scene.light, baked)
         self.meshes = [self.upload_mesh(mesh, values) for mesh, values in zip(scene.meshes, baked.meshes, strict=True)]
         self.meshes.sort(key=lambda drawable: ORDER.index(drawable.kind))
@@ -84,7 +86,6 @@ class Renderer:
             if len(strands.points):
                 center = scene.surface.head_center
                 self.strands.append(ribbons.upload(self.context, self.programs.strand, strands, values, scene.light, center))
-        self.scene = scene
 
     def unload(self) -> None:
         for drawable in self.meshes:
@@ -143,7 +144,8 @@ class Renderer:
             raise RuntimeError("load a scene first")
         c2w, intrinsics = cameras.c2w.double().numpy(), cameras.intrinsics.double().numpy()
         size = (cameras.width, cameras.height)
-        views = [self.view(c2w[i], intrinsics[i], size, supersample, normals, exact) for i in range(len(cameras))]
+        with self.context:
+            views = [self.view(c2w[i], intrinsics[i], size, supersample, normals, exact) for i in range(len(cameras))]
         rgba, depth, normal = zip(*views, strict=True)
         return Views(np.stack(rgba), np.stack(depth), np.stack(normal) if normals else None)
 

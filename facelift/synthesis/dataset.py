@@ -1,0 +1,198 @@
+"""Datasets on disk. A folder appears whole or not at all, so a killed run is continued by starting it again.
+
+heads:  DIR/0000012_00/ (seed, appearance) with 000.webp ..., 000_depth.png, 000_normal.png, cameras.json, head.json
+shards: DIR/shard_0000000/ with rgba.npy, offset.npy, c2w.npy, as facelift/training/data.py reads them, and heads.json
+both:   DIR/settings.json, DIR/metadata.json (settings and every parameter drawn of every head)
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ..cameras import Cameras, rays
+from .renderer import Renderer
+from .supply import RenderedHead, Settings, render_head
+
+HEADS_PER_SHARD = 16
+DEPTH_UNIT = 1e-4  # of the cameras' world, one step of the 16-bit depth pictures
+EMPTY = 9.0  # offset of a pixel that shows nothing
+WEBP = dict(lossless=True, exact=True, method=1, quality=0)  # higher settings: 8 % smaller, twice as long
+_renderer: Renderer | None = None  # of this worker process
+
+
+@dataclass(frozen=True)
+class Output:
+    """What is written of each head. format: "heads" or "shards". picture: "webp" (lossless) or "png"."""
+
+    folder: Path
+    format: str = "heads"
+    picture: str = "webp"
+    depth: bool = False
+    normals: bool = False
+
+
+Job = tuple[str, list[tuple[int, int]]]  # name of a folder, (seed, appearance) of the heads that belong in it
+
+
+def jobs(tasks: list[tuple[int, int]], output: Output) -> list[Job]:
+    """Raises ValueError when heads do not fill shards."""
+    if output.format == "heads":
+        return [(f"{seed:07d}_{appearance:02d}", [(seed, appearance)]) for seed, appearance in tasks]
+    if len(tasks) % HEADS_PER_SHARD:
+        raise ValueError(f"shards hold {HEADS_PER_SHARD} heads each, so --heads must be a multiple of that, not {len(tasks)}")
+    groups = [tasks[i : i + HEADS_PER_SHARD] for i in range(0, len(tasks), HEADS_PER_SHARD)]
+    one_each = all(appearance == 0 for _, appearance in tasks)
+    return [(f"shard_{group[0][0]:07d}" + ("" if one_each else f"_{group[0][1]:02d}"), group) for group in groups]
+
+
+def write_dataset(tasks: list[tuple[int, int]], settings: Settings, output: Output, workers: int, done: Callable[[str], None]) -> dict:
+    """Renders what is not there yet and calls `done` with the name of each finished folder, those from earlier runs first.
+
+    Returns {folder name: error} of what could not be made. Raises ValueError when the folder holds heads made with other settings.
+    """
+    output.folder.mkdir(parents=True, exist_ok=True)
+    keep_settings(settings, output)
+    wanted = jobs(tasks, output)
+    missing = []
+    for job in wanted:
+        if (output.folder / job[0]).is_dir():
+            done(job[0])
+        else:
+            missing.append(job)
+    failed = {}
+    for name, error in make_all(missing, settings, output, workers):
+        if error:
+            failed[name] = error
+        done(name)
+    collect_metadata(settings, output)
+    return failed
+
+
+def keep_settings(settings: Settings, output: Output) -> None:
+    path, now = output.folder / "settings.json", describe(settings, output)
+    if path.is_file():
+        before = json.loads(path.read_text())
+        if changed := [name for name in now if before.get(name) != now[name]]:
+            raise ValueError(f"{output.folder} holds heads made with another {', '.join(changed)}; choose another folder")
+    write_text(path, json.dumps(now, indent=1))
+
+
+def describe(settings: Settings, output: Output) -> dict:
+    return {**asdict(settings), **{name: getattr(output, name) for name in ("format", "picture", "depth", "normals")}}
+
+
+def make_all(missing: list[Job], settings: Settings, output: Output, workers: int) -> Iterator[tuple[str, str | None]]:
+    """Every worker process has its own OpenGL context; a job goes to one of them only."""
+    if not missing:
+        return
+    if workers <= 1:
+        for job in missing:
+            yield make_folder(job, settings, output)
+        return
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(missing)), fresh, initializer=prepare_worker) as pool:
+        for future in as_completed([pool.submit(make_folder, job, settings, output) for job in missing]):
+            yield future.result()
+
+
+def prepare_worker() -> None:
+    """One core a worker. Set before OpenGL and the numeric libraries start their threads."""
+    for name, value in dict(LP_NUM_THREADS="0", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1").items():
+        os.environ.setdefault(name, value)
+
+
+def make_folder(job: Job, settings: Settings, output: Output) -> tuple[str, str | None]:
+    """Name of the folder and None, or what went wrong: one odd head does not stop a thousand others."""
+    global _renderer
+    if _renderer is None:
+        prepare_worker()
+        _renderer = Renderer()
+    name, tasks = job
+    try:
+        heads = (render_head(_renderer, seed, appearance, settings) for seed, appearance in tasks)
+        write = write_shard if output.format == "shards" else write_head
+        write_whole(output.folder / name, lambda folder: write(folder, heads, output))
+    except (ValueError, IndexError, FloatingPointError, np.linalg.LinAlgError) as error:
+        return name, f"{type(error).__name__}: {error}"
+    return name, None
+
+
+def write_whole(folder: Path, write: Callable[[Path], None]) -> None:
+    """Runs `write` on a folder beside it that takes the name at the end, so that nobody ever sees half of it."""
+    partial = folder.with_name(f".partial_{folder.name}")
+    shutil.rmtree(partial, ignore_errors=True)  # left by a killed run
+    partial.mkdir()
+    write(partial)
+    os.replace(partial, folder)
+
+
+def write_text(path: Path, text: str) -> None:
+    partial = path.with_name(f".partial_{path.name}")
+    partial.write_text(text)
+    os.replace(partial, path)
+
+
+def write_head(folder: Path, heads: Iterator[RenderedHead], output: Output) -> None:
+    (head,) = heads
+    for i, rgba in enumerate(head.views.rgba):
+        save_picture(rgba, folder / f"{i:03d}.{output.picture}")
+        if output.depth:
+            steps = np.round(head.views.depth[i] / DEPTH_UNIT).clip(0, 65535).astype(np.uint16)
+            Image.fromarray(steps).save(folder / f"{i:03d}_depth.png", compress_level=1)
+        if output.normals:
+            normal = np.round((head.views.normals[i] * 0.5 + 0.5) * 255).astype(np.uint8)
+            Image.fromarray(normal).save(folder / f"{i:03d}_normal.png", compress_level=1)
+    (folder / "cameras.json").write_text(json.dumps(camera_list(head.cameras)))
+    (folder / "head.json").write_text(json.dumps(head.metadata, indent=1))
+
+
+def save_picture(rgba: np.ndarray, path: Path) -> None:
+    options = WEBP if path.suffix == ".webp" else dict(compress_level=1)
+    Image.fromarray(rgba).save(path, **options)
+
+
+def camera_list(cameras: Cameras) -> list[dict]:
+    """As `python -m facelift render --cameras` reads it: intrinsics for 512 pixels whatever the size of the pictures."""
+    at_512 = cameras.at_size(512)
+    return [dict(c2w=c.tolist(), fxfycxcy=k.tolist()) for c, k in zip(at_512.c2w, at_512.intrinsics, strict=True)]
+
+
+def write_shard(folder: Path, heads: Iterator[RenderedHead], output: Output) -> None:
+    rgba, offset, c2w, metadata = [], [], [], []
+    for head in heads:
+        rgba.append(head.views.rgba)
+        offset.append(ray_offsets(head.views.depth, head.cameras))
+        c2w.append(head.cameras.c2w.numpy())
+        metadata.append(head.metadata)
+    np.save(folder / "rgba.npy", np.stack(rgba))
+    np.save(folder / "offset.npy", np.stack(offset).astype(np.float16))
+    np.save(folder / "c2w.npy", np.stack(c2w).astype(np.float32))
+    (folder / "heads.json").write_text(json.dumps(metadata))
+
+
+def ray_offsets(depth: np.ndarray, cameras: Cameras) -> np.ndarray:
+    """z-depth to the distance along each pixel's ray from its point nearest to the origin. Shape (V, H, W), EMPTY where nothing is."""
+    origins, directions = (x.numpy() for x in rays(cameras))
+    forward = cameras.c2w[:, :3, 2].numpy()
+    along = np.einsum("vkhw,vk->vhw", directions, forward)  # z gained per unit of way
+    nearest = -(origins * directions).sum(1)
+    return np.where(depth > 0, depth / along - nearest, EMPTY)
+
+
+def collect_metadata(settings: Settings, output: Output) -> None:
+    """All heads in the folder, those of earlier runs too."""
+    if output.format == "shards":
+        heads = [head for path in sorted(output.folder.glob("shard_*/heads.json")) for head in json.loads(path.read_text())]
+    else:
+        heads = [json.loads(path.read_text()) for path in sorted(output.folder.glob("[0-9]*/head.json"))]
+    write_text(output.folder / "metadata.json", json.dumps(dict(settings=describe(settings, output), heads=heads)))

@@ -1,0 +1,126 @@
+"""Heads rendered on the fly, by seed: the same seed gives the same pixels on the same driver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+
+import numpy as np
+
+from ..cameras import Cameras
+from .head import make_head
+from .options import Options
+from .renderer import Renderer, Views
+from .rigs import make_rig, off_centre
+from .scene import Light, Scene
+
+# Seeds of identities. Evaluation uses heads of "held-out" by this name; training never reaches them.
+SPLITS = {"train": range(0, 9_000_000), "held-out": range(9_000_000, 10_000_000)}
+RIG, JITTER = 100, 101  # streams of random numbers beside those of head.py
+
+
+@dataclass(frozen=True)
+class Settings:
+    """views: name of a rig (rigs.py). size: pixels a side. supersample: samples a pixel and side.
+
+    jitter: how far heads stand off the perfect crop, 1 as photos differ. exact: every strand in every view. options: what heads wear.
+    """
+
+    views: str = "six"
+    size: int = 512
+    supersample: int = 2
+    jitter: float = 0.0
+    exact: bool = False
+    normals: bool = False
+    options: Options = field(default_factory=Options)
+
+    def __post_init__(self):
+        make_rig(self.views, np.random.default_rng(0), 8)
+        if self.size < 16 or self.supersample < 1:
+            raise ValueError(f"size must be at least 16 and supersample at least 1, not {self.size} and {self.supersample}")
+
+
+@dataclass(frozen=True)
+class RenderedHead:
+    """views: the pictures, as Renderer.render. cameras: V of them. metadata: every parameter drawn, ready for JSON."""
+
+    seed: int
+    appearance: int
+    views: Views
+    cameras: Cameras
+    metadata: dict
+
+
+def plan(seed: int, heads: int, appearances: int = 1, split: str = "train") -> list[tuple[int, int]]:
+    """(seed, appearance) of each head, identities counted from `seed` within the split. Raises ValueError when the split is too small."""
+    if split not in SPLITS:
+        raise ValueError(f"no split {split!r}; there are {', '.join(SPLITS)}")
+    if appearances < 1:
+        raise ValueError("a person needs at least one appearance")
+    identities = -(-heads // appearances)
+    seeds = SPLITS[split][seed : seed + identities] if seed >= 0 else range(0)
+    if len(seeds) < identities:
+        raise ValueError(f"seeds {seed} to {seed + identities - 1} are not all in the split {split}: it has {len(SPLITS[split])}")
+    return [(seeds[i // appearances], i % appearances) for i in range(heads)]
+
+
+def render_head(renderer: Renderer, seed: int, appearance: int, settings: Settings) -> RenderedHead:
+    """seed: absolute, as `plan` gives it."""
+
+    def stream(part: int) -> np.random.Generator:
+        return np.random.default_rng([seed, part, appearance])
+
+    scene: Scene = make_head(seed, appearance, settings.options)
+    metadata = {**scene.meta, "options": asdict(settings.options)}
+    if settings.jitter:
+        world = off_centre(stream(JITTER), settings.jitter)
+        scene = replace(scene, to_world=world @ scene.to_world)
+    metadata["lighting"] = describe_light(scene.light)
+    metadata["to_world"] = np.round(scene.to_world, 6).tolist()
+    cameras = make_rig(settings.views, stream(RIG), settings.size)
+    renderer.load(scene)
+    views = renderer.render(cameras, settings.supersample, settings.normals, settings.exact)
+    return RenderedHead(seed, appearance, views, cameras, metadata)
+
+
+def describe_light(light: Light) -> dict:
+    """What was drawn, without the picture of the surroundings."""
+    keys = zip(light.key_directions, light.key_colors, light.key_radii, strict=True)
+    return dict(
+        mode=light.mode,
+        exposure=round(light.exposure, 4),
+        ambient=np.round(light.radiance.mean(0), 4).tolist(),
+        keys=[dict(direction=np.round(d, 4).tolist(), color=np.round(c, 4).tolist(), radius=round(float(r), 4)) for d, c, r in keys],
+    )
+
+
+def iterate_heads(
+    seed: int = 0,
+    views: str = "six",
+    size: int = 256,
+    heads: int | None = None,
+    appearances: int = 1,
+    split: str = "train",
+    worker: int = 0,
+    workers: int = 1,
+    renderer: Renderer | None = None,
+    **settings,
+) -> Iterator[RenderedHead]:
+    """Renders heads as they are asked for; endless within the split unless `heads` is given.
+
+    worker, workers: this process's share, so that of several processes no two render the same head; every process makes its own
+    iterator (and with it its OpenGL context, unless a `renderer` is given). settings: the other fields of Settings.
+    Raises ValueError and NoContextError.
+    """
+    chosen = Settings(views=views, size=size, **settings)
+    if not 0 <= worker < workers:
+        raise ValueError(f"worker {worker} of {workers}")
+    if heads is None:
+        heads = (len(SPLITS.get(split, ())) - seed) * appearances
+        first = plan(seed, 0, appearances, split)  # checks the names
+        tasks = ((SPLITS[split][seed + i // appearances], i % appearances) for i in range(worker, heads, workers)) if not first else ()
+    else:
+        tasks = plan(seed, heads, appearances, split)[worker::workers]
+    renderer = renderer or Renderer()
+    for identity, appearance in tasks:
+        yield render_head(renderer, identity, appearance, chosen)
