@@ -1,0 +1,264 @@
+"""Every metric against another implementation or a closed form; alignment and foreign cameras against known answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+from PIL import Image
+from skimage.color import deltaE_ciede2000, rgb2lab
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from torch import nn
+
+from facelift.cameras import RADIUS, orbit
+from facelift.evaluation import alignment, rig
+from facelift.evaluation.metrics import Unavailable, faces, files, load_pair_metrics, networks, pictures
+
+EXAMPLES = Path(__file__).parents[1] / "assets" / "examples"
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+@pytest.fixture(scope="module")
+def astronaut() -> np.ndarray:
+    return np.array(Image.open(EXAMPLES / "astronaut.png").convert("RGB"))
+
+
+def batch(*images: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
+
+
+def noisy(picture: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    return (picture + rng.normal(0, strength, picture.shape)).clip(0, 255).astype(np.uint8)
+
+
+def test_psnr_and_ssim_are_those_of_scikit_image(astronaut, rng):
+    a = astronaut[100:228, 150:290]
+    others = [noisy(a, rng, 8), noisy(a, rng, 40), np.roll(a, 3, 1)]
+    ours = pictures.psnr(batch(a, a, a), batch(*others)), pictures.ssim(batch(a, a, a), batch(*others))
+    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "channel_axis": 2, "data_range": 255}
+    theirs = [peak_signal_noise_ratio(a, b) for b in others], [structural_similarity(a, b, **options) for b in others]
+    assert np.allclose(ours[0], theirs[0], atol=1e-3)
+    assert np.allclose(ours[1], theirs[1], atol=1e-4)
+
+
+def test_psnr_inside_a_mask_ignores_the_rest():
+    a, b = torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 4)
+    b[..., :2], mask = 0.1, torch.zeros(1, 4, 4, dtype=torch.bool)
+    mask[..., :2] = True
+    assert pictures.psnr(a, b, mask).item() == pytest.approx(20, abs=1e-4)
+    assert pictures.psnr(a, b, ~mask).item() == pytest.approx(100, abs=1e-4)
+    assert pictures.psnr(a, b).item() == pytest.approx(20 + 10 * np.log10(2), abs=1e-4)
+
+
+def test_colour_difference_is_that_of_scikit_image(rng):
+    a, b = rng.random((500, 3)), rng.random((500, 3))
+    a[:20], b[10:20] = a[:20, :1], b[10:20, :1]  # greys
+    ours = pictures.delta_e(pictures.lab(torch.from_numpy(a)), pictures.lab(torch.from_numpy(b))).numpy()
+    assert np.allclose(ours, deltaE_ciede2000(rgb2lab(a), rgb2lab(b)), atol=0.05)
+
+
+def test_depth_error_counts_surface_alone():
+    truth = torch.zeros(2, 4, 4)
+    surface = torch.zeros(2, 4, 4, dtype=torch.bool)
+    surface[0, :2] = True
+    error = pictures.depth_error(truth + torch.arange(4.0).view(1, 4, 1), truth, surface)
+    assert error[0].item() == pytest.approx(0.5)
+    assert error[1].isnan()
+
+
+def test_fid_against_the_matrix_root(rng):
+    a, b = rng.normal(0, 1, (200, 12)), rng.normal(0.3, 1.7, (150, 12)) @ rng.normal(0, 1, (12, 12))
+    cov_a, cov_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    root = scipy.linalg.sqrtm(cov_a @ cov_b).real
+    expected = np.square(a.mean(0) - b.mean(0)).sum() + np.trace(cov_a + cov_b - 2 * root)
+    assert networks.frechet_distance(a, b) == pytest.approx(expected, rel=1e-6)
+    assert networks.frechet_distance(a, a) == pytest.approx(0, abs=1e-8)
+    assert networks.frechet_distance(a[:8], a[:8] + 2) == pytest.approx(4 * 12)  # fewer pictures than features
+    with pytest.raises(ValueError, match="at least two pictures"):
+        networks.frechet_distance(a[:1], b)
+
+
+def test_lpips_follows_its_formula_on_alexnet(rng):
+    """AlexNet as published, layer by layer, and the formula of the paper in plain numpy, on random weights."""
+    torch.manual_seed(0)
+    alexnet = nn.Sequential(
+        nn.Conv2d(3, 64, 11, 4, 2), nn.ReLU(), nn.MaxPool2d(3, 2), nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2),
+        nn.Conv2d(192, 384, 3, padding=1), nn.ReLU(), nn.Conv2d(384, 256, 3, padding=1), nn.ReLU(),
+        nn.Conv2d(256, 256, 3, padding=1), nn.ReLU(),
+    )  # fmt: skip
+    weights = [rng.random(n) for n in (64, 192, 384, 256, 256)]
+    heads = {f"lin{i}.model.1.weight": torch.tensor(w).float().view(1, -1, 1, 1) for i, w in enumerate(weights)}
+    lpips = networks.LPIPS({f"features.{k}": v for k, v in alexnet.state_dict().items()}, heads)
+    a, b = torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64)
+    expected = np.zeros(2)
+    with torch.no_grad():
+        shift, scale = torch.tensor([-0.030, -0.088, -0.188]), torch.tensor([0.458, 0.448, 0.450])
+        x, y = (((2 * t - 1).permute(0, 2, 3, 1) - shift).div(scale).permute(0, 3, 1, 2) for t in (a, b))
+        for index, layer in enumerate(alexnet):
+            x, y = layer(x), layer(y)
+            if index in (1, 4, 7, 9, 11):
+                u, v = (t.numpy() / np.linalg.norm(t.numpy(), axis=1, keepdims=True).clip(1e-10) for t in (x, y))
+                expected += np.einsum("nchw,c->nhw", (u - v) ** 2, weights[(1, 4, 7, 9, 11).index(index)]).mean((1, 2))
+    assert np.allclose(lpips(a, b), expected, rtol=1e-4)
+    assert torch.equal(lpips(a, a), torch.zeros(2))
+
+
+def test_clip_embeds_as_transformers_does(tmp_path, astronaut):
+    from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    config = CLIPVisionConfig(
+        hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=32, patch_size=8, projection_dim=8
+    )
+    model = CLIPVisionModelWithProjection(config).eval()
+    model.save_pretrained(tmp_path)
+    picture = np.array(Image.fromarray(astronaut).resize((32, 32)))
+    ours = networks.Clip(torch.device("cpu"), name=str(tmp_path))(batch(picture))
+    processor = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=32)
+    with torch.no_grad():
+        theirs = model(**processor(picture, return_tensors="pt")).image_embeds
+    assert torch.allclose(ours, theirs / theirs.norm(), atol=1e-4)
+
+
+def test_identity_measures_in_closed_form():
+    x, y = np.array([1.0, 0.0]), np.array([0.0, 2.0])
+    assert faces.output_to_output([x, 3 * x, y]) == pytest.approx(1 / 3)  # one pair of three agrees
+    assert faces.input_to_output(x, [x, y]) == pytest.approx(0.5)
+    assert faces.reid([0.1, 0.5, 0.9]) == pytest.approx((2 / 3, 0.5))
+    assert faces.output_to_output([x]) is None and faces.input_to_output(None, [x]) is None and faces.reid([]) is None
+
+
+def test_arcface_crop_puts_the_five_points_on_the_template(rng):
+    template = np.array(faces.ARCFACE_TEMPLATE)
+    angle = 0.4
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    points = template @ turn.T * 2.5 + (60, 90)
+    picture = np.zeros((512, 512, 3), np.uint8)
+    for channel, (x, y) in enumerate(points[:3]):
+        picture[round(y) - 4 : round(y) + 5, round(x) - 4 : round(x) + 5, channel] = 255
+    crop = faces.aligned_face(picture, points).astype(float)
+    for channel in range(3):
+        y, x = (np.indices((112, 112)) * crop[..., channel]).sum((1, 2)) / crop[..., channel].sum()
+        assert np.hypot(x - template[channel, 0], y - template[channel, 1]) < 0.6
+
+
+def test_same_face_is_near_and_another_is_far(astronaut):
+    pytest.importorskip("dlib", reason="needs dlib-bin of requirements-eval.txt")
+    try:
+        dlib = faces.DlibFaces()
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    hopper = np.array(Image.open(EXAMPLES / "grace_hopper.jpg").convert("RGB"))
+    darker = (astronaut[20:300, 80:380] * 0.7).astype(np.uint8)
+    person, same, other = (dlib(p) for p in (astronaut, darker, hopper))
+    assert dlib.distance(person.vector, same.vector) < 0.35
+    assert dlib.distance(person.vector, other.vector) > faces.REID_THRESHOLD
+    assert dlib(np.full((128, 128, 3), 255, np.uint8)).vector is None
+
+
+def test_landmarks_and_second_faces(astronaut):
+    moved = np.full_like(astronaut, 255)
+    moved[:, 10:] = astronaut[:, :-10]
+    face = faces.face_in(astronaut)
+    eyes = np.linalg.norm(face.landmarks[468] - face.landmarks[473])
+    assert faces.landmark_error(moved, astronaut) == pytest.approx(100 * 10 / eyes, rel=0.1)
+    white = np.full_like(astronaut, 255)
+    assert faces.landmark_error(white, astronaut) is None
+    assert faces.janus([white, astronaut, white, white]) == 0.25
+
+
+def test_what_cannot_run_says_what_it_needs(tmp_path, monkeypatch):
+    monkeypatch.setenv("FACELIFT_METRICS", str(tmp_path))
+    metrics = load_pair_metrics(torch.device("cpu"), ["psnr", "lpips", "fid"])
+    assert list(metrics.tensors) == ["psnr"]
+    assert set(metrics.missing) == {"lpips", "fid"}
+    assert "inception-2015-12-05.pt" in metrics.missing["fid"] and str(tmp_path) in metrics.missing["fid"]
+    (tmp_path / files.ALEXNET.name).write_bytes(b"not it")
+    with pytest.raises(Unavailable, match="damaged"):
+        files.locate(files.ALEXNET)
+    with pytest.raises(ValueError, match="unknown metrics psrn"):
+        load_pair_metrics(torch.device("cpu"), ["psrn"])
+
+
+def test_pairs_come_back_in_order_whatever_the_batch(astronaut, rng):
+    small = astronaut[:64, :64]
+    others = np.stack([noisy(small, rng, s) for s in np.linspace(1, 60, 11)])
+    rows = load_pair_metrics(torch.device("cpu"), ["psnr", "ssim"])(others, np.stack([small] * 11))
+    assert len(rows) == 11
+    for name in ("psnr", "ssim"):
+        values = [r[name] for r in rows]
+        assert values == sorted(values, reverse=True)
+
+
+def test_alignment_recovers_a_known_similarity(rng):
+    points = rng.uniform(100, 400, (478, 2))
+    scale, translation = alignment.similarity_from_landmarks(points, 1.37 * points + (-41.5, 12.25))
+    assert scale == pytest.approx(1.37, abs=1e-6)
+    assert np.allclose(translation, (-41.5, 12.25), atol=1e-6)
+
+
+def test_alignment_is_the_least_squares_answer(rng):
+    source, target = rng.uniform(0, 500, (50, 2)), rng.uniform(0, 500, (50, 2))
+    ours = alignment.similarity_from_landmarks(source, target)
+    system = np.zeros((100, 3))  # unknowns: s, tx, ty
+    system[:50, 0], system[50:, 0], system[:50, 1], system[50:, 2] = source[:, 0], source[:, 1], 1, 1
+    theirs = np.linalg.lstsq(system, target.T.ravel(), rcond=None)[0]
+    assert np.allclose([ours[0], *ours[1]], theirs, atol=1e-9)
+    with pytest.raises(ValueError, match="one point"):
+        alignment.similarity_from_landmarks(np.ones((5, 2)), target[:5])
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 1.8])
+def test_warp_moves_a_picture_as_its_landmarks(scale):
+    picture = np.zeros((200, 200, 3), np.uint8)
+    picture[80:100, 60:90] = 255  # centre (75, 90)
+    moved = alignment.warp(picture, scale, np.array([20.0, -11.0]), (240, 200), background=0)
+    assert moved.shape == (200, 240, 3)
+    weight = moved[..., 0].astype(float)
+    y, x = ((np.indices(weight.shape) + 0.5) * weight).sum((1, 2)) / weight.sum()
+    assert (x, y) == pytest.approx((75 * scale + 20, 90 * scale - 11), abs=0.3)
+
+
+def foreign_rig(rng) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Our own cameras as another system writes them: turned, moved, in millimetres. Returns front and others, theirs, and the centre."""
+    cameras = orbit([0, 30, -75, 160, 10], [0, 15, -20, 5, 40]).c2w.double().numpy()
+    turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    turn *= np.sign(np.linalg.det(turn))
+    centre, theirs = rng.normal(0, 500, 3), cameras.copy()
+    theirs[:, :3, :3] = turn @ cameras[:, :3, :3]
+    theirs[:, :3, 3] = cameras[:, :3, 3] @ turn.T * 190 + centre
+    return theirs[:1], theirs[1:], centre
+
+
+def test_foreign_cameras_recover_a_known_rig(rng):
+    front, tests, centre = foreign_rig(rng)
+    ours = rig.into_our_system(front[0], tests, centre)
+    known = orbit([30, -75, 160, 10], [15, -20, 5, 40])
+    assert torch.allclose(ours.c2w, known.c2w, atol=2e-6)
+    assert torch.equal(ours.intrinsics, known.intrinsics) and (ours.width, ours.height) == (512, 512)
+    assert np.allclose(rig.angle_from_front(ours)[0], np.degrees(np.arccos(np.cos(np.radians(30)) * np.cos(np.radians(15)))), atol=1e-3)
+
+
+def test_centres_of_a_rig(rng):
+    front, tests, centre = foreign_rig(rng)
+    assert np.allclose(rig.look_at_point(np.concatenate([front, tests])), centre, atol=1e-3)
+    ring = orbit(range(0, 360, 45)).c2w.double().numpy()
+    ring[:, :3, 3] += (5, 6, 7)
+    assert np.allclose(rig.midpoint(ring), (5, 6, 7), atol=1e-5)
+    with pytest.raises(ValueError, match="parallel"):
+        rig.look_at_point(np.stack([np.eye(4)] * 3))
+
+
+def test_a_camera_farther_away_stays_farther_away(rng):
+    front, tests, centre = foreign_rig(rng)
+    tests[0, :3, 3] = centre + 1.5 * (tests[0, :3, 3] - centre)
+    ours = rig.into_our_system(front[0], tests, centre)
+    assert ours.c2w[0, :3, 3].norm().item() == pytest.approx(1.5 * RADIUS, rel=1e-5)
+    with pytest.raises(ValueError, match="not a rotation"):
+        rig.into_our_system(2 * front[0], tests, centre)
