@@ -74,6 +74,7 @@ class Baker:
         framebuffer, texture = self.targets.shadows(name, columns * tile, rows * tile)
         framebuffer.use()
         framebuffer.clear(depth=1.0)
+        self.context.enable_only(self.context.DEPTH_TEST)
         for i, matrix in enumerate(matrices):
             framebuffer.viewport = (i % columns * tile, i // columns * tile, tile, tile)
             assign(self.programs.depth, dict(to_clip=matrix.T))
