@@ -53,15 +53,25 @@ def activate_raw(raw: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
 
 
 def decode_pixel_gaussians(
-    raw: Tensor, images: Tensor, origins: Tensor, directions: Tensor, color_skip: bool, alpha_gate: bool
+    raw: Tensor,
+    images: Tensor,
+    origins: Tensor,
+    directions: Tensor,
+    color_skip: bool,
+    alpha_gate: bool,
+    base_offset: Tensor | None = None,
 ) -> PixelGaussians:
     """Places raw outputs along their rays, always in fp32 (half precision would quantise depth to 0.002).
 
     raw: Shape (B, V, H, W, 14). images: Shape (B, V, 3 or 4, H, W). origins, directions: Shape (V, 3, H, W).
+    base_offset: Shape (B, V, H, W), the offsets that a raw 0 means; 0 by default.
     """
     xyz, sh0, scales, quats, opacities = activate_raw(raw.float())
     origins, directions = (t.float().permute(0, 2, 3, 1) for t in (origins, directions))  # (V, H, W, 3)
-    offset = (2 * torch.sigmoid(xyz.mean(-1)) - 1) * DEPTH_RANGE
+    logit = xyz.mean(-1)
+    if base_offset is not None:
+        logit = logit + torch.logit((base_offset.float() / DEPTH_RANGE + 1) / 2, eps=1e-3)
+    offset = (2 * torch.sigmoid(logit) - 1) * DEPTH_RANGE
     depth = offset - (origins * directions).sum(-1)
     means = origins + depth[..., None] * directions
     pixels = images.float().permute(0, 1, 3, 4, 2)

@@ -17,6 +17,7 @@ from .cameras import Cameras, plucker_channels, rays
 from .gaussians import Gaussians
 from .gslrm import GAUSSIAN_CHANNELS, PixelGaussians, decode_pixel_gaussians, flatten_gaussians
 from .multiview.attention import set_view_attention
+from .visual_hull import hull_offsets
 
 CONTEXT = 32
 
@@ -26,10 +27,11 @@ class UNetReconstructorConfig:
     image_size: int = 256
     patch_size: int = 8  # pixels folded into channels
     channels: tuple[int, ...] = (128, 128, 192, 256)
-    in_channels: int = 10  # RGBA, ray direction, nearest point
+    in_channels: int = 11  # RGBA, ray direction, nearest point, hull
     num_views: int = 6
     color_skip: bool = True
     alpha_gate: bool = True
+    hull: bool = True  # depths are offsets from the visual hull of the views, which the network also sees
 
 
 class UNetReconstructor(nn.Module):
@@ -53,18 +55,23 @@ class UNetReconstructor(nn.Module):
         set_view_attention(self.unet, config.num_views, "dense")
         self.context = nn.Parameter(torch.zeros(1, 1, CONTEXT))
 
-    def predict(self, images: Tensor, cameras: Cameras) -> Tensor:
-        """images: Shape (B, V, C, H, W), 0..1. Returns raw values (B, V, H, W, 14)."""
+    def predict(self, images: Tensor, cameras: Cameras, base_offset: Tensor | None = None) -> Tensor:
+        """images: Shape (B, V, C, H, W), 0..1. base_offset: Shape (B, V, H, W). Returns raw values (B, V, H, W, 14)."""
         b, v, _, h, w = images.shape
         plucker = plucker_channels(*rays(cameras)).expand(b, -1, -1, -1, -1)
-        x = torch.cat([images * 2 - 1, plucker.to(images.dtype)], 2).flatten(0, 1)
+        x = [images * 2 - 1, plucker.to(images.dtype)]
+        if base_offset is not None:
+            x.append(base_offset[:, :, None].to(images.dtype))
+        x = torch.cat(x, 2).flatten(0, 1)
         x = F.pixel_unshuffle(x, self.config.patch_size).contiguous(memory_format=torch.channels_last)
         steps = torch.zeros(len(x), dtype=torch.long, device=x.device)
         raw = self.unet(x, steps, self.context.expand(len(x), -1, -1)).sample.float()
         return F.pixel_shuffle(raw, self.config.patch_size).view(b, v, GAUSSIAN_CHANNELS, h, w).permute(0, 1, 3, 4, 2)
 
     def forward(self, images: Tensor, cameras: Cameras) -> PixelGaussians:
-        return decode_pixel_gaussians(self.predict(images, cameras), images, *rays(cameras), self.config.color_skip, self.config.alpha_gate)
+        base = torch.stack([hull_offsets(sample[:, 3], cameras) for sample in images]) if self.config.hull else None
+        raw = self.predict(images, cameras, base)
+        return decode_pixel_gaussians(raw, images, *rays(cameras), self.config.color_skip, self.config.alpha_gate, base)
 
     @torch.inference_mode()
     def reconstruct(self, images: Tensor, cameras: Cameras) -> tuple[Gaussians, PixelGaussians]:
@@ -75,9 +82,10 @@ class UNetReconstructor(nn.Module):
 
 @torch.no_grad()
 def init_outputs(model: UNetReconstructor, focal: float) -> UNetReconstructor:
-    """Starts training at a plausible head: opaque pixels, one footprint wide, half a unit in front of the origin."""
+    """Starts training at a plausible head: opaque pixels, one footprint wide, on the visual hull or half a unit in front of the origin."""
     raw = torch.zeros(GAUSSIAN_CHANNELS)
-    raw[0:3] = -0.57  # sigmoid -> offset about -0.5
+    if not model.config.hull:
+        raw[0:3] = -0.57  # sigmoid -> offset about -0.5
     raw[6:9] = torch.tensor(0.45 * 2.2 / focal).log() + 2.3
     raw[9] = 1.0  # quaternion w
     raw[13] = 4.0  # opacity about 0.88

@@ -13,7 +13,7 @@ import torch
 
 from ..multiview.codec import PixelCodec
 from .data import HeadShards
-from .views import FACTOR, CompactViewModel, compact_scheduler, sample_views
+from .views import FACTOR, CompactViewModel, compact_scheduler, look_of, sample_views
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -31,7 +31,9 @@ def main(argv: list[str] | None = None) -> None:
     heads, codec, scheduler = HeadShards(args.data), PixelCodec(FACTOR), compact_scheduler()
     args.out.mkdir(parents=True, exist_ok=True)
     for index in np.linspace(0, len(heads) - 1, min(args.heads, len(heads))).astype(int):
-        views = sample_views(model, scheduler, codec, heads.sample(int(index), None, slice(6)).portrait, args.steps)
+        sample = heads.sample(int(index), None, slice(6))
+        look = look_of(sample, codec, np.random.default_rng([3, index]), first=False)
+        views = sample_views(model, scheduler, codec, sample.portrait, look, args.steps)
         np.save(args.out / f"{index}.npy", (views * 255).round().byte().permute(0, 2, 3, 1).numpy())
 
 

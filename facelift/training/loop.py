@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 
@@ -71,6 +72,16 @@ class Trainer:
         print(json.dumps(entry), flush=True)
         with open(self.folder / "log.jsonl", "a") as file:
             file.write(json.dumps(entry) + "\n")
+
+
+def widened(state: dict[str, torch.Tensor], model: nn.Module) -> dict[str, torch.Tensor]:
+    """Weights of a smaller model of the same kind, for `model`: the channels it did not have are zero."""
+
+    def pad(old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+        lacking = [extra for have, want in zip(old.shape, new.shape, strict=True) for extra in (want - have, 0)]
+        return F.pad(old, lacking[::-1])
+
+    return {name: pad(state[name], parameter) for name, parameter in model.state_dict().items()}
 
 
 def psnr(a: torch.Tensor, b: torch.Tensor) -> float:

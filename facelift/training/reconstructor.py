@@ -25,7 +25,7 @@ from ..gslrm import PixelGaussians, flatten_gaussians
 from ..rendering import render
 from ..unet_reconstructor import UNetReconstructor, UNetReconstructorConfig, init_outputs
 from .data import HeadShards, Sample
-from .loop import Trainer, psnr, trapezoid
+from .loop import Trainer, psnr, trapezoid, widened
 from .targets import pixel_targets
 
 
@@ -147,6 +147,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", required=True)
     parser.add_argument("--stage", choices=("direct", "rendered"), default="direct")
     parser.add_argument("--init", help="last.pt of an earlier stage")
+    parser.add_argument("--new-depth", action="store_true", help="begin on the visual hull, whatever depths --init had learned")
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--lr", type=float, default=None, help="default 5e-4 direct, 2e-4 rendered")
@@ -164,7 +165,10 @@ def main(argv: list[str] | None = None) -> None:
     heads, held_out = HeadShards(args.data), HeadShards(args.test)
     trainer = Trainer(model, args.out, args.lr or (5e-4 if args.stage == "direct" else 2e-4), betas=(0.9, 0.95), ema=0.995)
     if not trainer.resume() and args.init:
-        state = torch.load(args.init, weights_only=True)["ema"]
+        state = widened(torch.load(args.init, weights_only=True)["ema"], model)
+        if args.new_depth:
+            state["unet.conv_out.weight"][: 3 * config.patch_size**2] = 0
+            state["unet.conv_out.bias"][: 3 * config.patch_size**2] = 0
         model.load_state_dict(state)
         trainer.ema.load_state_dict(state)
     generated = sorted(Path(args.generated).glob("*.npy")) if args.generated else []

@@ -23,7 +23,7 @@ from ..multiview.attention import set_view_attention
 from ..multiview.codec import PixelCodec
 from ..multiview.second_look import first_look, keep_seen, second_look
 from .data import EMPTY, HeadShards, Sample
-from .loop import Trainer, psnr, trapezoid
+from .loop import Trainer, psnr, trapezoid, widened
 
 FACTOR, CONTEXT = 8, 64
 
@@ -65,15 +65,6 @@ def compact_scheduler() -> DDIMScheduler:
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type="sample", clip_sample=False,
         rescale_betas_zero_snr=True, timestep_spacing="trailing", set_alpha_to_one=True, steps_offset=0,
     )  # fmt: skip
-
-
-def start_from(model: CompactViewModel, path: Path) -> None:
-    """Takes the averaged weights of an earlier run. Channels that it did not have begin at zero."""
-    state = torch.load(path, weights_only=True)["ema"]
-    for name, parameter in model.named_parameters():
-        lacking = [extra for have, want in zip(state[name].shape, parameter.shape, strict=True) for extra in (want - have, 0)]
-        state[name] = F.pad(state[name], lacking[::-1])
-    model.load_state_dict(state)
 
 
 def plausible_depth(offset: Tensor, rng: np.random.Generator) -> Tensor:
@@ -189,8 +180,9 @@ def main(argv: list[str] | None = None) -> None:
     heads, held_out = HeadShards(args.data), HeadShards(args.test)
     trainer = Trainer(model, args.out, args.lr)
     if not trainer.resume() and args.init:
-        start_from(model, args.init)
-        trainer.ema.load_state_dict(model.state_dict())
+        state = widened(torch.load(args.init, weights_only=True)["ema"], model)
+        model.load_state_dict(state)
+        trainer.ema.load_state_dict(state)
     running = math.nan
     while trainer.step < args.steps:
         rng = np.random.default_rng([1, trainer.step])  # what a step sees depends on its number alone
