@@ -87,7 +87,6 @@ def _colored(tuft: Tuft, look: HairLook, scalp: Scalp, rng: np.random.Generator)
 
 def _plain(tuft: Tuft, color: np.ndarray, spread: float, rng: np.random.Generator, grey: float = 0.0) -> Strands:
     n = len(tuft.points)
-    colors = np.asarray(color)[None] * np.exp(rng.normal(0, spread, (n, 1)))
-    silver = rng.random(n) < grey
-    colors[silver] = 0.4 * rng.uniform(0.6, 1.2, (silver.sum(), 1))
+    share = np.clip(grey * 1.3 * rng.gamma(1.5, 0.67, (n, 1)), 0, 1)
+    colors = np.asarray(color)[None] * np.exp(rng.normal(0, spread, (n, 1))) * (1 - share) + 0.40 * share
     return Strands(tuft.points, colors.astype(np.float32), tuft.width, tuft.kind)

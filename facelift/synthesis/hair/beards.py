@@ -53,7 +53,7 @@ def grow_beard(scalp: Scalp, look: HairLook, rng: np.random.Generator) -> Tuft |
     lengths = longest * (0.35 + 0.65 * chin) * rng.uniform(0.7, 1.1, n)
     above_lip = (rest[:, 2] > 0.672) & (np.abs(rest[:, 0]) < 0.035)
     lengths[above_lip] = np.minimum(lengths[above_lip], 0.011)
-    start = roots.normals * 0.6 - surface.up * 0.7 - surface.back * 0.15
+    start = roots.normals * (0.6 if longest > 0.015 else 0.35) - surface.up * 0.8 - surface.back * 0.1
     start = start + np.sign(rest[:, :1]) * surface.left * 0.35 * above_lip[:, None]
     lift = 0.0008 + 0.004 * rng.random(n) * min(1, longest / 0.02)
     strands = scalp.grow(

@@ -18,7 +18,7 @@ def grow_brows(scalp: Scalp, look: HairLook, rng: np.random.Generator, male: boo
     roots = scalp.roots(400, rng, weight)
     if len(roots.points) == 0:
         return None
-    roots = roots.take(rng.integers(0, len(roots.points), int(rng.uniform(700, 1300))))  # several around each place of the pool
+    roots = roots.take(rng.integers(0, len(roots.points), int(rng.uniform(420, 950))))  # several around each place of the pool
     n = len(roots.points)
     aside = tangential(rng.normal(0, 0.0009, (n, 3)), roots.normals)
     roots = roots._replace(points=roots.points + aside, rest=roots.rest + aside)

@@ -45,13 +45,16 @@ class Scalp:
     covered: Callable[[np.ndarray], np.ndarray] | None = None
 
     @cached_property
-    def skin(self) -> tuple[cKDTree, np.ndarray, np.ndarray]:
-        """Every second body vertex above the chest: tree, positions, normals."""
+    def skin(self) -> tuple[cKDTree, np.ndarray, np.ndarray, np.ndarray]:
+        """Every second body vertex above the chest: tree, positions, normals, and the room clothes take there, metres."""
         template = self.surface.template
         vertices, normals = self.surface.body
         outside = (template.rest[: template.body, 2] > 0.45) & (template.masks["inside_mouth"] < 0.3)
         index = np.flatnonzero(outside)[::2]
-        return cKDTree(vertices[index], leafsize=24), vertices[index].astype(np.float32), normals[index].astype(np.float32)
+        height = template.rest[index, 2]
+        clothes = 0.013 * smoothstep(0.605, 0.575, height) + 0.008 * smoothstep(0.60, 0.58, height) * smoothstep(0.53, 0.56, height)
+        tree = cKDTree(vertices[index], leafsize=24)
+        return tree, vertices[index].astype(np.float32), normals[index].astype(np.float32), clothes.astype(np.float32)
 
     def local(self, points: np.ndarray) -> np.ndarray:
         """Points (..., 3) in the posed head's own axes (left, back, up) from its centre."""
@@ -63,7 +66,7 @@ class Scalp:
 
     def over(self, direction: np.ndarray, height: float) -> np.ndarray:
         """The point `height` metres off the skin in this direction (3,) from the head's centre. Shape (3,)."""
-        _, skin, _ = self.skin
+        _, skin, _, _ = self.skin
         ray = skin - self.surface.head_center
         distance = np.linalg.norm(ray, axis=1)
         nearest = np.argsort(-(ray @ direction) / distance)[:6]
@@ -112,7 +115,7 @@ class Scalp:
         press: weight of the hair above, which brings strands that stand off further than `lift` back.
         """
         n, random = len(roots.points), lambda: rng.standard_normal((len(roots.points), 3), np.float32)
-        tree, skin, skin_normals = self.skin
+        tree, skin, skin_normals, clothes = self.skin
         down = np.array([0, 0, -1], np.float32)
         steps = np.linspace(0.5, 1.35, count - 1, dtype=np.float32)
         steps = steps / steps.sum() * np.asarray(lengths, np.float32)[:, None]
@@ -132,7 +135,7 @@ class Scalp:
                     pull = pull - normal * np.clip((pull * normal).sum(1, keepdims=True) + 0.12 * nearness, 0, None) * nearness
                 turn = turn + pull * comb
             if press:
-                turn = turn - normal * (press * excess)
+                turn = turn - normal * (press * (1 - smoothstep(0.35, 0.65, t)) * excess)
             direction = unit(turn)
             point = (point + direction * steps[:, j - 1 : j]).astype(np.float32)
             distance, index = tree.query(point, distance_upper_bound=REACH)
@@ -140,7 +143,7 @@ class Scalp:
             index[~near] = 0
             normal = skin_normals[index]
             height = ((point - skin[index]) * normal).sum(1)
-            push = np.where(near, np.clip(lift * min(1, 0.25 + 1.5 * t) - height, 0, None), 0)
+            push = np.where(near, np.clip(np.maximum(lift * min(1, 0.25 + 1.5 * t), clothes[index]) - height, 0, None), 0)
             excess = np.where(near, np.clip((height - lift) / 0.025, 0, 1), 0)[:, None].astype(np.float32)
             if self.covered is not None:
                 push -= np.where(near & self.covered(point), np.clip(height - 0.004, 0, None), 0)

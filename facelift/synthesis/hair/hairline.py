@@ -29,4 +29,4 @@ def waves(points: np.ndarray, rng: np.random.Generator, frequency: float, octave
 
 def bald_crown(azimuth: np.ndarray, elevation: np.ndarray) -> np.ndarray:
     """1 where the top is bald and a wreath of hair is left below. Shape as azimuth."""
-    return smoothstep(12, 26, elevation + 0.5 * np.clip(60 - np.abs(azimuth), 0, 60))
+    return smoothstep(6, 30, elevation + 0.5 * np.clip(60 - np.abs(azimuth), 0, 60))

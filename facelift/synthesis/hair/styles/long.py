@@ -17,7 +17,7 @@ from ..tufts import Tuft, baby_hairs, flyaways
 class Fall:
     """How long hair hangs. hem: height of its ends over the head's centre, metres. strands: grown ones, each split in `copies`.
     points, waved: points of a strand, and of a waved one. volume: how far it stands off the head. raggedness: spread of the hem, metres.
-    locks, cling: clumps and how tight.
+    locks, cling: clumps and how tight. flare: how much it widens as it falls.
     """
 
     hem: float
@@ -30,6 +30,7 @@ class Fall:
     cling: float = 0.4
     width: float = 0.0011
     waved: int = 21
+    flare: float = 0.0
 
 
 def bob(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
@@ -44,18 +45,21 @@ def fringe(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
     """Bangs over the forehead, long or chin length behind."""
     fall = Fall(rng.uniform(-0.33, -0.11))
     strands, roots, width = _straight(scalp, rng, fall)
-    front = (np.abs(roots.azimuth) < 46) & (roots.elevation < 64)
+    n = len(roots.points)
+    front = (np.abs(roots.azimuth) < rng.normal(50, 7, n)) & (roots.elevation < rng.normal(63, 6, n))
     strands[front] = _bangs(scalp, rng, roots.take(front), strands.shape[1])
     return _finish(scalp, rng, (strands, roots, width))
 
 
 def wavy(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
-    fall = Fall(rng.uniform(-0.34, -0.13), strands=2300, volume=1.4, locks=200, cling=0.55, width=0.0012)
+    fall = Fall(rng.uniform(-0.34, -0.13), strands=2300, volume=1.4, locks=200, cling=0.55, width=0.0012, flare=rng.uniform(0, 0.2))
     return _finish(scalp, rng, _straight(scalp, rng, fall, wave=(rng.uniform(0.005, 0.011), rng.uniform(7, 12))), 120, 0.02)
 
 
 def long_curls(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
-    fall = Fall(rng.uniform(-0.28, -0.10), strands=2100, volume=1.8, locks=300, cling=0.75, width=0.0013, waved=25)
+    fall = Fall(
+        rng.uniform(-0.28, -0.10), strands=2100, volume=2.0, locks=300, cling=0.75, width=0.0013, waved=25, flare=rng.uniform(0.05, 0.35)
+    )
     return _finish(scalp, rng, _straight(scalp, rng, fall, wave=(rng.uniform(0.006, 0.011), rng.uniform(12, 20))), 160, 0.022)
 
 
@@ -75,6 +79,7 @@ def _straight(
     full_length = 0.20 - fall.hem
     lengths = np.full(n, full_length) * (0.62 + 0.38 * smoothstep(-40, 60, roots.elevation))
     spread, swept = rng.uniform(-0.08, 0.05), rng.uniform(0, 0.3)
+    outward = np.tanh(place[:, :1] / 0.03) * fall.flare
     irregular = waves(roots.rest, rng, 45, 2)[:, None] * 0.06
     before = np.where(place[:, 1] < rng.normal(0.0, 0.02), 1.0, 0.0)[:, None]  # falls in front of the shoulder
 
@@ -83,8 +88,8 @@ def _straight(
         pull = (smoothstep(-0.02, 0.075, at[:, 2]) * max(0.0, 1 - t / 0.7))[:, None]  # the comb's way, as long as hair lies on the head
         low = smoothstep(0.01, -0.11, at[:, 2])[:, None]
         room = 1 - smoothstep(0.045, 0.085, np.abs(at[:, :1]))  # no further out than the head is wide
-        sideways = (to_side * (1 - behind) + at_back * behind * 0.6) * (1.1 * pull * room + spread)
-        inward = -np.clip(at[:, :1] / 0.09, -1.3, 1.3) * low * 0.30
+        sideways = (to_side * (1 - behind) + at_back * behind * 0.6) * (1.1 * pull * room + spread) + outward * low
+        inward = -np.clip(at[:, :1] / 0.09, -1.3, 1.3) * low * 0.15
         backward = (0.35 + swept * (1 - behind) * 0.5 + behind * 0.35) * pull - 0.10 * behind * (t > 0.4)
         backward = backward + low * (0.45 * (1 - before) - 0.30 * before)
         return unit((sideways + inward + irregular) * surface.left + backward * surface.back - surface.up * (0.35 + 1.2 * t))
@@ -149,13 +154,17 @@ def _bangs(scalp: Scalp, rng: np.random.Generator, roots: Roots, count: int) -> 
     n = len(roots.points)
     place = scalp.local(roots.points)
     hem = surface.head_center[2] + rng.uniform(0.006, 0.03)
-    start = roots.normals * 0.55 - surface.back * 0.6 + surface.left * place[:, :1] * 4
+    start = roots.normals * 0.3 - surface.back * 0.6 + surface.left * place[:, :1] * 4
 
     def flow(points, t):
-        return unit(-surface.back * 0.5 * (1 - t) - surface.up * (0.3 + t) + surface.left * scalp.local(points)[:, :1] * 3)
+        return unit(
+            -surface.back * 0.6 * max(0, 1 - 1.6 * t) - surface.up * (0.25 + 1.2 * t) + surface.left * scalp.local(points)[:, :1] * 3
+        )
 
     lift = 0.003 + 0.008 * rng.random(n)
-    strands = scalp.grow(roots, np.full(n, 0.11), start, flow, count, lift, rng, stiffness=0.6, comb=0.4, gravity=0.1, jitter=0.05)
+    strands = scalp.grow(
+        roots, np.full(n, 0.11), start, flow, count, lift, rng, stiffness=0.6, comb=0.4, gravity=0.25, jitter=0.04, hug=True, press=0.5
+    )
     strands, _ = clump(strands, rng, 90, rng.uniform(0.2, 0.5))
     sides = 0.02 * np.clip(np.abs(place[:, 0]) / 0.05, 0, 1) ** 2  # longer towards the temples
     return cut_below(strands, hem - sides * rng.uniform(-0.2, 1) + rng.normal(0, 0.003, n))

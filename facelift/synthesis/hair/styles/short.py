@@ -81,6 +81,7 @@ def quiff(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
         return unit(surface.back * 0.7 + surface.up * (0.1 - 0.9 * behind) + surface.left * 0.15 * side)
 
     roots, lengths, top = _cut(scalp, rng, rng.uniform(0.05, 0.075), 0.012)
+    lengths = lengths * (1 - 0.55 * smoothstep(0.0, 0.08, scalp.local(roots.points)[:, 1]))
     on_top = smoothstep(15, 45, roots.elevation)[:, None]
     start = roots.normals * 0.75 + surface.up * 0.6 * on_top - surface.back * 0.2 * on_top - surface.up * 0.5 * (1 - on_top)
     lift = 0.001 + 0.012 * rng.random(len(top)) ** 1.5 * top * rng.uniform(0.6, 1.3)
@@ -144,7 +145,8 @@ def _parted(scalp: Scalp, rng: np.random.Generator, top: float, side: float, bro
     fading = (1 - smoothstep(0.03, 0.07, place[:, 1]))[:, None]  # the parting ends in the whorl
 
     def flow(points, t):
-        side_pull = to_side * surface.left * 0.9 * fading
+        room = 1 - smoothstep(0.04, 0.08, np.abs(scalp.local(points)[:, :1]))
+        side_pull = to_side * surface.left * 0.9 * fading * room
         return unit(side_pull + surface.back * (0.25 + 0.4 * (1 - fading)) - surface.up * (0.25 + 0.6 * (1 - fading)))
 
     rise = 0.3 + 0.4 * smoothstep(0, 10, roots.edge)[:, None]

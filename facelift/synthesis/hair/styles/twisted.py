@@ -81,8 +81,8 @@ def _plaits(scalp: Scalp, rng: np.random.Generator, count: int) -> list[Tuft]:
 
 
 def _box_braids(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
-    length_points = 72
-    cords = _cords(scalp, rng, int(rng.uniform(125, 165)), rng.uniform(-0.33, -0.12), lift=0.005)
+    length_points = 60
+    cords = _cords(scalp, rng, int(rng.uniform(150, 190)), rng.uniform(-0.33, -0.12), lift=0.005)
     path = smooth_resample(cords, length_points)
     radius = np.full((len(path), length_points, 1), rng.uniform(0.0026, 0.0034))
     radius = radius * (1 - 0.35 * np.linspace(0, 1, length_points)[None, :, None])
