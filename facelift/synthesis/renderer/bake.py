@@ -17,19 +17,23 @@ FIRST_KEY, OTHER_KEY = 1024, 448  # pixels a side
 THINNED = 3  # one strand in so many throws a shadow, and is that much wider
 CRISP = 0.003  # metres of penumbra below which the first key light's shadow is computed per fragment
 SKY_THROUGH_LIPS = {"mouth": 0.18, "eye": 0.10}  # light that reaches wet things from their surroundings, share of the mean
-FACE_BRIGHTNESS = 0.92
+FACE_BRIGHTNESS = 0.92  # light on a face of middle colour, times its albedo is what a picture shows
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
+MIDDLE_SKIN, METERING = 0.26, 0.3  # albedo; how far cameras go to show every skin equally bright, 0..1
+WHITE_BALANCE = 0.75  # how far they go to make the light on a face white, 0..1
 
 
 @dataclass(frozen=True)
 class Baked:
     """meshes, strands: Shape (V, 7) each in the scene's order: ambient irradiance, visibility of three key lights, open sky.
 
-    exposure: what makes the face of middle brightness. key_matrix, key_blur: of the first key light's shadow map, for fragments.
+    exposure: Shape (3,). What makes the face of middle brightness and nearly white-balanced.
+    key_matrix, key_blur: of the first key light's shadow map, for fragments.
     """
 
     meshes: list[np.ndarray]
     strands: list[np.ndarray]
-    exposure: float
+    exposure: np.ndarray
     key_matrix: np.ndarray
     key_blur: float
 
@@ -215,8 +219,8 @@ def bounces(open_sky: np.ndarray, albedo: np.ndarray) -> np.ndarray:
     return np.maximum(v, ((v * a + b) * v + d) * v) / v
 
 
-def automatic_exposure(scene: Scene, meshes: list[np.ndarray]) -> float:
-    """Makes the light on the face, averaged over it, the same for every scene."""
+def automatic_exposure(scene: Scene, meshes: list[np.ndarray]) -> np.ndarray:
+    """What a camera's automatic exposure and white balance make of the light on the face: a factor a channel. Shape (3,)."""
     light, template = scene.light, scene.surface.template
     face = template.masks["face"] > 0.8
     for mesh, values in zip(scene.meshes, meshes, strict=True):
@@ -224,5 +228,8 @@ def automatic_exposure(scene: Scene, meshes: list[np.ndarray]) -> float:
             total = values[face, :3].mean(0)
             for i, (direction, color) in enumerate(zip(light.key_directions[:3], light.key_colors, strict=False)):
                 total = total + color * (values[face, 3 + i] * (mesh.normals[face] @ direction).clip(0)).mean()
-            return float(np.clip(FACE_BRIGHTNESS / max(total.mean(), 0.05), 0.15, 4))
-    return 1.0
+            total = total.clip(0.05)
+            balance = (total.mean() / total) ** WHITE_BALANCE
+            metered = (MIDDLE_SKIN / (np.asarray(mesh.albedo)[face] @ LUMINANCE).mean()) ** METERING
+            return (FACE_BRIGHTNESS * metered / total.mean()).clip(0.15, 4) * balance
+    return np.ones(3)

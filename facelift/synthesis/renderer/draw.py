@@ -18,7 +18,7 @@ NEAR, FAR = 0.5, 6.0  # of the cameras' world
 ORDER = ("skin", "cloth", "solid", "mouth", "eye", "lash", "lens")
 # what a mesh may set by Mesh.parameters, and what holds otherwise
 PARAMETERS = {
-    "skin": dict(bump=1.0, freckles=0.0, age=0.0),
+    "skin": dict(bump=1.0, freckles=0.0, age=0.0, spots=0.0, blotches=0.5, melanin=0.3, moles=np.zeros((6, 4))),
     "eye": dict(iris=(0.06, 0.03, 0.015), iris_angle=24.0, pupil_angle=10.0),
     "mouth": {},
     "lash": dict(length=0.7),

@@ -4,7 +4,7 @@ uniform int keys;               // key lights in use
 uniform vec3 key_direction[3];
 uniform vec3 key_color[3];
 uniform vec3 harmonics[9];      // ambient radiance, blurred (light.py: harmonics)
-uniform float exposure;
+uniform vec3 exposure;
 
 // a shoulder above 0.62, then the sRGB curve
 vec3 tone(vec3 c) {
