@@ -8,9 +8,10 @@ import numpy as np
 
 from .template import Template
 
-FAMILIES = dict(
-    neutral=0.28, smile=0.16, grin=0.15, laugh=0.07, surprise=0.05, frown=0.06, talk=0.09, pucker=0.04, squint=0.04, wink=0.02, mix=0.04
-)
+FAMILIES = {
+    "neutral": 0.28, "smile": 0.19, "grin": 0.18, "laugh": 0.07, "surprise": 0.04, "frown": 0.05, "talk": 0.09, "pucker": 0.03, "squint": 0.03,
+    "wink": 0.015, "mix": 0.025,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -63,54 +64,64 @@ class Face:
 
 
 def neutral(face: Face, draw) -> None:
-    if draw() < 0.5:
-        face.both("mouthSmile", draw(0, 0.2))
-        face.one("browInnerUp", draw(0, 0.3))
+    """No face at rest is quite blank."""
+    face.both("mouthSmile", draw(-0.15, 0.25))
+    face.both("mouthPress", draw(-0.2, 0.25))
+    face.one("browInnerUp", draw(-0.2, 0.25))
+    face.both("browDown", draw(-0.3, 0.25))
+    face.both("eyeSquint", draw(-0.2, 0.15))
 
 
 def smile(face: Face, draw) -> None:
-    face.both("mouthSmile", draw(0.3, 0.75))
-    face.both("cheekSquint", draw(0, 0.4))
+    """Lips closed."""
+    strength = draw(0.3, 1)
+    face.both("mouthSmile", strength)
+    face.both("cheekSquint", strength * draw(0, 0.7))
     face.both("mouthDimple", draw(0, 0.3))
+    face.both("eyeSquint", strength * draw(-0.1, 0.2))
 
 
 def grin(face: Face, draw) -> None:
-    face.both("mouthSmile", draw(0.55, 1))
-    face.both("mouthUpperUp", draw(0.5, 0.95))
-    face.both("mouthLowerDown", draw(0.25, 0.6))
-    face.both("cheekSquint", draw(0.2, 0.6))
-    face.both("eyeSquint", draw(0, 0.3))
-    face.one("jawOpen", draw(0.02, 0.12))
+    """A broad smile that shows the upper teeth; cheeks lift and narrow the eyes."""
+    face.both("mouthSmile", draw(0.6, 1))
+    face.both("mouthUpperUp", draw(0.3, 0.6))
+    face.both("mouthLowerDown", draw(0.1, 0.4))
+    face.both("mouthStretch", draw(0, 0.3))
+    face.both("cheekSquint", draw(0.3, 0.8))
+    face.both("eyeSquint", draw(0, 0.25))
+    face.one("jawOpen", draw(0.02, 0.18))
 
 
 def laugh(face: Face, draw) -> None:
-    face.both("mouthSmile", draw(0.6, 1))
-    face.one("jawOpen", draw(0.2, 0.5))
-    face.both("mouthUpperUp", draw(0.5, 0.9))
-    face.both("mouthLowerDown", draw(0.2, 0.6))
-    face.both("eyeSquint", draw(0.1, 0.4))
-    face.both("cheekSquint", 0.4)
+    face.both("mouthSmile", draw(0.7, 1))
+    face.one("jawOpen", draw(0.2, 0.42))
+    face.both("mouthUpperUp", draw(0.3, 0.6))
+    face.both("mouthLowerDown", draw(0.1, 0.4))
+    face.both("cheekSquint", draw(0.5, 0.9))
+    face.both("eyeSquint", draw(0.1, 0.45))
+    face.one("browInnerUp", draw(-0.3, 0.4))
 
 
 def surprise(face: Face, draw) -> None:
-    face.one("jawOpen", draw(0.2, 0.6))
+    face.one("jawOpen", draw(0.1, 0.5))
     face.one("browInnerUp", draw(0.4, 1))
     face.both("browOuterUp", draw(0.4, 1))
-    face.both("eyeWide", draw(0.3, 0.9))
+    face.both("eyeWide", draw(0.2, 0.8))
 
 
 def frown(face: Face, draw) -> None:
-    face.both("mouthFrown", draw(0.3, 0.9))
+    face.both("mouthFrown", draw(0.2, 0.8))
     face.both("browDown", draw(0.2, 0.9))
     face.one("mouthShrugLower", draw(0, 0.5))
-    face.both("eyeSquint", draw(0, 0.3))
+    face.both("eyeSquint", draw(-0.1, 0.2))
 
 
 def talk(face: Face, draw) -> None:
-    face.one("jawOpen", draw(0.1, 0.4))
-    face.one("mouthFunnel", draw(0, 0.5))
-    face.both("mouthLowerDown", draw(0, 0.5))
-    face.both("mouthStretch", draw(0, 0.4))
+    face.one("jawOpen", draw(0.05, 0.32))
+    face.one("mouthFunnel", draw(-0.3, 0.45))
+    face.both("mouthLowerDown", draw(0, 0.4))
+    face.both("mouthStretch", draw(-0.2, 0.4))
+    face.both("mouthSmile", draw(-0.3, 0.4))
 
 
 def pucker(face: Face, draw) -> None:
@@ -119,7 +130,7 @@ def pucker(face: Face, draw) -> None:
 
 
 def squint(face: Face, draw) -> None:
-    face.both("eyeSquint", draw(0.3, 0.9))
+    face.both("eyeSquint", draw(0.2, 0.7))
     face.both("browDown", draw(0.2, 0.6))
     face.both("noseSneer", draw(0, 0.6))
     face.both("mouthPress", draw(0, 0.6))
@@ -134,7 +145,9 @@ def wink(face: Face, draw) -> None:
 
 def mix(face: Face, draw) -> None:
     """Any five units, weakly."""
-    units = [n[3:] for n in face.template.names if n.startswith("fu/") and not any(k in n for k in ("Look", "tongue", "Blink"))]
+    units = [
+        n[3:] for n in face.template.names if n.startswith("fu/") and not any(k in n for k in ("Look", "tongue", "Blink", "mouthClose"))
+    ]
     for unit in face.rng.choice(units, 5, replace=False):
         face.one(str(unit), draw(0.1, 0.5))
 

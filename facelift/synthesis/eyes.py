@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from .expression import Expression
 from .scene import Mesh, Surface
@@ -19,10 +20,11 @@ IRIS_ANGLE = 24.0  # degrees from the gaze to the rim of the iris, seen from the
 
 @dataclass(frozen=True)
 class EyeLook:
-    """iris: linear RGB. pupil: degrees from the gaze to its rim. teeth: linear RGB."""
+    """iris, white, teeth: linear RGB. pupil: degrees from the gaze to its rim."""
 
     iris: np.ndarray
     pupil: float
+    white: np.ndarray
     teeth: np.ndarray
 
 
@@ -32,30 +34,56 @@ def draw_eye_look(rng: np.random.Generator, melanin: float, old: float) -> EyeLo
     iris = np.array(IRISES[rng.choice(len(IRISES), p=odds / odds.sum())]) * np.exp(rng.normal(0, 0.15, 3))
     yellow = rng.uniform(0, 0.5) + 0.5 * old
     teeth = np.array([0.74, 0.70, 0.62]) * np.array([0.92, 0.86, 0.70]) ** yellow
-    return EyeLook(iris, float(rng.uniform(8.5, 11.5) - 1.5 * old), teeth)
+    white = (
+        np.array([0.73, 0.69, 0.65]) * np.array([1, 0.97, 0.88]) ** (rng.uniform(0, 0.8) + old + 0.8 * melanin) * rng.uniform(0.88, 1.05)
+    )
+    return EyeLook(iris, float(rng.uniform(8.5, 11.5) - 1.5 * old), white, teeth)
 
 
 def eye_meshes(surface: Surface, expression: Expression, look: EyeLook) -> list[Mesh]:
     """`rest` is the direction in the eyeball's own frame, the gaze at -y."""
     directions, points, triangles = eyeball()
+    lids = Lids(surface)
     meshes = []
     for center, radius, inward in zip(surface.eye_centers, surface.eye_radii, (-CONVERGENCE, CONVERGENCE), strict=True):
         gaze = turn_z(np.radians(expression.yaw + inward)) @ turn_x(np.radians(-expression.pitch))
         rotation = surface.head_rotation @ gaze
+        vertices = (center + points @ rotation.T * radius * 0.985).astype(np.float32)
+        shade = lids.shade(vertices)
         meshes.append(
             Mesh(
                 kind="eye",
-                vertices=(center + points @ rotation.T * radius * 0.985).astype(np.float32),
+                vertices=vertices,
                 normals=(directions @ rotation.T).astype(np.float32),
                 triangles=triangles,
-                albedo=np.full_like(points, 0.75, dtype=np.float32),
+                albedo=np.tile(look.white, (len(points), 1)).astype(np.float32),
                 rest=directions,
                 gloss=1.0,
                 roughness=0.2,
+                extra=np.stack([shade, np.zeros_like(shade)], 1).astype(np.float32),
                 parameters=dict(iris=look.iris, iris_angle=IRIS_ANGLE, pupil_angle=look.pupil),
             )
         )
     return meshes
+
+
+class Lids:
+    """What the lids keep from the eyeballs: a soft shadow, wider below the upper lid and its lashes."""
+
+    def __init__(self, surface: Surface):
+        template = surface.template
+        lids = template.masks["eyelids"] > 0.5
+        self.up = surface.up
+        self.points = surface.body[0][lids]
+        self.tree = cKDTree(self.points)
+
+    def shade(self, vertices: np.ndarray) -> np.ndarray:
+        """Part of the light that reaches each place, Shape (N,)."""
+        distance, nearest = self.tree.query(vertices)
+        below_upper = smoothstep(-0.001, 0.001, (self.points[nearest] - vertices) @ self.up)
+        upper = 0.42 + 0.58 * smoothstep(0.0, 0.0055, distance)
+        lower = 0.68 + 0.32 * smoothstep(0.0, 0.0028, distance)
+        return upper * below_upper + lower * (1 - below_upper)
 
 
 @lru_cache(maxsize=1)
@@ -109,6 +137,6 @@ def lash_mesh(surface: Surface, length: float) -> Mesh:
         albedo=np.full((len(along), 3), 0.012, np.float32),
         rest=np.stack([template.uv["lashes"][:, 0], along, upper], 1).astype(np.float32),
         gloss=0.0,
-        parameters=dict(length=length),
+        parameters=dict(length=0.62 * length),
         shadows=False,
     )

@@ -26,6 +26,7 @@ except ImportError:
     from .stubs import draw_light
 try:
     from .wear import draw_wear_look, dress
+    from .wear.bust import rest_arms
 except ImportError:
     from .stubs import draw_wear_look, dress
 
@@ -54,6 +55,7 @@ def make_head(seed: int, appearance: int = 0, options: Options | None = None) ->
 
     surface = make_surface(template, identity, expression, stream(POSE))
     garments, covered, bare = dress(surface, wear, stream(WEAR))
+    surface = rest_arms(surface)
     strands, scalp = grow_hair(surface, hair, stream(HAIR), identity, covered)
     body = uncovered(skin_mesh(surface, identity, skin, hair, scalp), bare)
     meshes = [body, *eye_meshes(surface, expression, eyes), mouth_mesh(surface, eyes), lash_mesh(surface, hair.lashes), *garments]

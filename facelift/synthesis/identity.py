@@ -18,7 +18,7 @@ OPPOSITES = (
 # of the Gaussians the features are drawn from
 SPREAD = {
     "head": 0.16, "forehead": 0.18, "eyebrows": 0.22, "eyes": 0.2, "nose": 0.2, "mouth": 0.2, "cheek": 0.25, "chin": 0.22, "ears": 0.28,
-    "neck": 0.2, "asym": 0.16,
+    "neck": 0.2, "asym": 0.1,
 }  # fmt: skip
 CALMER = {
     "eye-push": 0.5, "eye-eyefold": 0.65, "eye-bag": 0.65, "ear-wing": 0.6, "mouth-scale-depth": 0.5, "mouth-angles": 0.6, "head-age": 1.2,

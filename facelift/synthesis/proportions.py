@@ -54,7 +54,7 @@ class Proportion(NamedTuple):
 
 
 PROPORTIONS = dict(
-    face_height=Proportion((("nasion", Z, 1), ("chin", Z, -1)), FACE_WIDTH, (0.87, 0.86, 0.88), 0.045, male=0.015, child=-0.08),
+    face_height=Proportion((("nasion", Z, 1), ("chin", Z, -1)), FACE_WIDTH, (0.845, 0.835, 0.85), 0.04, male=0.02, child=-0.08),
     pupils=Proportion((("inner_eye", X, 1), ("outer_eye", X, 1)), FACE_WIDTH, (0.465, 0.46, 0.455), 0.016),
     eye_width=Proportion(EYE_WIDTH, FACE_WIDTH, (0.196, 0.192, 0.193), 0.009, child=0.012),
     eye_opening=Proportion((("upper_lid", Z, 1), ("lower_lid", Z, -1)), EYE_WIDTH, (0.39, 0.34, 0.38), 0.04, child=0.05, old=-0.05),

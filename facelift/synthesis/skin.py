@@ -9,7 +9,7 @@ import numpy as np
 
 from .identity import Identity
 from .scene import Mesh, Surface
-from .template import smoothstep
+from .template import load_template, smoothstep
 
 try:
     from .hair import beard_mask
@@ -31,12 +31,15 @@ CHIN = (0, -0.15, 0.635), (0.02, 0.03, 0.015)
 ABOVE_EYES = (0.03, -0.13, 0.745), (0.02, 0.03, 0.012)
 BELOW_EYES = (0.028, -0.13, 0.717), (0.016, 0.03, 0.008)
 LIDS = (0.031, -0.13, 0.748), (0.018, 0.03, 0.007)
+INNER_CORNERS = (0.0185, -0.130, 0.7328), (0.0022, 0.005, 0.0022)
+T_ZONE = (0, -0.15, 0.725), (0.016, 0.03, 0.035)
 
 
 @dataclass(frozen=True)
 class SkinLook:
     """melanin: 0 palest .. 1 darkest. color: linear RGB of clean skin. redness: of cheeks, nose, chin, eyes. Strengths are 0..1.
 
+    blotches: how unevenly blood shows. spots: of age. moles: Shape (6, 4). Place on the average face and radius, metres; radius 0: none.
     lipstick, eye_shadow: linear RGB or None. gloss, roughness: factors on the shine. bump: on the fine relief. noise: seed of the mottling.
     """
 
@@ -45,7 +48,10 @@ class SkinLook:
     redness: tuple[float, float, float, float]
     under_eyes: float
     dark_lids: float
+    blotches: float
     freckles: float
+    spots: float
+    moles: np.ndarray
     lipstick: np.ndarray | None
     eye_shadow: np.ndarray | None
     painted: bool
@@ -69,7 +75,10 @@ def draw_skin_look(rng: np.random.Generator, identity: Identity) -> SkinLook:
         redness=redness,
         under_eyes=float(rng.uniform(0.05, 0.45)),
         dark_lids=float(rng.uniform(0.05, 0.3)),
-        freckles=float(rng.uniform(0.2, 1)) if melanin < 0.5 and rng.random() < 0.14 else 0.0,
+        blotches=float(rng.uniform(0.2, 1.0)),
+        freckles=float(rng.uniform(0.25, 1)) if melanin < 0.45 and rng.random() < 0.16 else 0.0,
+        spots=float(rng.uniform(0.2, 1) * smoothstep(0.35, 0.8, identity.old)),
+        moles=draw_moles(rng),
         lipstick=np.array(LIPSTICKS[rng.integers(len(LIPSTICKS))]) if made_up and rng.random() < 0.7 else None,
         eye_shadow=np.exp(rng.normal(-2, 0.6, 3)) if made_up and rng.random() < 0.6 else None,
         painted=bool(rng.random() < 0.03),
@@ -78,6 +87,15 @@ def draw_skin_look(rng: np.random.Generator, identity: Identity) -> SkinLook:
         bump=float(rng.uniform(0.5, 1.3) + 0.8 * identity.old),
         noise=int(rng.integers(1 << 31)),
     )
+
+
+def draw_moles(rng: np.random.Generator) -> np.ndarray:
+    """None to a few, anywhere on the face."""
+    template = load_template()
+    front = np.flatnonzero((template.masks["face"] > 0.5) & (template.masks["lips"] < 0.05) & (template.masks["eyelids"] < 0.05))
+    places = template.rest[rng.choice(front, 6)]
+    radii = rng.uniform(0.0006, 0.0017, 6) * (rng.random(6) < rng.uniform(0, 0.5))
+    return np.c_[places, radii].round(5)
 
 
 def tone(melanin: float) -> np.ndarray:
@@ -91,14 +109,16 @@ def skin_mesh(surface: Surface, identity: Identity, skin: SkinLook, hair: HairLo
     masks, rest = template.masks, template.rest[: template.body]
     vertices, normals = surface.body
     rng = np.random.default_rng(skin.noise)
-    lips = smoothstep(0.2, 0.75, masks["lips"])
+    lips = smoothstep(0.1, 0.85, masks["lips"])
     stubble = beard_shadow(template, identity, hair, rng)
 
     color = np.tile(skin.color, (len(rest), 1))
     color *= np.exp(waves(rest, rng, 40)[:, None] * [0.025, 0.05, 0.055] + waves(rest, rng, 130)[:, None] * [0.018, 0.03, 0.03])
     color *= np.exp(-(redness(rest, masks, skin) * (1 - 0.75 * skin.melanin))[:, None] * [0.06, 0.32, 0.30])
+    color *= np.exp(-0.45 * skin.melanin * outskirts(rest, masks)[:, None] * [0.8, 1, 1.1])
     color *= np.exp(-skin.under_eyes * near(rest, *BELOW_EYES)[:, None] * [0.5, 0.75, 0.55])
     color *= np.exp(-skin.dark_lids * masks["eyelids"][:, None] * [0.8, 1.0, 0.9])
+    color = blend(color, skin.color * 0.6 + np.array([0.30, 0.10, 0.09]) * 0.4, 0.8 * near(rest, *INNER_CORNERS))
     color = make_up(color, rest, masks, lips, skin, rng)
     inside = smoothstep(0.3, 0.8, masks["inside_mouth"] * (1 - lips))
     color = blend(color, np.array([0.16, 0.035, 0.03]), inside)
@@ -115,10 +135,18 @@ def skin_mesh(surface: Surface, identity: Identity, skin: SkinLook, hair: HairLo
         triangles=template.triangles["body"],
         albedo=color.astype(np.float32),
         rest=rest,
-        gloss=skin.gloss * (1 + 0.8 * lips) * (1 - 0.8 * roots.clip(0, 1)),
+        gloss=skin.gloss * (0.85 + 0.4 * near(rest, *T_ZONE)) * (1 + 0.6 * lips) * (1 - 0.8 * roots.clip(0, 1)),
         roughness=skin.roughness * (1 - 0.35 * lips),
         extra=np.stack([roots, masks["face"]], 1),
-        parameters=dict(bump=skin.bump, freckles=skin.freckles, age=max(0.0, (identity.old - 0.2) / 0.8)),
+        parameters=dict(
+            bump=skin.bump,
+            freckles=skin.freckles,
+            age=max(0.0, (identity.old - 0.2) / 0.8),
+            spots=skin.spots,
+            blotches=skin.blotches,
+            melanin=skin.melanin,
+            moles=skin.moles,
+        ),
     )
 
 
@@ -145,12 +173,21 @@ def redness(rest, masks, skin: SkinLook) -> np.ndarray:
     return sum(red * near(rest, *place) for red, place in zip(skin.redness, places, strict=True)) + 0.6 * masks["ears"]
 
 
+def outskirts(rest, masks) -> np.ndarray:
+    """Forehead, temples, around the mouth: where brown skin is darkest. Shape (B,)."""
+    center = near(rest, (0.030, -0.14, 0.700), (0.030, 0.06, 0.032))
+    mouth = near(rest, (0, -0.15, 0.668), (0.030, 0.03, 0.016))
+    return masks["face"] * (1 - center).clip(0, 1) * 0.6 + 0.5 * mouth
+
+
 def make_up(color, rest, masks, lips, skin: SkinLook, rng) -> np.ndarray:
     if skin.eye_shadow is not None:
         color = blend(color, skin.eye_shadow, 0.55 * np.clip(masks["eyelids"] + near(rest, *LIDS), 0, 1))
-    bare = skin.color * [0.78, 0.46, 0.47] * (1 - 0.25 * skin.melanin)
-    lip_color = bare if skin.lipstick is None else 0.8 * skin.lipstick + 0.2 * skin.color
-    return blend(color, lip_color * np.exp(rng.normal(0, 0.08)), lips)
+    bare = color * np.array([0.80, 0.47, 0.52]) ** rng.uniform(0.6, 1.1) * (1 - 0.2 * skin.melanin)
+    lower = smoothstep(0.669, 0.664, rest[:, 2]) * near(rest, (0, -0.147, 0.664), (0.014, 0.02, 0.006))
+    bare = blend(bare, bare * [1.25, 1.05, 1.1], lower)  # paler where the lips meet
+    lip_color = bare if skin.lipstick is None else 0.75 * skin.lipstick + 0.25 * bare
+    return blend(color, lip_color * np.exp(rng.normal(0, 0.06)), lips)
 
 
 def root_color(skin: SkinLook, hair: HairLook) -> np.ndarray:

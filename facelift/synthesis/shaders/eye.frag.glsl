@@ -1,4 +1,4 @@
-// v_rest: direction in the eyeball's own frame, the gaze at -y.
+// v_rest: direction in the eyeball's own frame, the gaze at -y. v_material.z: light that lids and lashes let through.
 uniform vec3 iris;
 uniform float iris_angle;    // degrees from the gaze to the rim of the iris
 uniform float pupil_angle;
@@ -19,8 +19,8 @@ void main() {
   vec3 n = normalize(v_normal), view = normalize(eye - v_position), d = normalize(v_rest);
   float angle = degrees(acos(clamp(-d.y, -1.0, 1.0)));
   float vein = texture(noise, d * 1.7).r;
-  vec3 white = v_albedo * vec3(1.067, 1.013, 0.973);
-  white *= mix(vec3(1.0), vec3(0.92, 0.72, 0.68), smoothstep(30.0, 75.0, angle) * 0.7 * vein + 0.12 * vein);
+  vec3 white = v_albedo;
+  white *= mix(vec3(1.0), vec3(0.90, 0.64, 0.58), smoothstep(28.0, 70.0, angle) * (0.25 + 0.75 * vein) + 0.15 * vein);
   vec3 color = mix(iris_color(d, angle), white, smoothstep(iris_angle - 1.2, iris_angle + 1.2, angle));
   color = mix(vec3(0.006), color, smoothstep(pupil_angle - 0.8, pupil_angle + 0.8, angle));
   vec3 diffuse = v_irradiance, mirror = reflect(-view, n), shine = vec3(0.0);
@@ -30,7 +30,8 @@ void main() {
     diffuse += key_color[i] * seen * max(dot(n, key_direction[i]) * 0.8 + 0.2, 0.0);
     shine += key_color[i] * (seen * pow(max(dot(mirror, key_direction[i]), 0.0), key_focus[i]) * 9.0);
   }
-  float wet = 0.035 + 0.9 * pow(1.0 - max(dot(n, view), 0.0), 5.0);
+  float wet = 0.025 + 0.9 * pow(1.0 - max(dot(n, view), 0.0), 5.0);
   shine += mirrored(mirror) * wet * smoothstep(0.1, 0.55, v_visibility.w);
-  finish(color * diffuse * 0.92 + shine, n);
+  float shade = v_material.z;
+  finish(color * diffuse * (0.92 * shade) + shine * mix(0.2, 1.0, shade), n);
 }

@@ -1,10 +1,36 @@
-// v_material.z: roots of hair and stubble, .w: the face.
+// v_material.z: roots of hair and stubble, .w: the face. v_rest: on the average face, metres.
 uniform float bump;
 uniform float freckles;
-uniform float age;
+uniform float age;       // 0 until about 35, 1 very old
+uniform float spots;     // of age
+uniform float blotches;  // how unevenly blood shows
+uniform float melanin;
+uniform vec4 moles[6];   // rest position, radius; 0: none
+
+const vec2 EYE_CORNER = vec2(0.043, 0.734);
+
+// 1 below low, 0 above high
+float fall(float low, float high, float x) { return 1.0 - smoothstep(low, high, x); }
 
 vec3 pores(vec4 coarse, vec4 middle, vec4 fine) {
   return (coarse.rgb - 0.5) * 0.10 + (middle.rgb - 0.5) * 0.16 + (fine.rgb - 0.5) * 0.14;
+}
+
+// Fine lines. xyz: how the normal leans at rest; w: how deep.
+vec4 lines(vec3 p, float face, float roots, float cloudy) {
+  float side = abs(p.x);
+  float brow = smoothstep(0.752, 0.764, p.z) * fall(0.030, 0.050, side) * face;
+  float neck = 0.6 * fall(0.60, 0.622, p.z) * (1.0 - roots);
+  float below = 0.5 * face * fall(0.722, 0.727, p.z) * smoothstep(0.708, 0.716, p.z) * smoothstep(0.012, 0.02, side);
+  float phase = p.z * (brow > 0.0 ? 720.0 : 900.0) + 6.0 * side * side * 1e3 / 4.0 * step(0.7, p.z) + (cloudy - 0.5) * 7.0;
+  float level = pow(0.5 + 0.5 * sin(phase), 3.0) * (brow + neck + below) * smoothstep(0.30, 0.65, texture(noise, p * 6.0 + 0.4).r);
+  vec4 found = vec4(0.0, 0.0, cos(phase) * sqrt(level), level);
+  vec2 d = vec2(side, p.z) - EYE_CORNER;  // crow's feet
+  float far = length(d), turn = atan(d.y, d.x);
+  float fan = smoothstep(0.003, 0.008, far) * fall(0.012, 0.024, far) * fall(0.9, 1.3, abs(turn)) * face;
+  float spoke = turn * 15.0 + (cloudy - 0.5) * 4.0, feet = pow(0.5 + 0.5 * sin(spoke), 3.0) * fan;
+  found += vec4(-d.y / max(far, 1e-4) * sign(p.x), 0.0, d.x / max(far, 1e-4), 0.0) * cos(spoke) * sqrt(feet) + vec4(0.0, 0.0, 0.0, feet);
+  return found;
 }
 
 void main() {
@@ -13,21 +39,27 @@ void main() {
   vec4 coarse = texture(noise, v_rest * 14.0), middle = texture(noise, v_rest * 41.0), fine = texture(noise, v_rest * 101.0);
   vec3 smooth_normal = n;
   n = normalize(n + pores(coarse, middle, fine) * bump * (0.55 - face * 0.05));
-  color *= exp((coarse.a - 0.5) * vec3(0.10, 0.20, 0.20) + (middle.a - 0.5) * vec3(0.08, 0.13, 0.13));
-  if (age > 0.05) {  // lines across the forehead and the neck
-    float where = smoothstep(0.750, 0.764, v_rest.z) * face + 0.48 * smoothstep(0.62, 0.60, v_rest.z) * (1.0 - roots)
-      + 0.35 * face * smoothstep(0.724, 0.716, v_rest.z) * smoothstep(0.700, 0.708, v_rest.z);
-    float phase = v_rest.z * 560.0 + (texture(noise, v_rest * 5.0).g - 0.5) * 9.0;
-    float crease = pow(0.5 + 0.5 * sin(phase), 4.0) * smoothstep(0.35, 0.6, texture(noise, v_rest * 6.0 + 0.4).r);
-    n = normalize(n + vec3(0.0, 0.0, 1.0) * cos(phase) * sqrt(crease) * 0.20 * age * where);
-    color *= exp(-vec3(0.5, 0.75, 0.8) * age * where * crease * 0.38);
+  float pale = 1.0 - 0.7 * melanin;
+  color *= exp(((coarse.a - 0.5) * vec3(0.06, 0.24, 0.22) + (coarse.g - 0.5) * vec3(0.07, 0.08, 0.11)) * (0.3 + 0.7 * blotches) * (0.4 + 0.6 * pale)
+    + (middle.a - 0.5) * vec3(0.14, 0.22, 0.24) + (fine.a - 0.5) * vec3(0.16, 0.22, 0.24));
+  if (age > 0.02) {
+    vec4 line = lines(v_rest, face, roots, coarse.b);
+    n = normalize(n + line.xyz * 0.22 * age);
+    color *= exp(-vec3(0.45, 0.65, 0.7) * age * line.w * 0.42);
   }
-  float freckle = smoothstep(0.70, 0.86, fine.g * 0.6 + middle.g * 0.5 + 0.25 * (coarse.r - 0.5)) * freckles * face;
-  color *= mix(vec3(1.0), vec3(0.80, 0.66, 0.58), freckle);
+  float freckle = smoothstep(0.63, 0.74, fine.g * 0.75 + middle.g * 0.25) * freckles * face * fall(0.75, 0.785, v_rest.z);
+  color *= mix(vec3(1.0), vec3(0.72, 0.56, 0.45), freckle);
+  float spot = smoothstep(0.66, 0.72, middle.b * 0.6 + coarse.b * 0.4) * spots;
+  color *= mix(vec3(1.0), vec3(0.74, 0.62, 0.52), spot);
+  for (int i = 0; i < 6; i++) {
+    float there = fall(0.6, 1.0, distance(v_rest, moles[i].xyz) / max(moles[i].w, 1e-6) + fine.r - 0.5);
+    color *= mix(vec3(1.0), vec3(0.34, 0.24, 0.20), there);
+  }
   color *= mix(1.0, 0.62 + 0.5 * smoothstep(0.35, 0.7, fine.g * 0.7 + middle.a * 0.3), roots);
 
   vec3 diffuse = v_irradiance, shine = vec3(0.0);
   float first = keys > 0 ? key_shadow(smooth_normal) : 1.0;
+  gloss *= 0.8 + 0.4 * middle.r;
   for (int i = 0; i < keys; i++) {
     float cosine = dot(n, key_direction[i]), seen = i == 0 ? first : v_visibility[i];
     // light wraps further in red: the cheap end of light inside skin
@@ -38,7 +70,8 @@ void main() {
     float lobes = (pow(nh, 18.0 / rough) * 1.79 + pow(nh, 90.0 / rough) * 4.29) / rough;
     shine += key_color[i] * (seen * lobes * (0.028 + 0.6 * k * k * k * k * k) * max(cosine, 0.0) * gloss * 3.2);
   }
+  // a rough surface mirrors little more at its edges than elsewhere
   float k = 1.0 - max(dot(n, view), 0.0), open = v_visibility.w;
-  shine += blurred_surroundings(reflect(-view, n)) * ((0.028 + 0.5 * k * k * k * k * k) * open * open * gloss * 0.55);
+  shine += blurred_surroundings(reflect(-view, n)) * ((0.028 + 0.12 * k * k * k * k) * open * open * gloss * 0.55);
   finish(color * diffuse + shine, n);
 }
