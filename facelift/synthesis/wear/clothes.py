@@ -19,7 +19,7 @@ from .look import Fabric
 TOP = 0.66  # height at rest up to which cloth can reach: the chin
 NECK_AXIS = np.array([0.0, -0.02])  # x, y of the neck at rest
 SIDES = 0.012
-FRAY = 0.012  # metres of skin still drawn under the edge of the cloth
+FRAY = 0.035  # metres of skin still drawn under the edge of the cloth: grazing looks reach under it
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,10 @@ class Shell:
         """Rest points moved onto the rest body, `lift` metres out of it; still at rest."""
         return self.carrier.snap(points.reshape(-1, 3), np.ravel(np.broadcast_to(lift, points.shape[:-1]))).reshape(points.shape)
 
-    def clear(self, points: np.ndarray, lift=0.0) -> np.ndarray:
-        """Rest points that lie deeper than `lift` brought out to it."""
+    def clear(self, points: np.ndarray, lift=0.0, ceiling=np.inf) -> np.ndarray:
+        """Rest points that lie deeper than `lift` or higher than `ceiling` brought to these heights."""
         lift = np.ravel(np.broadcast_to(lift, points.shape[:-1]))
-        return self.carrier.clear(points.reshape(-1, 3), lift).reshape(points.shape)
+        return self.carrier.clear(points.reshape(-1, 3), lift, ceiling).reshape(points.shape)
 
 
 def shell(surface: Surface, ease: float, folds: float, rng: np.random.Generator, under: Shell | None = None) -> Shell:

@@ -78,7 +78,7 @@ def shirt_collar(shell: Shell, fabric: Fabric, gap: float, shift: float, rng: np
     rows = [*inner, fold]
     for t in np.linspace(0.05, 1, 6):
         fallen = start + down * (leaf + point * tip) * t + out * 0.004 * np.sin(np.pi * t)
-        rows.append(shell.clear(fallen, 0.0035 + 0.0045 * t))
+        rows.append(shell.clear(fallen, 0.0035 + 0.0045 * t, 0.030 - 0.019 * t))
     points = np.stack(rows)
     outline = np.concatenate([points[3:, 0], points[-1, 1:-1], points[3:, -1][::-1]])
     return [carried(shell, points, fabric), rim(shell, outline, fabric, 0.0009)]
@@ -161,7 +161,7 @@ def lapels(shell: Shell, fabric: Fabric, button: float, width: float, rng: np.ra
 
 
 def jacket_collar(shell: Shell, fabric: Fabric) -> list[Mesh]:
-    azimuth = np.linspace(-2.35, 2.35, 60)
+    azimuth = np.linspace(-2.55, 2.55, 64)
     ring = neck_ring(shell, azimuth, -0.006)
     out = outward(ring)
     behind = np.exp(-((azimuth / 1.6) ** 4))[:, None]
@@ -176,20 +176,20 @@ def jacket_collar(shell: Shell, fabric: Fabric) -> list[Mesh]:
 
 def tie(shell: Shell, fabric: Fabric, rng: np.random.Generator) -> list[Mesh]:
     """A knot under the collar and the blade below it."""
-    top = 0.556
+    top = 0.563
     knot = rng.uniform(0.015, 0.020)  # half its width
-    z = np.linspace(top, top - 0.036, 8)
+    z = np.linspace(top, top - 0.040, 8)
     half = knot * np.interp(np.linspace(0, 1, 8), [0, 0.25, 0.8, 1], [0.75, 1.0, 0.72, 0.6])
     t = np.linspace(-1, 1, 9)
     bulge = np.sin(np.linspace(0.25, np.pi * 0.85, 8))[:, None]
     rows = np.stack([half[:, None] * t, np.full((8, 9), -0.1), np.repeat(z[:, None], 9, 1)], 2)
     lift = 0.007 + 0.011 * np.sqrt(np.clip(1 - t**2, 0, 1)) * (0.4 + 0.6 * bulge)
     meshes = [carried(shell, shell.snap(rows, lift), fabric)]
-    z = np.linspace(top - 0.033, 0.16, 22)
+    z = np.linspace(top - 0.034, 0.16, 22)
     half = np.interp(z, [0.16, top - 0.10, top - 0.033], [0.042, 0.026, knot * 0.62])
     rows = np.stack([half[:, None] * t, np.full((22, 9), -0.12), np.repeat(z[:, None], 9, 1)], 2)
     dimple = 0.003 * np.exp(-((t / 0.3) ** 2)) * smoothstep(top - 0.09, top - 0.03, z)[:, None]
-    meshes.append(carried(shell, shell.snap(rows, 0.0055 + 0.002 * (1 - t**2) - dimple), fabric))
+    meshes.append(carried(shell, shell.snap(rows, 0.0075 + 0.002 * (1 - t**2) - dimple), fabric))
     return meshes
 
 

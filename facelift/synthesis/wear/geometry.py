@@ -132,10 +132,10 @@ class Carrier:
             points = points - normal * height[:, None]
         return points + normal * np.broadcast_to(lift, len(points))[:, None]
 
-    def clear(self, points: np.ndarray, lift=0.0) -> np.ndarray:
-        """Points (N, 3) that lie less than `lift` metres out of the rest surface, brought out to it."""
+    def clear(self, points: np.ndarray, lift=0.0, ceiling=np.inf) -> np.ndarray:
+        """Points (N, 3) less than `lift` or more than `ceiling` metres out of the rest surface, brought to these heights."""
         height, normal = self.height(points)
-        return points + normal * np.clip(lift - height, 0, None)[:, None]
+        return points + normal * (np.clip(height, lift, ceiling) - height)[:, None]
 
     def height(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Metres over the rest surface, Shape (N,), and its normals there, Shape (N, 3)."""

@@ -79,10 +79,13 @@ def draw_wear_look(rng: np.random.Generator, identity: Identity, options: Option
     wears_glasses = rng.random() < 0.11 + 0.12 * identity.old
     on_head = rng.random()
     hat = pick(rng, {"cap": 0.35, "beanie": 0.3, "brimmed": 0.2, "headband": 0.15})
-    scarf = pick(rng, {"hijab": 0.1 if identity.male else 0.85, "turban": 0.9 if identity.male else 0.15})
+    scarf = pick(rng, {"turban": 1.0} if identity.male else {"hijab": 0.85, "turban": 0.15})
     earrings = pick(rng, {"studs": 0.45, "hoops": 0.3, "drops": 0.25} if not identity.male else {"studs": 0.75, "hoops": 0.25})
     wears_earrings = rng.random() < (0.21 if not identity.male else 0.03) and not identity.child
     metals = ((0.85, 0.62, 0.28), (0.72, 0.72, 0.72), (0.80, 0.52, 0.42))
+    hat, scarf = (hat if options.hats and on_head < 0.06 else None), (scarf if options.scarves and on_head > 0.97 else None)
+    if scarf == "hijab":  # lies over everything at the neck
+        top, outer, tie = "crew", None, False
     return WearLook(
         top=top,
         fabric=draw_fabric(rng, calm=0.62),
@@ -95,8 +98,8 @@ def draw_wear_look(rng: np.random.Generator, identity: Identity, options: Option
         outer_fabric=draw_outer_fabric(rng) if outer else None,
         tie=draw_fabric(rng, calm=0.45, gloss=0.3) if tie else None,
         glasses=glasses if options.glasses and wears_glasses else None,
-        hat=hat if options.hats and on_head < 0.06 else None,
-        scarf=scarf if options.scarves and on_head > 0.97 else None,
+        hat=hat,
+        scarf=scarf,
         head_fabric=draw_fabric(rng, calm=0.85),
         earrings=earrings if options.earrings and wears_earrings else None,
         necklace=bool(options.earrings and rng.random() < (0.04 if identity.male else 0.14)),

@@ -11,7 +11,10 @@ from ..scene import Mesh, Surface
 from . import clothes, collars
 from .bust import caps, rest_arms
 from .glasses import glasses_meshes
+from .hats import wear_hat
+from .jewellery import earrings, necklace
 from .look import WearLook
+from .scarves import wear_scarf
 
 
 class Outfit(NamedTuple):
@@ -27,9 +30,26 @@ def dress(surface: Surface, look: WearLook, rng: np.random.Generator) -> Outfit:
     surface = rest_arms(surface)
     meshes, bare = garments(surface, look, rng)
     covered = None
+    if look.scarf:
+        on_head, covered = wear_scarf(look.scarf, surface, look.head_fabric, rng)
+        meshes += on_head
+        if look.scarf == "hijab":  # ears and neck must not show through
+            bare &= ~covered(surface.body[0])
+    elif look.hat:
+        on_head, covered = wear_hat(look.hat, surface, look.head_fabric, rng)
+        meshes += on_head
     if look.glasses:
         meshes += glasses_meshes(surface, look.glasses)
+    if look.earrings and look.scarf != "hijab":
+        meshes += earrings(surface, look.earrings, look.metal, rng)
+    if look.necklace and look.scarf != "hijab" and look.top in ("v", "scoop", "none"):
+        meshes += necklace(skin_shell(surface), look.metal, rng)
     return Outfit(meshes, covered, bare)
+
+
+def skin_shell(surface: Surface) -> clothes.Shell:
+    part = clothes.torso(surface.template)
+    return clothes.Shell(part, surface.body[0][part.ids])
 
 
 def garments(surface: Surface, look: WearLook, rng: np.random.Generator) -> tuple[list[Mesh], np.ndarray]:
@@ -48,7 +68,7 @@ def garments(surface: Surface, look: WearLook, rng: np.random.Generator) -> tupl
 
 def neckline(look: WearLook) -> Callable[[np.ndarray], np.ndarray]:
     if look.top in ("shirt", "polo"):
-        return clothes.opening("slit", 0.006, 0.012 if look.buttoned else look.depth)
+        return clothes.opening("slit", 0.006, 0.0 if look.buttoned else look.depth)
     if look.top in ("turtle", "hoodie"):
         return clothes.opening("crew", 0.002 if look.top == "turtle" else -0.008, 0)
     return clothes.opening(look.top, look.shift, look.depth)
@@ -61,7 +81,7 @@ def finish_neck(under: clothes.Shell, inside: Callable, look: WearLook, rng: np.
     if look.top == "hoodie":
         return clothes.neck_band(under, inside, look.fabric, 0.016) + collars.hood(under, look.fabric, rng)
     if look.top in ("shirt", "polo"):
-        collar = collars.shirt_collar(under, look.fabric, 0.05 if look.buttoned else rng.uniform(0.26, 0.42), 0.004, rng)
+        collar = collars.shirt_collar(under, look.fabric, 0.015 if look.buttoned else rng.uniform(0.26, 0.42), 0.004, rng)
         front = collars.placket(under, inside, look.fabric, 0.012 if look.buttoned else look.depth)
         return collar + front + (collars.tie(under, look.tie, rng) if look.tie else [])
     return clothes.neck_band(under, inside, look.fabric, 0.016)
