@@ -38,7 +38,7 @@ def grow_hair(
             strands.append(_colored(tuft, look, scalp, hair_rng))
     brows = grow_brows(scalp, look, brow_rng, bool(identity.male))
     if brows is not None:
-        strands.append(_plain(brows, look.brow_color, 0.15, brow_rng))
+        strands.append(_plain(brows, look.brow_color * 0.9 + 0.012, 0.25, brow_rng))
     beard = grow_beard(scalp, look, beard_rng)
     if beard is not None:
         dyed = look.name == "dyed"

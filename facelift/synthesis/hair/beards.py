@@ -10,7 +10,7 @@ from .look import HairLook
 from .shaping import clump, curl
 from .tufts import Tuft
 
-STRANDS = {"full": 8000, "short": 9500, "goatee": 4500, "moustache": 1800}
+STRANDS = {"full": 6000, "short": 8000, "goatee": 4000, "moustache": 1600}
 
 
 def beard_mask(template: Template, kind: str, at: str = "body") -> np.ndarray | None:
@@ -57,9 +57,9 @@ def grow_beard(scalp: Scalp, look: HairLook, rng: np.random.Generator) -> Tuft |
     start = start + np.sign(rest[:, :1]) * surface.left * 0.35 * above_lip[:, None]
     lift = 0.0008 + 0.004 * rng.random(n) * min(1, longest / 0.02)
     strands = scalp.grow(
-        roots, lengths, start, None, 6 if longest > 0.015 else 4, lift, rng, stiffness=0.7, comb=0, gravity=0.3, jitter=0.16
+        roots, lengths, start, None, 5 if longest > 0.015 else 3, lift, rng, stiffness=0.7, comb=0, gravity=0.3, jitter=0.16
     )
     strands, lock = clump(strands, rng, 300, 0.3)
     if longest > 0.015:
-        strands = curl(strands, rng, 0.0013, 0.7, lock, 0.3)
+        strands = curl(strands, rng, 0.0013, 0.6, lock, 0.3)
     return Tuft(strands.astype(np.float32), 0.0008 if look.beard == "full" else 0.0005)

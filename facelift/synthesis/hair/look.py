@@ -101,10 +101,11 @@ def _draw_style(rng: np.random.Generator, identity) -> str:
 def _draw_color(rng: np.random.Generator, identity, melanin: float) -> tuple[str, np.ndarray, float]:
     """Name, natural colour, share of grey hairs."""
     old = float(identity.old)
-    fair = float(np.clip(1 - melanin * 2.2, 0, 1))
+    european = float(np.asarray(identity.ethnicity)[2])
+    fair = float(np.clip(1.3 - melanin * 2.4, 0, 1)) * (0.3 + 0.7 * min(1, 1.5 * european))
     odds = {
-        "black": 0.25 + 1.6 * (1 - fair), "dark brown": 0.3 + 0.4 * (1 - fair), "brown": 0.3 * fair + 0.06, "light brown": 0.2 * fair,
-        "blond": 0.22 * fair, "platinum": 0.05 * fair, "red": 0.06 * fair, "auburn": 0.07 * fair + 0.02,
+        "black": 0.12 + 1.5 * (1 - fair), "dark brown": 0.25 + 0.5 * (1 - fair), "brown": 0.35 * fair + 0.06, "light brown": 0.28 * fair,
+        "blond": 0.28 * fair, "platinum": 0.06 * fair, "red": 0.08 * fair, "auburn": 0.09 * fair + 0.02,
     }  # fmt: skip
     if rng.random() < max(0.0, old - 0.25) * 0.8:
         name = _pick(rng, {"grey": 0.6, "white": 0.4})

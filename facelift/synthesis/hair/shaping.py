@@ -59,11 +59,12 @@ def cut_where(strands: np.ndarray, forbidden: np.ndarray) -> np.ndarray:
 
 
 def outside(strands: np.ndarray, hidden: np.ndarray) -> np.ndarray:
-    """Only what leaves a hat: the first run of points that are not `hidden` (N, K). Strands that never leave are dropped. (M, K, 3)."""
+    """What is seen of hair under a hat: from where it comes out (first point that is not `hidden`, Shape (N, K)) to where it goes in for
+    good; hair that only passes under a band stays whole. Strands that never come out are dropped. Shape (M, K, 3)."""
     n, k, _ = strands.shape
     start = np.where(hidden[:, 0], (~hidden).argmax(1), 0)
     after = hidden & (np.arange(k)[None] > start[:, None])
-    end = np.where(after.any(1), after.argmax(1), k - 1)
+    end = np.where(hidden[:, -1] & after.any(1), after.argmax(1), k - 1)
     seen = ~hidden.all(1) & (end > start)
     start = np.where(hidden[:, 0], start - 1, start)
     return resample(strands[seen], start[seen].astype(float), end[seen].astype(float))

@@ -21,15 +21,15 @@ def braids(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
 
 def locs(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
     hem = rng.uniform(-0.30, -0.02)
-    cords = _cords(scalp, rng, int(rng.uniform(170, 240)), hem, lift=0.006)
+    cords = _cords(scalp, rng, int(rng.uniform(190, 260)), hem, lift=0.006)
     n = len(cords)
     path = smooth_resample(cords, 22)
     path = path + _unrest(rng, path, 0.002)
-    radius = rng.uniform(0.0030, 0.0045) * rng.uniform(0.8, 1.2, (n, 1, 1))
+    radius = rng.uniform(0.0023, 0.0036) * rng.uniform(0.8, 1.2, (n, 1, 1))
     taper = (1 - 0.45 * np.linspace(0, 1, 22)[None, :, None] ** 3) * radius
     return [
-        Tuft(path.astype(np.float32), float(radius.mean() * 1.5), shade=0.8),
-        Tuft(_rope(path, rng, taper, 9, 0.9), 0.0024),
+        Tuft(path.astype(np.float32), float(radius.mean() * 1.4), shade=0.7),
+        Tuft(_rope(path, rng, taper, 8, 1.3), 0.0017),
         flyaways(scalp, rng, _rope(path, rng, taper, 3, 0.9), 300, 0.006),
         baby_hairs(scalp, rng, lambda p: scalp.surface.back - scalp.surface.up * 0.3, 800, 0.009),
     ]
@@ -49,7 +49,7 @@ def _plaits(scalp: Scalp, rng: np.random.Generator, count: int) -> list[Tuft]:
         normals = outward[None].astype(np.float32)
         root = Roots(tie[None].astype(np.float32), normals, tie[None], np.zeros(1), np.zeros(1), np.full(1, 20.0))
         forward = side and rng.random() < 0.6
-        start = outward[None] - surface.back * (0.5 if forward else 0)
+        start = outward[None] * 0.5 - surface.up * 0.8 - surface.back * (0.5 if forward else 0)
         path = scalp.grow(
             root,
             np.array([length]),
@@ -151,7 +151,7 @@ def _rope(path: np.ndarray, rng: np.random.Generator, radius: np.ndarray, strand
     _, side, other = frames(path)
     phase = (np.arange(strands) / strands * 6.283)[None, :, None] + rng.uniform(0, 6.28, (n, 1, 1))
     angle = phase + rng.normal(0, 0.2, (n, strands, 1)) + np.linspace(0, 6.283 * turns, k)
-    rough = 1 + 0.12 * rng.standard_normal((n, strands, k))
+    rough = 1 + 0.17 * rng.standard_normal((n, strands, k))
     offset = np.cos(angle)[..., None] * side[:, None] + np.sin(angle)[..., None] * other[:, None]
     return (path[:, None] + offset * (radius[:, None] * rough[..., None])).reshape(-1, k, 3).astype(np.float32)
 
