@@ -14,7 +14,8 @@ from .ribbons import tangents
 REACH = 0.28  # metres around the head that shadow maps cover
 AMBIENT_SIDE, AMBIENT_TILE = 5, 192  # tiles a side of the atlas, pixels a side of a tile
 FIRST_KEY, OTHER_KEY = 1024, 448  # pixels a side
-THINNED = 3  # one strand in so many throws a shadow, and is that much wider
+THINNED, STRAND_TRIANGLES = 3, 10_000  # of so many strands one throws a shadow; fewer if that makes more triangles
+DENSE, CELL = 1_500, 0.014  # triangles above which a mesh is made coarser for shadows, metres between what is left
 CRISP = 0.003  # metres of penumbra below which the first key light's shadow is computed per fragment
 SKY_THROUGH_LIPS = {"mouth": 0.18, "eye": 0.10}  # light that reaches wet things from their surroundings, share of the mean
 FACE_BRIGHTNESS = 0.92  # light on a face of middle colour, times its albedo is what a picture shows
@@ -46,7 +47,7 @@ class Baker:
     def bake(self, scene: Scene) -> Baked:
         light, template = scene.light, scene.surface.template
         center = scene.surface.head_center + [0, 0, -0.03]
-        ambient, keys = ([light_matrix(d, center) for d in ds] for ds in (light.directions, light.key_directions[:3]))
+        ambient, keys = (light_matrices(d, center) for d in (light.directions, light.key_directions[:3]))
         blurs = penumbras(light)
         crisp = len(keys) > 0 and blurs[0] < CRISP
         self.draw_shadows(scene, ambient, keys, crisp)
@@ -60,7 +61,7 @@ class Baker:
         places = [np.concatenate([s.points.reshape(-1, 3), tangents(s.points).reshape(-1, 3)], 1) for s in scene.strands]
         strands = self.run(lookup, places, strand=True)
         exposure = light.exposure * automatic_exposure(scene, meshes)
-        matrix = keys[0] if keys else np.eye(4)
+        matrix = keys[0] if len(keys) else np.eye(4)
         return Baked(meshes, strands, exposure, matrix, blurs[0] / (2 * REACH) if crisp else 0.0)
 
     def draw_shadows(self, scene: Scene, ambient, keys, crisp: bool) -> None:
@@ -94,12 +95,11 @@ class Baker:
             self.lookups[count] = self.context.program(shader, varyings=["irradiance", "visibility"])
         lookup = self.lookups[count]
         matrices = np.zeros((3, 4, 4))
-        for i, matrix in enumerate(keys):
-            matrices[i] = matrix.T
+        matrices[: len(keys)] = keys.transpose(0, 2, 1)
         assign(
             lookup,
             dict(
-                ambient_matrix=np.stack([m.T for m in ambient]),
+                ambient_matrix=ambient.transpose(0, 2, 1),
                 ambient_direction=light.directions,
                 ambient_radiance=light.radiance,
                 key_matrices=matrices,
@@ -128,14 +128,14 @@ class Baker:
         return np.split(values, np.cumsum([len(p) for p in places])[:-1])
 
 
-def light_matrix(direction: np.ndarray, center: np.ndarray) -> np.ndarray:
-    """Parallel projection along a light onto a cube of 2 REACH around the head. Shape (4, 4)."""
-    forward = -np.asarray(direction)
+def light_matrices(directions: np.ndarray, center: np.ndarray) -> np.ndarray:
+    """Parallel projections along lights onto a cube of 2 REACH around the head. Shape (L, 4, 4)."""
+    forward = -np.asarray(directions, float)
     right = unit(np.cross(forward, [0.13, 0.2, 1.0]))
-    rotation = np.stack([right, np.cross(forward, right), forward]) / REACH
-    matrix = np.eye(4)
-    matrix[:3, :3], matrix[:3, 3] = rotation, -rotation @ center
-    return matrix
+    rotation = np.stack([right, np.cross(forward, right), forward], 1) / REACH
+    matrices = np.tile(np.eye(4), (len(forward), 1, 1))
+    matrices[:, :3, :3], matrices[:, :3, 3] = rotation, -rotation @ center
+    return matrices
 
 
 def penumbras(light: Light) -> np.ndarray:
@@ -145,14 +145,14 @@ def penumbras(light: Light) -> np.ndarray:
 
 
 def occluders(scene: Scene, crisp: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What throws shadows. Vertices Shape (N, 3); triangles, once with a coarse body (ambient light needs no more), once with all of it."""
+    """What throws shadows. Vertices Shape (N, 3); triangles, once coarse (ambient light needs no more), once all where `crisp`."""
     template = scene.surface.template
-    vertices, coarse, fine, start = [], [], [], 0
+    vertices, coarse, fine, start = [], [], [np.zeros((1, 3), int)], 0
     for mesh in scene.meshes:
-        if mesh.shadows:
+        if mesh.shadows and mesh.kind != "eye":  # eyes lie deeper than all they could shade
             vertices.append(mesh.vertices)
             whole_body = mesh.kind == "skin" and len(mesh.vertices) == template.body
-            coarse.append((coarse_body(template) if whole_body else mesh.triangles) + start)
+            coarse.append((coarse_body(template, mesh.triangles) if whole_body else clustered(mesh)) + start)
             if crisp:
                 fine.append(mesh.triangles + start)
             start += len(mesh.vertices)
@@ -164,27 +164,41 @@ def occluders(scene: Scene, crisp: bool) -> tuple[np.ndarray, np.ndarray, np.nda
             if crisp:
                 fine.append(triangles + start)
             start += len(points)
-    join = lambda parts: np.ascontiguousarray(np.concatenate(parts), np.int32) if parts else np.zeros((1, 3), np.int32)  # noqa: E731
+    join = lambda parts: np.ascontiguousarray(np.concatenate(parts), np.int32)  # noqa: E731
     return np.ascontiguousarray(np.concatenate(vertices), np.float32), join(coarse), join(fine)
 
 
-def coarse_body(template: Template) -> np.ndarray:
-    """The body before subdivision, as triangles between vertices after it, without its lower end."""
+def clustered(mesh: Mesh) -> np.ndarray:
+    """Triangles between one vertex of each cell of a grid, for dense meshes. Shape (T, 3)."""
+    if len(mesh.triangles) < DENSE:
+        return mesh.triangles
+    cells = np.floor((mesh.vertices - mesh.vertices.min(0)) / CELL).astype(np.int64) @ [1, 1 << 10, 1 << 20]
+    _, first, of = np.unique(cells, return_index=True, return_inverse=True)
+    a, b, c = first[of[mesh.triangles]].T
+    return np.stack([a, b, c], 1)[(a != b) & (b != c) & (c != a)]
+
+
+def coarse_body(template: Template, kept: np.ndarray) -> np.ndarray:
+    """The body before subdivision, as triangles between vertices after it, where some of the `kept` triangles touch it."""
     triangles = template.triangles["body"]
     quads = triangles[: len(triangles) // 2, 0].reshape(-1, 4)
-    coarse = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
-    return coarse[template.rest[coarse][:, :, 2].min(1) > 0.36]
+    used = np.zeros(template.body, bool)
+    used[kept] = True
+    quads = quads[used[quads].any(1)]
+    return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
 
 
 def thinned(strands: Strands) -> tuple[np.ndarray, np.ndarray]:
     """Fewer, wider ribbons with fewer points, turned at random: enough to throw shadows. Vertices and triangles."""
-    points = strands.points[::THINNED]
+    points = strands.points
     if points.shape[1] > 8:
         last = [] if points.shape[1] % 2 else [points[:, -1:]]
         points = np.concatenate([points[:, ::2], *last], 1)
+    stride = max(THINNED, 2 * points.shape[0] * (points.shape[1] - 1) // STRAND_TRIANGLES)
+    points = points[::stride]
     count, k, _ = points.shape
     sideways = np.random.default_rng(1).normal(0, 1, (count, 1, 3))
-    half = unit(np.cross(tangents(points), sideways)) * (strands.width * np.sqrt(THINNED) * 0.65)
+    half = unit(np.cross(tangents(points), sideways)) * (strands.width * np.sqrt(stride) * 0.65)
     vertices = np.stack([points - half, points + half], 2).reshape(-1, 3).astype(np.float32)
     a = ((np.arange(count)[:, None] * k + np.arange(k - 1)) * 2).ravel()
     return vertices, np.stack([a, a + 1, a + 2, a + 1, a + 3, a + 2], 1).reshape(-1, 3)
