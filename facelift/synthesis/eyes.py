@@ -125,18 +125,18 @@ def mouth_mesh(surface: Surface, look: EyeLook) -> Mesh:
 
 
 def lash_mesh(surface: Surface, length: float) -> Mesh:
-    """Strips that the shader cuts into hairs. `rest`: u along the lid, 0 at the lid .. 1 at the tips, 1 on the upper lid."""
+    """Strips that the shader cuts into hairs. `rest`: as lash_strips() says."""
     template = surface.template
     part = template.ranges["lashes"]
-    along, upper = lash_strips(template)
+    along, across, upper = lash_strips(template)
     return Mesh(
         kind="lash",
         vertices=surface.vertices[part],
         normals=unit(surface.normals[part]),
         triangles=template.triangles["lashes"] - part.start,
         albedo=np.full((len(along), 3), 0.012, np.float32),
-        rest=np.stack([template.uv["lashes"][:, 0], along, upper], 1).astype(np.float32),
+        rest=np.stack([across, along, upper], 1).astype(np.float32),
         gloss=0.0,
-        parameters=dict(length=0.62 * length),
+        parameters=dict(length=length),
         shadows=False,
     )

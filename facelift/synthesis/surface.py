@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from .expression import Expression
 from .identity import Identity
@@ -92,14 +93,25 @@ def upper_teeth(template: Template) -> np.ndarray:
     return mean[label] > height.mean()
 
 
-def lash_strips(template: Template) -> tuple[np.ndarray, np.ndarray]:
-    """(along, upper) of each lash vertex: 0 at the lid .. 1 at the tips; whether it is on the upper lid."""
-    v = template.uv["lashes"][:, 1]
-    upper = v < 0.957
-    return np.where(upper, (v - 0.927) / 0.02, (0.985 - v) / 0.018).clip(0, 1), upper
+@lru_cache(maxsize=2)
+def lash_strips(template: Template) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(along, across, upper) of each lash vertex: 0 at the lid .. 1 at the tips; 0 at the inner .. 1 at the outer corner of the eye;
+    whether it is on the upper lid."""
+    rest, uv = template.rest[template.ranges["lashes"]], template.uv["lashes"]
+    lids = template.rest[: template.body][template.masks["eyelids"] > 0.5]
+    length = cKDTree(lids).query(rest)[0]
+    upper, left = uv[:, 1] < 0.957, rest[:, 0] > 0
+    along, across = np.zeros(len(rest)), np.zeros(len(rest))
+    for strip in (upper & left, upper & ~left, ~upper & left, ~upper & ~left):
+        x = np.abs(rest[strip, 0])
+        across[strip] = (x - x.min()) / np.ptp(x)
+        bins = np.minimum((across[strip] * 12).astype(int), 11)
+        longest = [length[strip][np.abs(bins - i) <= 1].max() for i in range(12)]
+        along[strip] = length[strip] / np.interp(across[strip] * 12 - 0.5, np.arange(12), longest)
+    return along, across, upper
 
 
 def curl_lashes(vertices: np.ndarray, template: Template, rotation: np.ndarray) -> None:
-    along, upper = lash_strips(template)
+    along, _, upper = lash_strips(template)
     lift = along**1.3 * np.where(upper, 0.0035, -0.0015)
     vertices[template.ranges["lashes"]] += (lift[:, None] * (rotation @ [0, -0.25, 1])).astype(np.float32)
