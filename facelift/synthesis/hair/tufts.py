@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..template import unit
+from ..template import smoothstep, unit
 from .growth import Scalp, tangential
 from .shaping import stray
 
@@ -45,6 +45,16 @@ def baby_hairs(
         base + direction * size + bend * size * 0.3 + roots.normals * 0.001,
     ]
     return Tuft(np.stack(points, 1).astype(np.float32), 0.0005, "fine")
+
+
+def undercoat(scalp: Scalp, rng: np.random.Generator, toward: Callable[[np.ndarray], np.ndarray], count: int = 3500) -> Tuft:
+    """Short straight hairs below and behind, where cut hair would let the scalp shine through. toward: as for baby_hairs."""
+    pool = scalp.surface.template.pool
+    roots = scalp.roots(count, rng, scalp.density * smoothstep(45, 20, pool.elevation))
+    n = len(roots.points)
+    direction = unit(tangential(unit(toward(roots.points)) + rng.normal(0, 0.3, (n, 3)), roots.normals) + roots.normals * 0.35)
+    size = (0.004 + 0.006 * smoothstep(0, 10, roots.edge) * rng.uniform(0.6, 1, n))[:, None]
+    return Tuft(np.stack([roots.points, roots.points + direction * size], 1).astype(np.float32), 0.0012, shade=0.8)
 
 
 def flyaways(scalp: Scalp, rng: np.random.Generator, strands: np.ndarray, count: int, away: float) -> Tuft:

@@ -8,7 +8,7 @@ from ...template import smoothstep, unit
 from ..growth import Roots, Scalp, tangential
 from ..hairline import waves
 from ..shaping import clump, curl, cut_below, split
-from ..tufts import Tuft, baby_hairs, flyaways
+from ..tufts import Tuft, baby_hairs, flyaways, undercoat
 
 
 def bald(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
@@ -66,6 +66,7 @@ def slick(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
     )
     strands, _ = clump(strands, rng, 300, rng.uniform(0.2, 0.6))
     return [
+        undercoat(scalp, rng, lambda p: flow(p, 0)),
         Tuft(split(strands, rng, 2, 0.0009), 0.0010),
         baby_hairs(scalp, rng, lambda p: flow(p, 0), 1100, 0.018),
         flyaways(scalp, rng, strands, 60, 0.008),
@@ -88,6 +89,7 @@ def quiff(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
     strands = scalp.grow(roots, lengths, start, flow, 7, lift, rng, stiffness=0.55, comb=0.4, gravity=0.12, jitter=rng.uniform(0.04, 0.1))
     strands, _ = clump(strands, rng, 380, rng.uniform(0.3, 0.6))
     return [
+        undercoat(scalp, rng, lambda p: flow(p, 0) - surface.up),
         Tuft(split(strands, rng, 2, 0.0010), 0.0010),
         baby_hairs(scalp, rng, lambda p: flow(p, 0) * 0.5 - surface.up * 0.3, 700, 0.009),
         flyaways(scalp, rng, strands, 70, 0.01),
@@ -127,6 +129,7 @@ def _cropped(scalp: Scalp, rng: np.random.Generator, top: float, side: float, fo
     if rng.random() < 0.35:
         strands = curl(strands, rng, rng.uniform(0.001, 0.003), rng.uniform(0.4, 0.85), lock, 0.3)
     return [
+        undercoat(scalp, rng, lambda p: unit(p - scalp.crown) - surface.up),
         Tuft(split(strands, rng, 2, 0.0010), 0.0010),
         baby_hairs(scalp, rng, lambda p: unit(p - scalp.crown), 700, min(0.008, side)),
         flyaways(scalp, rng, strands, 60, 0.007),
@@ -138,6 +141,7 @@ def _parted(scalp: Scalp, rng: np.random.Generator, top: float, side: float, bro
     surface = scalp.surface
     parting = rng.choice([-1, 1]) * rng.uniform(0.02, 0.042)
     roots, lengths, on_top = _cut(scalp, rng, top, side)
+    lengths = lengths * (1 - 0.35 * smoothstep(60, 25, roots.elevation) * on_top)  # graded towards the sides
     n = len(lengths)
     place = scalp.local(roots.points)
     wander = waves(roots.rest, rng, 70, 2) * 0.003 + rng.normal(0, 0.0025, n)
@@ -151,7 +155,7 @@ def _parted(scalp: Scalp, rng: np.random.Generator, top: float, side: float, bro
 
     rise = 0.3 + 0.4 * smoothstep(0, 10, roots.edge)[:, None]
     start = roots.normals * rise + to_side * surface.left * 0.6 * fading + surface.up * 0.2 * on_top[:, None]
-    lift = 0.001 + rng.random(n) ** 1.5 * rng.uniform(0.5, 1.3) * (0.003 + 0.011 * on_top)
+    lift = 0.001 + rng.random(n) ** 1.5 * rng.uniform(0.5, 1.3) * (0.003 + 0.007 * on_top)
     strands = scalp.grow(
         roots,
         lengths,
@@ -165,7 +169,7 @@ def _parted(scalp: Scalp, rng: np.random.Generator, top: float, side: float, bro
         gravity=0.2,
         jitter=rng.uniform(0.03, 0.08),
         hug=True,
-        press=0.5,
+        press=0.9,
     )
     strands, lock = clump(strands, rng, 380, rng.uniform(0.2, 0.6))
     if rng.random() < 0.3:
@@ -175,6 +179,7 @@ def _parted(scalp: Scalp, rng: np.random.Generator, top: float, side: float, bro
         hem = surface.head_center[2] + 0.018 + rng.normal(0, 0.004, n)
         strands[front] = cut_below(strands[front], hem[front])
     return [
+        undercoat(scalp, rng, lambda p: surface.back * 0.5 - surface.up),
         Tuft(split(strands, rng, 2, 0.0010), 0.0010),
         baby_hairs(scalp, rng, lambda p: surface.back * 0.4 - surface.up * 0.5, 700, 0.009),
         flyaways(scalp, rng, strands, 90, 0.009),

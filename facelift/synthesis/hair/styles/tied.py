@@ -40,12 +40,19 @@ def drawn_back(scalp: Scalp, rng: np.random.Generator, tie: np.ndarray, where: n
     away = np.linalg.norm(roots.points - tie, axis=1)
     inner = smoothstep(0, 16, roots.edge)
     lift = 0.0012 + (0.003 + 0.008 * rng.random(n)) * rng.uniform(0.3, 1.5) * inner
-    start = roots.normals * (0.04 + 0.22 * inner)[:, None] + unit(tie - roots.points) * 0.9
+    top = scalp.over(scalp.surface.up * 0.9 + scalp.surface.back * 0.44, 0.0)
+
+    def flow(p, t):
+        """Straight to the tie; from the forehead over the top."""
+        far = smoothstep(0.13, 0.19, np.linalg.norm(p - tie, axis=1, keepdims=True)) * (scalp.local(p)[:, 2:] > 0.02)
+        return unit(unit(tie - p) * (1 - far) + unit(top - p) * far)
+
+    start = roots.normals * (0.04 + 0.22 * inner)[:, None] + flow(roots.points, 0) * 0.9
     points = scalp.grow(
         roots,
         away * 1.24 + 0.01,
         start,
-        lambda p, t: unit(tie - p),
+        flow,
         8,
         lift,
         rng,
@@ -60,7 +67,7 @@ def drawn_back(scalp: Scalp, rng: np.random.Generator, tie: np.ndarray, where: n
     points, _ = clump(points, rng, 260, rng.uniform(0.1, 0.4), 1.3)
     return [
         Tuft(split(points, rng, 2, 0.0010, 0.0), 0.0010),
-        baby_hairs(scalp, rng, lambda p: tie - p, 1200, rng.uniform(0.012, 0.022)),
+        baby_hairs(scalp, rng, lambda p: flow(p, 0), 1200, rng.uniform(0.012, 0.022)),
         flyaways(scalp, rng, points, 130, 0.009),
     ]
 
