@@ -9,7 +9,7 @@ import numpy as np
 
 from ..scene import Mesh, Surface
 from ..template import Template, smoothstep, unit
-from .geometry import join, sheet_triangles, solid, vertex_normals
+from .geometry import join, sheet, solid
 
 SHOULDER = np.array([0.158, -0.02, 0.515])  # the joint at rest, left side
 ARM = unit(np.array([0.63, -0.03, -0.77]))  # direction of the arm at rest, left side
@@ -77,6 +77,4 @@ def cap(loop: np.ndarray, depth: float, rings: int = 6):
     radius = np.linalg.norm(loop - center, axis=1).mean()
     axis = unit(np.cross(loop - center, np.roll(loop, -1, 0) - center).sum(0))
     angle = np.linspace(0, np.pi / 2 * 0.98, rings)[:, None, None]
-    points = (center + (loop - center) * np.cos(angle) - axis * depth * radius * np.sin(angle)).reshape(-1, 3)
-    triangles = sheet_triangles(rings, len(loop), True)
-    return points, vertex_normals(points, triangles), triangles
+    return sheet(center + (loop - center) * np.cos(angle) - axis * depth * radius * np.sin(angle), True)

@@ -10,6 +10,7 @@ from .clothes import NECK_AXIS, Shell, cloth, collar_height, panel
 from .geometry import join, sheet, solid, tube
 from .look import Fabric
 
+CHEST = np.array([0.0, -0.02, 0.48])  # well inside the body
 NECK_UP = unit(np.array([0.0, -0.25, 1.0]))  # the neck leans forward
 
 
@@ -50,7 +51,7 @@ def frontness(azimuth: np.ndarray, width: float = 0.55) -> np.ndarray:
 
 def carried(shell: Shell, points: np.ndarray, fabric: Fabric, shade: float = 1.0, closed: bool = False) -> Mesh:
     """A sheet designed at rest, Shape (rows, columns, 3), as cloth on the body."""
-    return cloth(sheet(shell.carry(points), closed), fabric, points.reshape(-1, 3), shade)
+    return cloth(sheet(shell.carry(points), closed, CHEST), fabric, points.reshape(-1, 3), shade)
 
 
 def rim(shell: Shell, path: np.ndarray, fabric: Fabric, radius: float, shade: float = 0.97) -> Mesh:
@@ -64,9 +65,9 @@ def shirt_collar(shell: Shell, fabric: Fabric, gap: float, shift: float, rng: np
     ring, front = neck_ring(shell, azimuth, shift), frontness(azimuth)
     out = outward(ring)
     height = rng.uniform(0.024, 0.032) * (1 - 0.28 * front)
-    leaf = height + rng.uniform(0.008, 0.013)
-    point = rng.uniform(0.024, 0.036)  # how much longer the leaf is at its points
-    spread = rng.uniform(0.35, 1.1)
+    leaf = height + rng.uniform(0.002, 0.009)
+    point = rng.uniform(0.020, 0.033)  # how much longer the leaf is at its points
+    spread = rng.uniform(0.7, 1.4) if gap < 0.1 else rng.uniform(0.4, 1.1)
     side = np.sign(azimuth)[:, None]
     tip = np.exp(-(((np.pi - gap - np.abs(azimuth)) / 0.42) ** 2))[:, None]
     down = unit(-NECK_UP + out * 0.55 + tip * (np.array([0, -0.15, 0]) + side * np.array([1.0, 0, 0]) * spread))

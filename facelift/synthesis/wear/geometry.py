@@ -27,10 +27,17 @@ def sheet_triangles(rows: int, columns: int, closed: bool = False) -> np.ndarray
     return np.stack([a, b, c, b, d, c], 1).reshape(-1, 3)
 
 
-def sheet(points: np.ndarray, closed: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Vertices, normals and triangles of a grid of points, Shape (rows, columns, 3)."""
+def sheet(points: np.ndarray, closed: bool = False, inside: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Vertices, normals and triangles of a grid of points, Shape (rows, columns, 3).
+
+    Normals face outward: away from the sheet's own middle, or its last rows away from the point `inside`.
+    """
     vertices = points.reshape(-1, 3)
     triangles = sheet_triangles(*points.shape[:2], closed)
+    judged = triangles if inside is None else triangles[-len(triangles) // 3 :]
+    middle = vertices.mean(0) if inside is None else inside
+    if (face_normals(vertices, judged) * (vertices[judged].mean(1) - middle)).sum() < 0:
+        triangles = triangles[:, ::-1]
     return vertices, vertex_normals(vertices, triangles), triangles
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..scene import Mesh, Surface
 from ..template import smoothstep
-from .geometry import join, sheet_triangles, solid, tube, vertex_normals
+from .geometry import join, sheet, solid, tube
 
 SHAPES = {  # name: (squareness, trapezoid, lifted outer corners, height to width)
     "round": (2.0, 0.0, 0.0, 0.93),
@@ -26,7 +26,7 @@ METALS = ((0.55, 0.55, 0.56), (0.62, 0.45, 0.22), (0.60, 0.36, 0.28), (0.06, 0.0
 @dataclass(frozen=True)
 class GlassesLook:
     """shape: of SHAPES. rim: "full", "half" (open below) or "none". width: metres, of half a lens. rim_width: metres, its radius.
-    tint, opacity, coating: of the lenses; the coating colours what they mirror."""
+    tint, opacity, coating, reflectance: of the lenses; the coating colours what they mirror."""
 
     shape: str
     rim: str
@@ -37,6 +37,7 @@ class GlassesLook:
     tint: tuple[float, float, float]
     opacity: float
     coating: tuple[float, float, float]
+    reflectance: float
 
 
 def draw_glasses_look(rng: np.random.Generator) -> GlassesLook:
@@ -53,9 +54,10 @@ def draw_glasses_look(rng: np.random.Generator) -> GlassesLook:
     tint = tuple(float(x) for x in rng.uniform(0.003, 0.02, 3)) if sun else tuple(float(x) for x in rng.uniform(0.2, 0.5, 3))
     opacity = float(rng.uniform(0.55, 0.9) if sun else rng.uniform(0.0, 0.04))
     coating = tuple(float(x) for x in (rng.uniform(0.5, 1.2, 3) if rng.random() < 0.4 else np.ones(3)))
+    reflectance = float(0.02 if sun else rng.uniform(0.001, 0.008))  # most lenses are coated against reflections
     width = float(rng.uniform(0.0225, 0.0275))
     rim_width = float(rng.uniform(0.0007, 0.0011) if metal else rng.uniform(0.0011, 0.0025))
-    return GlassesLook(shape, rim, metal, color, width, rim_width, tint, opacity, coating)
+    return GlassesLook(shape, rim, metal, color, width, rim_width, tint, opacity, coating, reflectance)
 
 
 def glasses_meshes(surface: Surface, look: GlassesLook) -> list[Mesh]:
@@ -68,14 +70,14 @@ def glasses_meshes(surface: Surface, look: GlassesLook) -> list[Mesh]:
     frame, lenses = [], []
     for side in (1, -1):
         rim = rim_path(look, side, half, width, front)
-        lenses.append(lens(rim, side))
+        lenses.append(lens(rim))
         frame += rim_tubes(rim, look)
         frame.append(temple(surface, skin, look, side, rim))
         frame += nose_pad(skin, look, side, rim)
     frame.append(bridge(look, half, width, front))
     metal = dict(metal=1.0) if look.metal else {}
     meshes = [solid(join(frame), look.color, 1.0, 0.3 if look.metal else 0.22, parameters=metal)]
-    shine = dict(opacity=look.opacity, reflectance=0.04, coating=look.coating)
+    shine = dict(opacity=look.opacity, reflectance=look.reflectance, coating=look.coating)
     meshes.append(solid(join(lenses), look.tint, 1.0, 0.05, kind="lens", parameters=shine, shadows=look.opacity > 0.3))
     return [to_model(mesh, turn, middle) for mesh in meshes]
 
@@ -114,15 +116,14 @@ def rim_path(look: GlassesLook, side: int, half: float, width: float, front: flo
     return np.stack([x, wrap(x, front, half), width * z - 0.0035], 1)
 
 
-def lens(rim: np.ndarray, side: int):
+def lens(rim: np.ndarray):
     """A slightly bulging disc."""
     center = rim.mean(0) + [0, -0.0015, 0]
     rings = np.linspace(0, 1, 6)[:, None, None]
-    points = (center + (rim - center) * rings + np.array([0, 0.0015, 0]) * rings**2 * 0.3).reshape(-1, 3)
-    triangles = sheet_triangles(6, len(rim), True)
-    normals = vertex_normals(points, triangles)
+    points = center + (rim - center) * rings + np.array([0, 0.0015, 0]) * rings**2 * 0.3
+    vertices, normals, triangles = sheet(points, True, inside=center + [0, 0.1, 0])
     normals[: len(rim)] = normals[len(rim)]
-    return points, normals, triangles
+    return vertices, normals, triangles
 
 
 def rim_tubes(rim: np.ndarray, look: GlassesLook) -> list:

@@ -254,7 +254,7 @@ def headband(skull: Skull, fabric: Fabric, rng: np.random.Generator):
     for t, lift in ((-1, 0.003), (-0.8, 0.0065), (0, 0.0075), (0.8, 0.0065), (1, 0.003)):
         way = unit(plane + normal * t * width / 0.11)
         rows.append(way * (skull.radius(way) + lift)[:, None])
-    band = sheet(np.stack(rows))
+    band = sheet(np.stack(rows), inside=np.zeros(3))
 
     def covered(points):
         local = skull.local(np.asarray(points))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from ..scene import Mesh, Surface
 from . import clothes, collars
-from .bust import caps, rest_arms
+from .bust import caps
 from .glasses import glasses_meshes
 from .hats import wear_hat
 from .jewellery import earrings, necklace
@@ -27,7 +28,7 @@ class Outfit(NamedTuple):
 
 
 def dress(surface: Surface, look: WearLook, rng: np.random.Generator) -> Outfit:
-    surface = rest_arms(surface)
+    """surface: with hanging arms (bust.rest_arms)."""
     meshes, bare = garments(surface, look, rng)
     covered = None
     if look.scarf:
@@ -44,7 +45,22 @@ def dress(surface: Surface, look: WearLook, rng: np.random.Generator) -> Outfit:
         meshes += earrings(surface, look.earrings, look.metal, rng)
     if look.necklace and look.scarf != "hijab" and look.top in ("v", "scoop", "none"):
         meshes += necklace(skin_shell(surface), look.metal, rng)
-    return Outfit(meshes, covered, bare)
+    return Outfit(merged(meshes), covered, bare)
+
+
+def merged(meshes: list[Mesh]) -> list[Mesh]:
+    """Meshes of the same material as one: fewer things to draw."""
+    groups: dict[str, list[Mesh]] = {}
+    for mesh in meshes:
+        groups.setdefault(repr((mesh.kind, mesh.parameters, mesh.gloss, mesh.roughness, mesh.shadows)), []).append(mesh)
+    return [merge(group) for group in groups.values()]
+
+
+def merge(group: list[Mesh]) -> Mesh:
+    starts = np.cumsum([0] + [len(mesh.vertices) for mesh in group])
+    arrays = {name: np.concatenate([getattr(mesh, name) for mesh in group]) for name in ("vertices", "normals", "albedo", "rest")}
+    triangles = np.concatenate([mesh.triangles + start for mesh, start in zip(group, starts, strict=False)])
+    return replace(group[0], triangles=triangles, **arrays)
 
 
 def skin_shell(surface: Surface) -> clothes.Shell:

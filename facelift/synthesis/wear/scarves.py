@@ -17,17 +17,18 @@ from .look import Fabric
 
 # rings of a headscarf below the head: height, half width, reach to the front, to the back; metres from the middle of the skull
 RINGS = (
-    (-0.050, 0.090, 0.104, 0.105),
-    (-0.075, 0.089, 0.104, 0.098),
-    (-0.100, 0.088, 0.104, 0.090),
-    (-0.125, 0.090, 0.104, 0.086),
-    (-0.150, 0.098, 0.104, 0.086),
-    (-0.175, 0.112, 0.108, 0.090),
-    (-0.200, 0.138, 0.114, 0.097),
-    (-0.225, 0.166, 0.122, 0.106),
-    (-0.255, 0.190, 0.134, 0.114),
-    (-0.285, 0.202, 0.142, 0.118),
-    (-0.315, 0.208, 0.148, 0.121),
+    (-0.030, 0.090, 0.104, 0.105),
+    (-0.075, 0.088, 0.104, 0.098),
+    (-0.100, 0.086, 0.103, 0.090),
+    (-0.118, 0.085, 0.095, 0.086),
+    (-0.135, 0.088, 0.084, 0.085),
+    (-0.155, 0.094, 0.082, 0.086),
+    (-0.175, 0.104, 0.088, 0.090),
+    (-0.195, 0.126, 0.099, 0.096),
+    (-0.215, 0.150, 0.110, 0.103),
+    (-0.240, 0.174, 0.125, 0.110),
+    (-0.270, 0.191, 0.138, 0.116),
+    (-0.315, 0.198, 0.148, 0.121),
 )
 
 
@@ -41,8 +42,11 @@ def wear_scarf(kind: str, surface: Surface, fabric: Fabric, rng: np.random.Gener
 def headscarf(surface: Surface, fabric: Fabric, rng: np.random.Generator):
     """Cloth around head, neck and shoulders with an opening for the face."""
     skull = Skull(surface)
-    points = settle(outline(skull, rng), surface, 6)
-    points = settle(points + draped(points, skull, rng), surface, 1, smooth=0.15)
+    points = outline(skull, rng)
+    for _ in range(10):
+        points = smoothed(points, 0.7)
+    points = settle(points, surface, 6, 0.7)
+    points = settle(points + draped(points, skull, rng), surface, 2, 0.2)
     local = skull.local(points).reshape(-1, 3)
     opening = face_opening(surface, skull, rng)
     triangles = sheet(points, True)[2]
@@ -75,23 +79,27 @@ def settle(points: np.ndarray, surface: Surface, rounds: int, smooth: float = 0.
     """Lies a sheet (rows, A, 3) smoothly on the body: closer than its clearance nowhere."""
     body, normals = surface.body
     rest = surface.template.rest[: surface.template.body]
-    usable = (surface.template.masks["inside_mouth"] < 0.1) & (rest[:, 2] > 0.35) & (surface.template.masks["ears"] < 0.3)
+    usable = (surface.template.masks["inside_mouth"] < 0.1) & (rest[:, 2] > 0.35) & (surface.template.masks["ears"] < 0.02)
     body, normals = body[usable][::2], normals[usable][::2]
-    least = np.where(rest[usable][::2, 2] < 0.57, 0.025, 0.0075)
+    least = np.where(rest[usable][::2, 2] < 0.59, 0.028, 0.0075)
     tree = cKDTree(body)
     for _ in range(rounds):
-        near = 0.25 * (np.roll(points, 1, 1) + np.roll(points, -1, 1))
-        near[1:-1] += 0.25 * (points[:-2] + points[2:])
-        near[0] = points[0].mean(0)
-        near[-1] = 2 * near[-1]
-        points = (1 - smooth) * points + smooth * near
+        points = smoothed(points, smooth)
         _, index = tree.query(points.reshape(-1, 3))
         offset = points.reshape(-1, 3) - body[index]
         height = (offset * normals[index]).sum(1)
         close = (offset**2).sum(1) < 0.05**2
-        push = np.where(close, np.clip(least[index] - height, 0, 0.03), 0)
+        push = np.where(close, np.clip(least[index] - height, 0, 0.02), 0)
         points = points + (normals[index] * push[:, None]).reshape(points.shape)
     return points
+
+
+def smoothed(points: np.ndarray, amount: float) -> np.ndarray:
+    near = 0.25 * (np.roll(points, 1, 1) + np.roll(points, -1, 1))
+    near[1:-1] += 0.25 * (points[:-2] + points[2:])
+    near[0] = points[0].mean(0)
+    near[-1] = 2 * near[-1]
+    return (1 - amount) * points + amount * near
 
 
 def draped(points: np.ndarray, skull: Skull, rng: np.random.Generator) -> np.ndarray:
@@ -100,10 +108,10 @@ def draped(points: np.ndarray, skull: Skull, rng: np.random.Generator) -> np.nda
     azimuth, z = np.arctan2(local[:, 0], -local[:, 1]), local[:, 2]
     lean = rng.normal(0, 0.035)
     height = np.zeros(len(local))
-    for level in np.arange(-0.125, -0.30, -rng.uniform(0.019, 0.028)):
+    for level in np.arange(-0.125, -0.30, -rng.uniform(0.026, 0.038)):
         middle = level + rng.normal(0, 0.004) + rng.uniform(0.03, 0.06) * (1 - np.cos(azimuth)) + lean * np.sin(azimuth)
-        t = (z - middle) / rng.uniform(0.006, 0.010)
-        height += rng.uniform(0.004, 0.010) * np.exp(-(t**2)) * (1 + 0.7 * np.tanh(-2 * t)) * np.exp(-((azimuth / 1.7) ** 4))
+        t = (z - middle) / rng.uniform(0.009, 0.014)
+        height += rng.uniform(0.007, 0.014) * np.exp(-(t**2)) * (1 + 0.7 * np.tanh(-2 * t)) * np.exp(-((azimuth / 1.25) ** 4))
     wave = azimuth * rng.integers(9, 13) + 14 * z + rng.uniform(0, 6) + 0.8 * np.sin(3 * azimuth + rng.uniform(0, 6))
     height += 0.0045 * np.sin(wave) * smoothstep(0.02, -0.10, z) * smoothstep(0.9, 1.8, np.abs(azimuth))
     over_head = 9 * local[:, 1] / 0.1 + 5 * np.sin(azimuth) + rng.uniform(0, 6)
@@ -122,7 +130,7 @@ def face_opening(surface: Surface, skull: Skull, rng: np.random.Generator) -> Ca
     low = chin[:, 2].min() + rng.uniform(-0.002, 0.004)
     eyes = skull.local(surface.eye_centers).mean(0)
     top = eyes[2] + rng.uniform(0.048, 0.062)
-    wide = np.percentile(np.abs(face[:, 0]), 97) * rng.uniform(0.93, 0.99)
+    wide = np.percentile(np.abs(face[:, 0]), 97) * rng.uniform(1.02, 1.10)
     center, half = (top + low) / 2, (top - low) / 2
 
     def outside(points):
@@ -154,10 +162,10 @@ def inner_band(skull: Skull, hole: np.ndarray, fabric: Fabric, rng: np.random.Ge
     back = skull.turn @ [0, 1, 0]
     high = smoothstep(0.02, 0.07, skull.local(hole)[:, 2])[:, None]
     peek = rng.choice([0.0, 0.006, 0.010])
-    rows = [hole, hole + inward * (0.001 + peek * high) + back * (0.003 + 0.002 * high), hole + inward * 0.001 + back * 0.016]
+    rows = [hole, hole + inward * (0.001 + peek * high) + back * (0.003 + 0.002 * high), hole + inward * 0.006 + back * 0.018]
     under = replace(fabric, color=fabric.second_color, pattern="plain") if peek else fabric
     points = np.stack(rows)
-    return cloth(sheet(points, True), under, skull.local(points).reshape(-1, 3), 0.8)
+    return cloth(sheet(points, True, middle - back * 0.3), under, skull.local(points).reshape(-1, 3), 0.8)
 
 
 def covered_by(skull: Skull, opening: Callable) -> Callable[[np.ndarray], np.ndarray]:
@@ -182,7 +190,7 @@ def turban(surface: Surface, fabric: Fabric, rng: np.random.Generator):
         right = (t * layers + 0.5 + crossing * layers * 0.5 * np.abs(np.sin(azimuth / 2 - 0.15))) % 1
         over = np.maximum(np.sqrt(left) * (1 - smoothstep(0.92, 1, left)), 0.9 * np.sqrt(right) * (1 - smoothstep(0.92, 1, right)))
         crease = 0.0012 * np.sin(40 * t + 5 * np.abs(azimuth) + 3 * np.sin(2 * azimuth))
-        return body + (0.006 * over + crease) * smoothstep(0, 0.05, t) * smoothstep(1, 0.8, t)
+        return body + (0.009 * over + crease) * smoothstep(0, 0.05, t) * smoothstep(1, 0.8, t)
 
     points = crown(skull, edge, clearance, rows)
     points = np.concatenate([lining(points[0], 0.004), points])
