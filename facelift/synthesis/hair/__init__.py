@@ -33,7 +33,7 @@ def grow_hair(
     strands = []
     for tuft in style.grow(scalp, hair_rng):
         if covered is not None:
-            tuft = tuft._replace(points=outside(tuft.points, covered(tuft.points)))
+            tuft = tuft._replace(points=outside(tuft.points, covered))
         if len(tuft.points):
             strands.append(_colored(tuft, look, scalp, hair_rng))
     brows = grow_brows(scalp, look, brow_rng, bool(identity.male))

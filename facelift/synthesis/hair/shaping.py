@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -58,16 +60,30 @@ def cut_where(strands: np.ndarray, forbidden: np.ndarray) -> np.ndarray:
     return resample(strands, np.zeros(n), np.maximum(end, 1).astype(float))
 
 
-def outside(strands: np.ndarray, hidden: np.ndarray) -> np.ndarray:
-    """What is seen of hair under a hat: from where it comes out (first point that is not `hidden`, Shape (N, K)) to where it goes in for
-    good; hair that only passes under a band stays whole. Strands that never come out are dropped. Shape (M, K, 3)."""
+def outside(strands: np.ndarray, covered: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """What is seen of hair under a hat that hides `covered(points)`: from where it comes out to where it goes in for good; hair that only
+    passes under a band stays whole. Strands that never come out are dropped. Shape (M, K, 3)."""
     n, k, _ = strands.shape
-    start = np.where(hidden[:, 0], (~hidden).argmax(1), 0)
-    after = hidden & (np.arange(k)[None] > start[:, None])
-    end = np.where(hidden[:, -1] & after.any(1), after.argmax(1), k - 1)
-    seen = ~hidden.all(1) & (end > start)
-    start = np.where(hidden[:, 0], start - 1, start)
-    return resample(strands[seen], start[seen].astype(float), end[seen].astype(float))
+    hidden = covered(strands)
+    starts_hidden, ends_hidden = hidden[:, 0], hidden[:, -1]
+    first = np.where(starts_hidden, (~hidden).argmax(1), 0)
+    after = hidden & (np.arange(k)[None] > first[:, None])
+    goes_in = ends_hidden & after.any(1)
+    last = np.where(goes_in, after.argmax(1), k - 1)
+    start = np.where(starts_hidden, _edge(strands, covered, first - 1.0, first.astype(float)), 0)
+    end = np.where(goes_in, _edge(strands, covered, last.astype(float), last - 1.0), last)
+    seen = ~hidden.all(1) & (end - start > 0.1)
+    return resample(strands[seen], start[seen], end[seen])
+
+
+def _edge(strands: np.ndarray, covered: Callable[[np.ndarray], np.ndarray], inside: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """Where between the hidden points `inside` and the seen ones `free` (point numbers, Shape (N,)) strands leave a hat."""
+    inside, free = np.maximum(inside, 0), np.maximum(free, 0)
+    for _ in range(4):
+        middle = (inside + free) / 2
+        hidden = covered(resample(strands, middle, middle, 1)[:, 0])
+        inside, free = np.where(hidden, middle, inside), np.where(hidden, free, middle)
+    return free
 
 
 def clump(strands: np.ndarray, rng: np.random.Generator, count: int, amount: float, power: float = 1.2) -> tuple[np.ndarray, np.ndarray]:
