@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numba import njit
 from torch import Tensor
 
@@ -66,19 +67,39 @@ def _draw_surface(colors, points, valid, viewmat, intrinsics, spacing, out, dept
                             out[3, py, px] = 1.0
 
 
+def spread(colors: Tensor, known: Tensor) -> Tensor:
+    """Fills the unknown with what lies around it, coarser the farther away (push-pull).
+
+    colors: Shape (V, 3, H, W). known: Shape (V, 1, H, W), 0 or 1. Returns Shape (V, 3, H, W), white where a picture knows nothing.
+    """
+    if min(colors.shape[-2:]) < 2:
+        return torch.where(known > 0, colors, torch.ones_like(colors))
+    share = F.avg_pool2d(known, 2)
+    coarse = spread(F.avg_pool2d(colors * known, 2) / share.clamp_min(1e-6), (share > 0).float())
+    return torch.where(known > 0, colors, F.interpolate(coarse, size=colors.shape[-2:], mode="bilinear", align_corners=False))
+
+
+def rim(alpha: Tensor, width: int) -> Tensor:
+    """The outermost pixels of a figure, those cut by the picture's border not counted. alpha: Shape (1, H, W). The same shape, bool."""
+    figure = (alpha > 0.9).float()[None]
+    eroded = -F.max_pool2d(-figure, 2 * width + 1, 1, width)
+    return ((figure > 0) & (eroded == 0))[0]
+
+
 def first_look(portrait: Tensor, cameras: Cameras) -> Tensor:
-    """What the portrait says of the views before any depth is known: itself in front and its outline, mirrored, from behind.
+    """What the portrait says of the views before any depth is known: itself in front, and from behind the colours of its mirrored rim.
 
     portrait: Shape (4, H, W), colour on white and alpha, 0..1. cameras: V of them, the front one first.
-    Returns Shape (V, 4, H, W), white with alpha 0 where nothing is known. The mirrored portrait has at most the alpha GUESSED.
+    Returns Shape (V, 4, H, W). Alpha 1 is seen, GUESSED is colour spread from there within the mirrored outline, 0 outside or unknown.
     """
     out = torch.ones(len(cameras), *portrait.shape)
     out[:, 3] = 0
     out[0] = portrait
     forward = cameras.c2w[:, :3, 2]
-    for view in (forward @ forward[0] < -0.99).nonzero()[:, 0]:
-        mirrored = portrait.flip(-1)
-        out[view] = torch.cat([mirrored[:3], mirrored[3:] * GUESSED])
+    mirrored = portrait.flip(-1)
+    known = rim(mirrored[3:], portrait.shape[-1] // 42)[None].float()
+    behind = torch.cat([spread(mirrored[None, :3], known)[0], (mirrored[3:] > 0.5) * GUESSED])
+    out[(forward @ forward[0]) < -0.99] = behind
     return out
 
 
@@ -87,7 +108,7 @@ def second_look(portrait: Tensor, offset: Tensor, cameras: Cameras, spacing: flo
 
     portrait: Shape (4, H, W), colour on white and alpha, 0..1. offset: Shape (H, W), the front surface as distance along the pixel's ray
     from its point nearest to the origin. cameras: V of them, of the portrait's size, the front one first.
-    Returns Shape (V, 4, H, W), alpha 1 where a camera sees the portrait's surface.
+    Returns Shape (V, 4, H, W), alpha 1 where a camera sees the portrait's surface, colours spread from there.
     """
     origins, directions = (r[0].permute(1, 2, 0) for r in rays(cameras[0]))
     points = (origins + (offset - (origins * directions).sum(-1))[..., None] * directions).double().numpy()
@@ -100,15 +121,19 @@ def second_look(portrait: Tensor, offset: Tensor, cameras: Cameras, spacing: flo
             continue  # from behind the surface shows nothing but its inside
         depth = np.full(valid.shape, np.inf)
         _draw_surface(colors, points, valid, viewmats[view], intrinsics[view], spacing, out[view], depth)
-    return torch.from_numpy(out)
+    look = torch.from_numpy(out)
+    sides = look[:, 3:].amax((2, 3)) == 1
+    sides[0] = False
+    filled = torch.cat([spread(look[:, :3], look[:, 3:]), look[:, 3:]], 1)
+    return torch.where(sides[..., None, None], filled, look)
 
 
-def keep_seen(output: Tensor, hints: Tensor) -> Tensor:
-    """Clean latents from the UNet's: where a look shows a pixel, the UNet says how much of it stays; what is only guessed never does.
+def keep_seen(output: Tensor, look: Tensor) -> Tensor:
+    """Clean latents from the UNet's, which says of each pixel how much of the look's colour stays; its alpha stays only where seen.
 
-    output: Shape (N, C + C / 4, h, w), folded RGBA and one gate logit a pixel. hints: Shape (N, C, h, w), the folded look.
+    output: Shape (N, C + C / 4, h, w), folded RGBA and one gate logit a pixel. look: Shape (N, C, h, w), folded.
     """
-    clean, gate = output.split([hints.shape[1], output.shape[1] - hints.shape[1]], 1)
-    shown = hints[:, 3 * gate.shape[1] :] > 0  # the folded alpha, -1..1
-    gate = (gate.sigmoid() * shown).repeat(1, 4, 1, 1)
-    return torch.lerp(clean, hints, gate)
+    clean, gate = output.split([look.shape[1], output.shape[1] - look.shape[1]], 1)
+    gate = gate.sigmoid()
+    seen = look[:, 3 * gate.shape[1] :] > 0  # the folded alpha, -1..1
+    return torch.lerp(clean, look, torch.cat([gate, gate, gate, gate * seen], 1))
