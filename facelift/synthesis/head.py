@@ -53,9 +53,8 @@ def make_head(seed: int, appearance: int = 0, options: Options | None = None) ->
     wear = draw_wear_look(stream(WEAR_LOOK), identity, options)
     light = draw_light(stream(LIGHT))
 
-    surface = make_surface(template, identity, expression, stream(POSE))
-    garments, covered, bare = dress(surface, wear, stream(WEAR))
-    surface = rest_arms(surface)
+    surface = rest_arms(make_surface(template, identity, expression, stream(POSE)))
+    garments, covered, bare = dress(surface, wear, stream(WEAR), skin.color)
     strands, scalp = grow_hair(surface, hair, stream(HAIR), identity, covered)
     body = uncovered(skin_mesh(surface, identity, skin, hair, scalp), bare)
     meshes = [body, *eye_meshes(surface, expression, eyes), mouth_mesh(surface, eyes), lash_mesh(surface, hair.lashes), *garments]

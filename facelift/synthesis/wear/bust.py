@@ -65,16 +65,33 @@ def open_ends(template: Template) -> tuple[np.ndarray, ...]:
     return tuple(loops)
 
 
-def caps(surface: Surface, color, grow: float = 0.0, depth: float = 0.35) -> Mesh:
-    """Rounded ends like those of a sculptured bust. grow: metres outward, for cloth over the body."""
-    vertices, normals = surface.body
-    return solid(join([cap(vertices[loop] + grow * normals[loop], depth) for loop in open_ends(surface.template)]), color, gloss=0.05)
+def ends(surface: Surface) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(loop, direction) of each open end: the way the arm or the waist would go on."""
+    vertices, rest = surface.body[0], surface.template.rest[: surface.template.body]
+    found = []
+    for loop in open_ends(surface.template):
+        center, side = vertices[loop].mean(0), np.sign(rest[loop, 0].mean())
+        if abs(rest[loop, 0].mean()) < 0.1:
+            found.append((loop, np.array([0.0, 0.0, -1.0])))
+            continue
+        joint = vertices[np.linalg.norm(rest - SHOULDER * [side, 1, 1], axis=1) < 0.06].mean(0)
+        found.append((loop, unit(center - joint)))
+    return found
 
 
-def cap(loop: np.ndarray, depth: float, rings: int = 6):
-    """Half an ellipsoid on a loop (L, 3); depth: in radii of the loop."""
+def caps(surface: Surface, color) -> Mesh:
+    """The rest of arms and waist of a bare bust."""
+    vertices = surface.body[0]
+    return solid(join([cap(vertices[loop], way) for loop, way in ends(surface)]), color, gloss=0.3, roughness=1.0)
+
+
+def cap(loop: np.ndarray, way: np.ndarray, rings: int = 6):
+    """Goes on from a loop (L, 3) as a narrowing tube, twice as long as wide, and closes it with a dome."""
     center = loop.mean(0)
-    radius = np.linalg.norm(loop - center, axis=1).mean()
-    axis = unit(np.cross(loop - center, np.roll(loop, -1, 0) - center).sum(0))
+    spokes = loop - center
+    even = spokes - way * (spokes @ way)[:, None]  # the cut itself is slanted and ragged
+    radius = np.linalg.norm(even, axis=1).mean()
+    center = center + way * (spokes @ way).max()
     angle = np.linspace(0, np.pi / 2 * 0.98, rings)[:, None, None]
-    return sheet(center + (loop - center) * np.cos(angle) - axis * depth * radius * np.sin(angle), True)
+    dome = center + way * min(4 * radius, 0.16) + 0.85 * even * np.cos(angle) + way * 0.5 * radius * np.sin(angle)
+    return sheet(np.concatenate([loop[None], (center + even)[None], dome]), True)

@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 
 from ..scene import Mesh, Surface
 from ..template import Template, neighbour_mean, smoothstep, unit
-from .bust import ARM, SHOULDER, cap, hanging_rest, open_ends
+from .bust import ARM, SHOULDER, cap, ends, hanging_rest
 from .geometry import Carrier, cut, join, solid, tube, vertex_normals
 from .look import Fabric
 
@@ -195,6 +195,5 @@ def neck_band(shell: Shell, inside: Callable, fabric: Fabric, width: float) -> l
 def hems(shell: Shell, surface: Surface, fabric: Fabric) -> Mesh:
     """Closes waist and sleeves."""
     where = {vertex: i for i, vertex in enumerate(shell.part.ids.tolist())}
-    loops = [np.array([where[v] for v in loop.tolist()]) for loop in open_ends(surface.template)]
-    part = join([cap(shell.vertices[loop], 0.3) for loop in loops])
-    return cloth(part, fabric, shade=0.8)
+    part = join([cap(shell.vertices[[where[v] for v in loop.tolist()]], way) for loop, way in ends(surface)])
+    return cloth(part, fabric)

@@ -85,17 +85,19 @@ def shirt_collar(shell: Shell, fabric: Fabric, gap: float, shift: float, rng: np
     return [carried(shell, points, fabric), rim(shell, outline, fabric, 0.0009)]
 
 
-def placket(shell: Shell, inside, fabric: Fabric, depth: float, button=(0.75, 0.73, 0.7)) -> list[Mesh]:
-    """The buttoned strip down the chest."""
+def placket(shell: Shell, inside, fabric: Fabric, depth: float, buttons: bool) -> list[Mesh]:
+    """The strip down the chest where a shirt closes; a tie hides its buttons."""
 
     def strip(rest):
         return np.minimum(np.minimum(inside(rest), 0.0145 - np.abs(rest[:, 0])), np.where(rest[:, 1] < -0.02, 1.0, -1.0))
 
     mesh, _, _ = panel(shell, strip, fabric, 0.0016, 0.97)
+    if not buttons:
+        return [mesh]
     below = 0.548 - depth - 0.02
     heights = below - 0.075 * np.arange(3)
     middle = shell.snap(np.stack([0 * heights, np.full(3, -0.1), heights], 1), 0.004)
-    return [mesh, solid(join([disc(p) for p in shell.carry(middle)]), button, 0.6, 0.4)]
+    return [mesh, solid(join([disc(p) for p in shell.carry(middle)]), (0.75, 0.73, 0.7), 0.6, 0.4)]
 
 
 def disc(center: np.ndarray, radius: float = 0.0048, facing=(0.0, -0.85, 0.35)):
@@ -177,9 +179,9 @@ def jacket_collar(shell: Shell, fabric: Fabric) -> list[Mesh]:
 
 def tie(shell: Shell, fabric: Fabric, rng: np.random.Generator) -> list[Mesh]:
     """A knot under the collar and the blade below it."""
-    top = 0.563
+    top = 0.572
     knot = rng.uniform(0.015, 0.020)  # half its width
-    z = np.linspace(top, top - 0.040, 8)
+    z = np.linspace(top, top - 0.046, 8)
     half = knot * np.interp(np.linspace(0, 1, 8), [0, 0.25, 0.8, 1], [0.75, 1.0, 0.72, 0.6])
     t = np.linspace(-1, 1, 9)
     bulge = np.sin(np.linspace(0.25, np.pi * 0.85, 8))[:, None]
@@ -187,9 +189,9 @@ def tie(shell: Shell, fabric: Fabric, rng: np.random.Generator) -> list[Mesh]:
     lift = 0.007 + 0.011 * np.sqrt(np.clip(1 - t**2, 0, 1)) * (0.4 + 0.6 * bulge)
     meshes = [carried(shell, shell.snap(rows, lift), fabric)]
     z = np.linspace(top - 0.034, 0.16, 22)
-    half = np.interp(z, [0.16, top - 0.10, top - 0.033], [0.042, 0.026, knot * 0.62])
+    half = np.interp(z, [0.16, top - 0.10, top - 0.034], [0.042, 0.026, knot * 0.5])
     rows = np.stack([half[:, None] * t, np.full((22, 9), -0.12), np.repeat(z[:, None], 9, 1)], 2)
-    dimple = 0.003 * np.exp(-((t / 0.3) ** 2)) * smoothstep(top - 0.09, top - 0.03, z)[:, None]
+    dimple = 0.003 * np.exp(-((t / 0.3) ** 2)) * smoothstep(top - 0.10, top - 0.05, z)[:, None]
     meshes.append(carried(shell, shell.snap(rows, 0.0075 + 0.002 * (1 - t**2) - dimple), fabric))
     return meshes
 

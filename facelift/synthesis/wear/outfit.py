@@ -27,9 +27,12 @@ class Outfit(NamedTuple):
     bare: np.ndarray
 
 
-def dress(surface: Surface, look: WearLook, rng: np.random.Generator) -> Outfit:
-    """surface: with hanging arms (bust.rest_arms)."""
-    meshes, bare = garments(surface, look, rng)
+def dress(surface: Surface, look: WearLook, rng: np.random.Generator, skin=(0.3, 0.2, 0.15)) -> Outfit:
+    """surface: with hanging arms (bust.rest_arms). skin: linear RGB, for where a bare bust ends."""
+    if look.top == "none":
+        meshes, bare = [caps(surface, skin)], np.ones(surface.template.body, bool)
+    else:
+        meshes, bare = garments(surface, look, rng)
     covered = None
     if look.scarf:
         on_head, covered = wear_scarf(look.scarf, surface, look.head_fabric, rng)
@@ -71,8 +74,6 @@ def skin_shell(surface: Surface) -> clothes.Shell:
 def garments(surface: Surface, look: WearLook, rng: np.random.Generator) -> tuple[list[Mesh], np.ndarray]:
     """What covers the bust, and which skin it leaves bare, Shape (B,) bool."""
     rest = surface.template.rest[: surface.template.body]
-    if look.top == "none":
-        return [caps(surface, (0.05, 0.045, 0.04))], np.ones(len(rest), bool)
     under = clothes.shell(surface, look.ease, look.folds, rng)
     inside = neckline(look)
     top, _, _ = clothes.panel(under, inside, look.fabric)
@@ -84,7 +85,7 @@ def garments(surface: Surface, look: WearLook, rng: np.random.Generator) -> tupl
 
 def neckline(look: WearLook) -> Callable[[np.ndarray], np.ndarray]:
     if look.top in ("shirt", "polo"):
-        return clothes.opening("slit", 0.006, 0.0 if look.buttoned else look.depth)
+        return clothes.opening("slit", 0.006, -0.016 if look.buttoned else look.depth)  # buttoned: up into the collar
     if look.top in ("turtle", "hoodie"):
         return clothes.opening("crew", 0.002 if look.top == "turtle" else -0.008, 0)
     return clothes.opening(look.top, look.shift, look.depth)
@@ -98,7 +99,7 @@ def finish_neck(under: clothes.Shell, inside: Callable, look: WearLook, rng: np.
         return clothes.neck_band(under, inside, look.fabric, 0.016) + collars.hood(under, look.fabric, rng)
     if look.top in ("shirt", "polo"):
         collar = collars.shirt_collar(under, look.fabric, 0.015 if look.buttoned else rng.uniform(0.26, 0.42), 0.004, rng)
-        front = collars.placket(under, inside, look.fabric, 0.012 if look.buttoned else look.depth)
+        front = collars.placket(under, inside, look.fabric, 0.0 if look.buttoned else look.depth, look.tie is None)
         return collar + front + (collars.tie(under, look.tie, rng) if look.tie else [])
     return clothes.neck_band(under, inside, look.fabric, 0.016)
 
