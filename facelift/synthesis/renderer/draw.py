@@ -47,6 +47,8 @@ class Views:
 @dataclass
 class Drawable:
     kind: str
+    program: str
+    two_sided: bool
     array: object
     buffers: list
     uniforms: dict
@@ -107,15 +109,17 @@ class Renderer:
         self.surroundings.repeat_y = False
         self.surroundings.use(1)
         count = min(len(light.key_directions), 3)
-        directions, colors, focus = np.zeros((3, 3)), np.zeros((3, 3)), np.full(3, 260.0)
+        directions, colors, focus, spread = np.zeros((3, 3)), np.zeros((3, 3)), np.full(3, 260.0), np.zeros(3)
         directions[:count], colors[:count] = light.key_directions[:3], light.key_colors[:3]
         if light.key_radii is not None:  # a large light is a large highlight: the exponent of a lobe as wide
+            spread[:count] = np.asarray(light.key_radii[:3]) ** 2 / 2
             focus[:count] = (3.0 / np.asarray(light.key_radii[:3]) ** 2).clip(60, 1500)
         shared = dict(
             keys=count,
             key_direction=directions,
             key_color=colors,
             key_focus=focus,
+            key_spread=spread,
             harmonics=harmonics(environment),
             exposure=baked.exposure,
             key_matrix=baked.key_matrix.T,
@@ -126,13 +130,15 @@ class Renderer:
             assign(program, shared)
 
     def upload_mesh(self, mesh: Mesh, baked: np.ndarray) -> Drawable:
-        program = self.programs.mesh[mesh.kind]
+        uniforms = {**PARAMETERS[mesh.kind], **mesh.parameters}
+        name = "cut cloth" if mesh.kind == "cloth" and (mesh.extra is not None or uniforms["neckline"][0] >= 0) else mesh.kind
+        program = self.programs.mesh[name]
         buffer = self.context.buffer(mesh_data(mesh, baked))
         indices = self.context.buffer(np.ascontiguousarray(mesh.triangles, np.int32))
         layout = " ".join(f"{size}f" if name in program else f"{4 * size}x" for name, size in MESH_LAYOUT)
         used = [name for name, _ in MESH_LAYOUT if name in program]
         array = self.context.vertex_array(program, [(buffer, layout, *used)], indices)
-        return Drawable(mesh.kind, array, [buffer, indices], {**PARAMETERS[mesh.kind], **mesh.parameters})
+        return Drawable(mesh.kind, name, mesh.two_sided, array, [buffer, indices], uniforms)
 
     def render(self, cameras: Cameras, supersample: int = 2, normals: bool = False, exact: bool = False) -> Views:
         """The loaded scene from every camera.
@@ -168,10 +174,18 @@ class Renderer:
                 framebuffer.color_mask = ((True,) * 4, (False,) * 4, (False,) * 4)
                 self.context.enable(self.context.BLEND)
                 self.context.blend_func = self.context.ONE, self.context.ONE_MINUS_SRC_ALPHA
-            assign(self.programs.mesh[drawable.kind], drawable.uniforms)
-            drawable.array.render()
+            assign(self.programs.mesh[drawable.program], drawable.uniforms)
+            self.draw_sides(drawable)
         framebuffer.color_mask = ((True,) * 4,) * 3
         return self.resolve(textures, size, supersample, normals)
+
+    def draw_sides(self, drawable: Drawable) -> None:
+        """First what faces the camera, which hides most of what does not, before that is shaded."""
+        self.context.enable(self.context.CULL_FACE)
+        for hidden in ("back", "front") if drawable.two_sided else ("back",):
+            self.context.cull_face = hidden
+            drawable.array.render()
+        self.context.disable(self.context.CULL_FACE)
 
     def draw_strands(self, eye: np.ndarray, samples: int, exact: bool) -> None:
         """Nearest sectors first, so that what they hide costs little."""

@@ -30,24 +30,31 @@ float pattern_at(vec3 r) {
 
 void main() {
   float edge = v_material.z;
+#ifdef CUT
   if (neckline.x > -0.5) edge = min(edge, above_neckline(v_rest));
   if (edge < 0.0) discard;
+#endif
   vec3 n = normalize(v_normal), view = normalize(eye - v_position);
   if (dot(n, view) < 0.0) n = -n;
-  vec3 color = mix(v_albedo, second_color, pattern_at(v_rest) * contrast);
-  color *= 0.86 + 0.16 * texture(noise, v_rest * 9.0).g + 0.1 * texture(noise, v_rest * 23.0).b;
+  vec4 threads = texture(noise, v_rest * 23.0), cloudy = texture(noise, v_rest * 9.0);
+  vec3 color = pattern == 0 ? v_albedo : mix(v_albedo, second_color, pattern_at(v_rest) * contrast);
+  color *= 0.86 + 0.16 * cloudy.g + 0.1 * threads.b;
+#ifdef CUT
   if (neckline.x > -0.5 && neckline.x < 2.5) color *= 1.0 - 0.22 * (smoothstep(0.0125, 0.0118, edge) - smoothstep(0.0115, 0.0108, edge));
   color *= 1.0 - 0.5 * smoothstep(0.0022, 0.0006, edge);
   if (neckline.x > 3.5) color *= 1.0 - 0.25 * smoothstep(0.004, 0.0015, abs(abs(v_rest.x) - 0.011)) * smoothstep(-0.01, -0.05, v_rest.y);
+#endif
   vec3 surface = n;
-  n = normalize(n + relief(v_rest, 13.0) * weave);
+  n = normalize(n + (threads.rga + cloudy.rba - 1.0) * (0.8 * weave));
   vec3 diffuse = v_irradiance * (0.9 + 0.25 * dot(n - surface, vec3(0.0, -0.3, 1.0))), shine = vec3(0.0);
   float first = keys > 0 ? key_shadow(surface) : 1.0;
   for (int i = 0; i < keys; i++) {
     float seen = i == 0 ? first : v_visibility[i], cosine = max(dot(n, key_direction[i]), 0.0);
     diffuse += key_color[i] * seen * cosine;
-    vec3 h = normalize(key_direction[i] + view);
-    shine += key_color[i] * (seen * cosine * pow(max(dot(n, h), 0.0), 12.0 / v_material.y) * 0.05 * v_material.x / v_material.y);
+    if (v_material.x > 0.15) {  // silk, satin
+      float half_way = max(dot(n, normalize(key_direction[i] + view)), 0.0);
+      shine += key_color[i] * (seen * cosine * pow(half_way, 12.0 / v_material.y) * 0.05 * v_material.x / v_material.y);
+    }
   }
   finish(color * diffuse * (1.0 - v_material.w) + shine, n);
 }

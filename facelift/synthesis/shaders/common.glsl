@@ -3,6 +3,7 @@ uniform vec3 eye;               // the camera
 uniform int keys;               // key lights in use
 uniform vec3 key_direction[3];
 uniform vec3 key_color[3];
+uniform float key_spread[3];     // how much wider a highlight is than that of a point: half the squared radius
 uniform vec3 harmonics[9];      // ambient radiance, blurred (light.py: harmonics)
 uniform vec3 exposure;
 

@@ -7,6 +7,7 @@ uniform float blotches;  // how unevenly blood shows
 uniform float melanin;
 uniform vec4 moles[6];   // rest position, radius; 0: none
 
+const float SHINE = 1.8;
 const vec2 EYE_CORNER = vec2(0.043, 0.734);
 
 // 1 below low, 0 above high
@@ -61,14 +62,17 @@ void main() {
   float first = keys > 0 ? key_shadow(smooth_normal) : 1.0;
   gloss *= 0.8 + 0.4 * middle.r;
   for (int i = 0; i < keys; i++) {
-    float cosine = dot(n, key_direction[i]), seen = i == 0 ? first : v_visibility[i];
-    // light wraps further in red: the cheap end of light inside skin
-    const vec3 wrap = vec3(0.28, 0.12, 0.08);
-    diffuse += key_color[i] * max((cosine + wrap) / (1.0 + wrap), 0.0) * pow(vec3(max(seen, 0.0)), vec3(0.8, 1.1, 1.15));
+    float cosine = dot(n, key_direction[i]), seen = clamp(i == 0 ? first : v_visibility[i], 0.0, 1.0);
+    // light wraps further in red, and bleeds into shadows: the cheap end of light inside skin
+    const vec3 wrap = vec3(0.28, 0.12, 0.08), bleed = vec3(0.28, -0.09, -0.13);
+    diffuse += key_color[i] * max((cosine + wrap) / (1.0 + wrap), 0.0) * (seen + seen * (1.0 - seen) * bleed);
     vec3 h = normalize(key_direction[i] + view);
-    float nh = max(dot(n, h), 0.0), hv = max(dot(h, view), 0.0), k = 1.0 - hv;
-    float lobes = (pow(nh, 18.0 / rough) * 1.79 + pow(nh, 90.0 / rough) * 4.29) / rough;
-    shine += key_color[i] * (seen * lobes * (0.028 + 0.6 * k * k * k * k * k) * max(cosine, 0.0) * gloss * 3.2);
+    float k = 1.0 - max(dot(h, view), 0.0), l = log2(max(dot(n, h), 1e-3));
+    // two lobes, the sheen of skin and of the oil on it; a large light spreads both
+    vec2 lobes = vec2(16.0, 60.0) / rough;
+    lobes /= 1.0 + lobes * key_spread[i];
+    float level = dot(exp2(l * lobes) * lobes, vec2(0.10, 0.045));
+    shine += key_color[i] * (seen * level * (0.028 + 0.6 * k * k * k * k * k) * max(cosine, 0.0) * gloss * SHINE);
   }
   // a rough surface mirrors little more at its edges than elsewhere
   float k = 1.0 - max(dot(n, view), 0.0), open = v_visibility.w;
