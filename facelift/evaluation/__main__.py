@@ -1,0 +1,97 @@
+"""Every number of the papers by one command:
+
+    python -m facelift.evaluation --benchmark synthetic --data DIR --weights compact --out report
+    python -m facelift.evaluation --benchmark photos --weights compact other/weights compact:detail=false --out report
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+import sys
+from pathlib import Path
+
+from ..weights import WeightsError
+from .benchmarks import BENCHMARKS, BenchmarkError, Options, open_benchmark
+from .compare import compare
+from .metrics import load_pair_metrics
+from .metrics.pairs import PAIR_METRICS
+from .report import table, write_report
+from .results import Report, label, shown
+from .run import run
+from .variants import load_variant
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(
+        prog="python -m facelift.evaluation",
+        description="Measures weight sets on a benchmark and writes report.md, report.json, a contact sheet and plots.",
+        epilog="Two reports that exist already: python -m facelift.evaluation.compare a/report.json b/report.json",
+    )
+    p.add_argument("--benchmark", choices=sorted(BENCHMARKS), required=True)
+    p.add_argument("--data", type=Path, metavar="DIR", help="the data set (photos: default are the shipped examples)")
+    p.add_argument(
+        "--weights", nargs="+", default=["compact"], metavar="SET",
+        help="weight sets, each maybe with switches (compact:detail=false); several are compared with the first (default: compact)",
+    )  # fmt: skip
+    p.add_argument("--out", type=Path, required=True, metavar="DIR")
+    p.add_argument("--limit", type=int, metavar="N", help="measure N cases, evenly spread, instead of all")
+    p.add_argument("--metrics", nargs="+", choices=[*PAIR_METRICS, "clip", "fid"], help="default: all that can run here")
+    p.add_argument("--train", type=Path, metavar="DIR", help="synthetic: shards of training heads, for the baselines")
+    p.add_argument("--input-view", metavar="NAME", help="posed, facescape: which view is the input (default: the front-most)")
+    p.add_argument("--matting", choices=("auto", "none"), default="auto", help="what to do about backgrounds that have no mask")
+    p.add_argument("--seed", type=int, default=4, help="default: 4")
+    p.add_argument("--second-seed", type=int, metavar="SEED", help="photos: make each head again and say what differs")
+    p.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... (default: auto)")
+    p.add_argument("--download", action="store_true", help="fetch weights of metric models that are missing")
+    return p
+
+
+def main(argv: list[str] | None = None) -> int:
+    """0: done. 1: a weight set or the data cannot be used. 2: wrong arguments."""
+    args = parser().parse_args(argv)
+    command = shlex.join(["python", "-m", "facelift.evaluation", *(sys.argv[1:] if argv is None else argv)])
+    try:
+        reports = [evaluate(args, weights, command) for weights in args.weights]
+        if len(reports) > 1:
+            write_comparison(reports, args.out)
+    except (BenchmarkError, WeightsError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def evaluate(args: argparse.Namespace, weights: str, command: str) -> Report:
+    """One weight set: its report goes to --out, or to a folder of its own in there where several are compared."""
+    options = Options(args.data, args.train, args.seed, args.second_seed, args.input_view, args.matting)
+    benchmark = open_benchmark(args.benchmark, options)  # before the weights: a missing data set is said at once
+    pipe = load_variant(weights, args.device)
+    metrics = load_pair_metrics(pipe.device, args.metrics, args.download)
+    out = args.out / safe_name(weights) if len(args.weights) > 1 else args.out
+    settings = {"seed": args.seed, "steps": pipe.default_steps, "guidance scale": pipe.default_guidance_scale, "matting": args.matting}
+    report = run(benchmark, pipe, metrics, out, args.limit, command, settings, label=weights)
+    path = write_report(report, out)
+    value = report.summary().get(report.rank)
+    rank = f"{label(report.rank)} {shown(report.rank, value and value.mean)}"
+    print(f"{path}: {len(report.cases)} cases, {len(report.left_out)} left out; {rank}")
+    return report
+
+
+def write_comparison(reports: list[Report], out: Path) -> None:
+    """out/comparison.md: all sets in one table, then each against the first."""
+    keys = list(dict.fromkeys(k for r in reports for k in r.summary()))
+    summaries = [r.summary() for r in reports]
+    rows = [[label(k), *(shown(k, s[k].mean if k in s else None) for s in summaries)] for k in keys]
+    parts = [table(["mean over cases", *(f"`{r.weights['name']}`" for r in reports)], rows)]
+    parts += [compare(reports[0], other) for other in reports[1:]]
+    (out / "comparison.md").write_text("\n\n".join(parts) + "\n")
+    print(out / "comparison.md")
+
+
+def safe_name(weights: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", weights).strip("_.") or "weights"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""Held-out synthetic heads: every other view of them is known, and so is their depth."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from ...cameras import VIEW_NAMES, Cameras, orbit, six_views
+from ...gaussians import Gaussians
+from ...multiview.pipeline import to_bytes
+from ...pipeline import FaceLiftPipeline
+from ...portrait import Portrait
+from ...rendering import render
+from ...training.data import HeadShards, Sample
+from ..baselines import Baselines
+from ..metrics import PairMetrics
+from ..metrics.colours import colours_beside_truth
+from ..metrics.faces import janus
+from ..metrics.pictures import depth_error
+from ..results import CaseResult, ViewResult, mean_of
+from ..rig import angle_from_front
+from .base import Benchmark, BenchmarkError, Measured
+
+NEAR = (10.0, 30.0)  # degrees from the front that count as "about 20"
+FACE_SHOWS = 60.0  # degrees up to which faces are compared
+BEHIND = (150.0, 180.0, -150.0)
+
+
+def as_portrait(rgba: Tensor) -> Portrait:
+    """A rendered front view (4, H, W), on white, as the portrait stage would hand it on: 512 px."""
+    image = Image.fromarray(to_bytes(rgba[None])[0]).resize((512, 512), Image.Resampling.LANCZOS)
+    alpha = Image.fromarray((rgba[3] * 255).round().byte().numpy()).resize((512, 512), Image.Resampling.LANCZOS)
+    return Portrait(image=image, alpha=alpha, face=None, faces=(), matting="alpha channel", crop=None)
+
+
+def resized(views: Tensor, size: int) -> Tensor:
+    return views if views.shape[-1] == size else F.interpolate(views, size=(size, size), mode="bicubic", antialias=True).clamp(0, 1)
+
+
+class SyntheticHeads(Benchmark):
+    """Shards in the format of `training/data.py`, from seeds that training never saw.
+
+    Cameras: the six of the rig, and each head's own extra ones. train: shards of training heads, for the baselines; None leaves them out.
+    """
+
+    name, rank = "synthetic", "extra.psnr"
+    title = "Held-out synthetic heads"
+    notes = (
+        "Pictures are compared whole, on white, at the size of the data. 'About 20 degrees' are the extra cameras 10 to 30 degrees from"
+        " the front; a head without one has no such number. 'From the true six views' skips the view generator.",
+        "Depth error is the mean distance along the rays between a pixel's Gaussian and the true surface, given the true six views;"
+        " one unit is about 19 cm. Skin and hair compare mean colours of the side and back renders with the truth (CIEDE2000).",
+        "Rows of a sheet: the truth from the six cameras of the rig and the extra ones; the six generated views, then renders from the"
+        " extra cameras; renders from all of them.",
+    )
+
+    def __init__(self, folder: Path, train: Path | None = None, seed: int = 4):
+        try:
+            self.heads = HeadShards(folder)
+        except (OSError, ValueError) as error:
+            raise BenchmarkError(
+                f"{folder} holds no shards of synthetic heads (shard_*/ with rgba.npy, offset.npy, c2w.npy): make some with"
+                " python -m facelift.synthesis --split held-out --format shards --heads 48 --out DIR"
+            ) from error
+        self.seed = seed
+        self.baselines = Baselines.from_shards(train) if train else None
+
+    def items(self) -> list[str]:
+        return [f"{i:04d}" for i in range(len(self.heads))]
+
+    @torch.no_grad()
+    def measure(self, name: str, pipe: FaceLiftPipeline, metrics: PairMetrics) -> Measured:
+        sample = self.heads.sample(int(name))
+        size, work = sample.rgba.shape[-1], pipe.views.config.image_size
+        portrait, rig = as_portrait(sample.rgba[0]), six_views(work).to(pipe.device)
+        channels = pipe.views.codec.channels
+
+        start = time.perf_counter()
+        views = pipe.make_views(portrait, self.seed, None, None)
+        seconds = {"views.seconds": time.perf_counter() - start}
+        start = time.perf_counter()
+        head = pipe.make_gaussians(views, rig, portrait)
+        seconds["reconstruction.seconds"] = time.perf_counter() - start
+
+        values: dict[str, float | None] = {}
+        truth = resized(sample.rgba[:6], work)[:, :channels].to(pipe.device)
+        renders = draw(pipe.make_gaussians(truth, rig, portrait), extra_cameras(sample))
+        values |= {f"true_six.{k}": v for k, v in averaged(metrics(renders, to_bytes(sample.rgba[6:]), faces=False)).items()}
+        values["depth"] = self.depth(pipe, truth, rig, sample)
+        made = to_bytes(resized(views[:, :3].float().cpu(), size))
+        generated = metrics(made, to_bytes(sample.rgba[:6]), faces=False)
+        values |= {f"generated.{k}": v for k, v in averaged(generated[1:]).items()}
+
+        whole, seen, pictures = whole_path(head, sample, metrics)
+        values |= whole
+        rig_render = render(head, six_views(size))
+        carried = colours_beside_truth(to_bytes(rig_render.rgb), rig_render.alpha[:, 0].cpu().numpy(), sample.rgba[:6])
+        values |= {f"carried.{k}": v for k, v in carried.items()}
+        values["back.janus"] = janus(list(draw(head, orbit(BEHIND, 0.0, 256))))
+        values |= {"gaussians": float(len(head)), **seconds}
+        seen += [ViewResult(f"generated {n}", abs(a), v) for n, a, v in zip(VIEW_NAMES, (0, 45, 90, 180, 90, 45), generated, strict=True)]
+
+        beside = {}
+        if self.baselines is not None:
+            for label, stand_in in self.baselines.heads(sample).items():
+                beside[label] = whole_path(stand_in, sample, metrics, faces=False)[0]
+        sheet = np.concatenate([row(to_bytes(sample.rgba)), row(np.concatenate([made, pictures[6:]])), row(pictures)])
+        return Measured(CaseResult(name, values, tuple(seen), beside), sheet)
+
+    @staticmethod
+    def depth(pipe: FaceLiftPipeline, truth: Tensor, rig: Cameras, sample: Sample) -> float:
+        offset = pipe.reconstruct(truth, rig)[1].offset[0].float().cpu()
+        size = sample.offset.shape[-1]
+        if offset.shape[-1] != size:
+            offset = F.interpolate(offset[None], size=(size, size), mode="bilinear", align_corners=False)[0]
+        surface = (sample.offset[:6] < 5) & (sample.rgba[:6, 3] >= 0.5)
+        per_view = depth_error(offset, sample.offset[:6], surface)
+        return float(per_view[~per_view.isnan()].mean())
+
+
+def extra_cameras(sample: Sample) -> Cameras:
+    size = sample.rgba.shape[-1]
+    return Cameras(six_views(size).intrinsics[:1].expand(len(sample.c2w) - 6, -1), sample.c2w[6:], size, size)
+
+
+def draw(head: Gaussians, cameras: Cameras) -> np.ndarray:
+    """uint8 (V, H, W, 3)."""
+    return to_bytes(render(head, cameras.to(head.means.device)).rgb)
+
+
+def whole_path(head: Gaussians, sample: Sample, metrics: PairMetrics, faces: bool = True) -> tuple[dict, list[ViewResult], np.ndarray]:
+    """A head against all cameras of the sample: means by group of cameras, every view, and the pictures."""
+    size = sample.rgba.shape[-1]
+    cameras = Cameras(six_views(size).intrinsics[:1].expand(len(sample.c2w), -1), sample.c2w, size, size)
+    pictures, truth, angles = draw(head, cameras), to_bytes(sample.rgba), angle_from_front(cameras)
+    rows = metrics(pictures, truth, faces=False)
+    if faces:
+        for numbers, picture, true, angle in zip(rows, pictures, truth, angles, strict=True):
+            if angle < FACE_SHOWS:
+                numbers |= metrics.compare_faces(picture, true)
+    groups = {
+        "front": [0],
+        "near": [i for i in range(6, len(rows)) if NEAR[0] <= angles[i] <= NEAR[1]],
+        "half": [1, 5],
+        "extra": list(range(6, len(rows))),
+    }
+    values = {f"{g}.{k}": v for g, members in groups.items() for k, v in averaged([rows[i] for i in members]).items()}
+    names = [*VIEW_NAMES, *(f"extra {i}" for i in range(len(rows) - 6))]
+    return values, [ViewResult(n, float(a), r) for n, a, r in zip(names, angles, rows, strict=True)], pictures
+
+
+def averaged(rows: list[dict[str, float | None]]) -> dict[str, float | None]:
+    return {key: mean_of(r.get(key) for r in rows) for key in dict.fromkeys(k for r in rows for k in r)}
+
+
+def row(pictures: np.ndarray, side: int = 160) -> np.ndarray:
+    """uint8 (V, H, W, 3) -> (side, V * side, 3)."""
+    return np.concatenate([np.array(Image.fromarray(p).resize((side, side), Image.Resampling.LANCZOS)) for p in pictures], 1)

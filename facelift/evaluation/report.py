@@ -1,0 +1,151 @@
+"""A report for people: Markdown with the published rows beside ours, plots, and a contact sheet."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+from .plots import by_angle
+from .results import METRICS, Report, better, label, shown
+from .sheets import chosen, write_sheet
+
+PUBLISHED = Path(__file__).resolve().parents[2] / "assets" / "benchmarks" / "published.json"
+COLUMN_OF = {  # a column of the papers -> ours
+    "PSNR": "psnr", "SSIM": "ssim", "LPIPS": "lpips", "DreamSim": "dreamsim", "ArcFace": "arcface",
+    "FID": "fid", "O2O ID": "o2o", "CLIP": "clip", "I2O ID": "i2o", "Re-ID match": "reid", "Re-ID dist": "dlib",
+}  # fmt: skip
+PLOTTED = ("psnr", "ssim", "lpips", "dlib")
+ARROWS = {"higher": " ↑", "lower": " ↓", None: ""}
+
+
+@cache
+def published() -> dict:
+    return json.loads(PUBLISHED.read_text())
+
+
+def write_report(report: Report, folder: Path) -> Path:
+    """Writes folder/report.md, report.json, sheet.webp and plots. Returns the Markdown's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    sheet, plots = write_sheet(report, folder), write_plots(report, folder)
+    parts = [
+        f"# {report.title}: `{report.weights['name']}`",
+        _facts(report),
+        _summary(report),
+        *[_beside(report, table) for table in report.published],
+        _baselines(report),
+        _section("Not available here", [f"{METRICS[name][0]}: {reason}." for name, reason in report.missing.items()]),
+        _section(f"Left out: {len(report.left_out)}", [f"{item.item}: {item.reason}" for item in report.left_out]),
+        _pictures(report, sheet, plots),
+        _cases(report),
+        _section("How to read this", report.notes),
+        _origin(report),
+    ]
+    path = folder / "report.md"
+    path.write_text("\n\n".join(p for p in parts if p) + "\n")
+    report.save(folder / "report.json")
+    return path
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def write_plots(report: Report, folder: Path) -> list[str]:
+    """One SVG per metric that views have. Returns the file names."""
+    names = []
+    for metric in PLOTTED:
+        groups: dict[str, list[tuple[float, float]]] = {"renders": [], "generated": []}
+        for case in report.cases:
+            for view in case.views:
+                if (value := view.values.get(metric)) is not None:
+                    groups["generated" if view.name.startswith("generated") else "renders"].append((view.angle, value))
+        for group, points in groups.items():
+            if len(points) > 1:
+                name = f"{metric}_{group}.svg"
+                title = f"{METRICS[metric][0]}, {'renders of the head' if group == 'renders' else 'generated views'}"
+                (folder / name).write_text(by_angle(points, title, f"{len(points)} views"))
+                names.append(name)
+    return names
+
+
+def _facts(report: Report) -> str:
+    device, memory = report.machine.get("device", "?"), report.machine.get("peak_memory_gb", "?")
+    return (
+        f"{len(report.cases)} cases measured, {len(report.left_out)} left out, {report.seconds / 60:.1f} minutes on {device},"
+        f" at most {memory} GB of memory. Weights: {report.weights.get('kind', '?')}, {report.weights.get('licence', '?')}."
+    )
+
+
+def _summary(report: Report) -> str:
+    rows = []
+    for key, s in report.summary().items():
+        name = label(key) + ARROWS[better(key)]
+        rows.append(
+            [name, shown(key, s.mean), f"{shown(key, s.low)} to {shown(key, s.high)}", shown(key, s.median), str(s.count), f"`{key}`"]
+        )
+    for key, value in report.overall.items():
+        rows.append([label(key) + ARROWS[better(key)], shown(key, value), "", "", str(len(report.cases)), f"`{key}`"])
+    return table(["what", "mean", "95 % interval", "median", "cases", "in report.json"], rows)
+
+
+def _beside(report: Report, name: str) -> str:
+    """A table of a paper with our row below it."""
+    paper = published()[name]
+    keys = [COLUMN_OF[c] for c in paper["columns"]]
+    header = ["", *(c + ARROWS[better(k)] for c, k in zip(paper["columns"], keys, strict=True))]
+    rows = [[row, *(f"{v:g}" for v in values)] for row, values in paper["rows"].items()]
+    summary = report.summary()
+    ours = [shown(k, report.overall.get(k, summary[k].mean if k in summary else None)) for k in keys]
+    rows.append([f"**this run: {report.weights['name']}, {len(report.cases)} cases**", *ours])
+    return (
+        f"## Beside {paper['title']}\n\n{table(header, rows)}\n\nRows of the paper are as printed there; only the last was measured here."
+    )
+
+
+def _baselines(report: Report) -> str:
+    from .compare import paired
+
+    names = report.baselines()
+    if not names:
+        return ""
+    keys = [k for k in report.columns() if report.column(k) and any(report.column(k, n) for n in names)]
+    rows = []
+    for key in keys:
+        ours = report.column(key)
+        cells = [label(key) + ARROWS[better(key)], shown(key, report.summary()[key].mean)]
+        for name in names:
+            theirs = report.column(key, name)
+            gap = paired(ours, theirs)
+            ahead = f"{shown(key, gap.low)} to {shown(key, gap.high)}"
+            cells.append(f"{shown(key, sum(theirs.values()) / len(theirs))} ({ahead})")
+        rows.append(cells)
+    header = ["mean (95 % interval of our difference from it)", f"`{report.weights['name']}`", *names]
+    return "## Beside heads that need no learning\n\n" + table(header, rows)
+
+
+def _pictures(report: Report, sheet: Path | None, plots: list[str]) -> str:
+    parts = []
+    if sheet is not None:
+        cases = ", ".join(f"{word} {case.name}" for word, case in chosen(report))
+        parts.append(f"## Worst, median, best\n\nBy {label(report.rank)}: {cases}.\n\n![Worst, median and best cases]({sheet.name})")
+    if plots:
+        parts.append("## By view\n\n" + "\n".join(f"![{name.removesuffix('.svg')}]({name})" for name in plots))
+    return "\n\n".join(parts)
+
+
+def _cases(report: Report) -> str:
+    keys = [k for k in report.columns() if report.column(k)]
+    rows = [[case.name, *(shown(k, case.values.get(k)) for k in keys)] for case in report.cases]
+    return "## All cases\n\n" + table(["", *(f"`{k}`" for k in keys)], rows)
+
+
+def _section(title: str, lines: list[str]) -> str:
+    return f"## {title}\n\n" + "\n".join(f"- {line}" for line in lines) if lines else ""
+
+
+def _origin(report: Report) -> str:
+    versions = ", ".join(f"{k} {v}" for k, v in report.machine.get("versions", {}).items())
+    settings = ", ".join(f"{k} {v}" for k, v in report.settings.items())
+    return f"## Where this comes from\n\n```bash\n{report.command}\n```\n\nSettings: {settings}. Versions: {versions}."

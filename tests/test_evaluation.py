@@ -1,0 +1,398 @@
+"""Benchmarks end to end on data whose right answer is known: a head that is its own truth must score as one."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from facelift.cameras import Cameras, orbit, rays, six_views
+from facelift.evaluation import __main__ as command
+from facelift.evaluation.baselines import Baselines, gaussians_of_surface
+from facelift.evaluation.benchmarks import BenchmarkError, Options, open_benchmark
+from facelift.evaluation.benchmarks.layouts import LAYOUTS
+from facelift.evaluation.compare import compare, paired, verdict
+from facelift.evaluation.metrics import load_pair_metrics
+from facelift.evaluation.metrics.colours import colours_beside_truth
+from facelift.evaluation.report import published, write_report
+from facelift.evaluation.results import CaseResult, Report, ViewResult, interval
+from facelift.evaluation.run import run, spread
+from facelift.evaluation.variants import split_variant
+from facelift.gaussians import Gaussians
+from facelift.gslrm import PixelGaussians
+from facelift.multiview.pipeline import to_bytes
+from facelift.pipeline import Head
+from facelift.portrait import Portrait, make_portrait
+from facelift.rendering import render
+from facelift.training.data import EMPTY, HeadShards
+from facelift.weights import WeightSet
+
+EXAMPLES = Path(__file__).parents[1] / "assets" / "examples"
+RADII = torch.tensor([0.62, 0.62, 0.8]).view(3, 1, 1)
+METRICS = ("psnr", "ssim", "landmarks")
+
+
+@pytest.fixture(scope="module")
+def portrait() -> Portrait:
+    return make_portrait(EXAMPLES / "astronaut.png", matting="mediapipe")
+
+
+@pytest.fixture(scope="module")
+def rgba(portrait) -> torch.Tensor:
+    """The portrait at 256 px, Shape (4, H, W), on white."""
+    picture = portrait.image.copy()
+    picture.putalpha(portrait.alpha)
+    return torch.from_numpy(np.array(picture.resize((256, 256)))).permute(2, 0, 1).float() / 255
+
+
+@pytest.fixture(scope="module")
+def relief(rgba) -> tuple[Gaussians, torch.Tensor]:
+    """A real face on an ellipsoid, and the offset (H, W) of its front: a head that is exactly known and that detectors see."""
+    camera = six_views(256)[0]
+    origin, direction = (r[0] / RADII for r in rays(camera))
+    a, b, c = (direction**2).sum(0), (origin * direction).sum(0), (origin**2).sum(0) - 1
+    root = (b**2 - a * c).clamp_min(0).sqrt()
+    distance = torch.where(b**2 > a * c, (-b - root) / a, -b / a)
+    origins, directions = (r[0] for r in rays(camera))
+    offset = distance + (origins * directions).sum(0)
+    offset = torch.where(rgba[3] >= 0.5, offset, torch.tensor(EMPTY))
+    return gaussians_of_surface(rgba[None], offset[None], camera), offset
+
+
+class Knows:
+    """A pipeline that knows the head: whatever photo it gets, this is what it makes."""
+
+    device = torch.device("cpu")
+    views = SimpleNamespace(config=SimpleNamespace(image_size=256), codec=SimpleNamespace(channels=4))
+
+    def __init__(self, head: Gaussians, offset: torch.Tensor):
+        self.head, self.offset = head, offset
+        self.weights = WeightSet("known", Path("."), "compact", "none", "")
+
+    def make_portrait(self, photo) -> Portrait:
+        return make_portrait(photo, matting="mediapipe")
+
+    def make_views(self, portrait, seed, steps, guidance_scale) -> torch.Tensor:
+        r = render(self.head, six_views(256))
+        return torch.cat([r.rgb.clamp(0, 1), r.alpha], 1)
+
+    def make_gaussians(self, views, cameras, portrait) -> Gaussians:
+        return self.head
+
+    def reconstruct(self, views, cameras) -> tuple[Gaussians, PixelGaussians]:
+        return self.head, PixelGaussians(*[None] * 5, self.offset.expand(1, 6, -1, -1))
+
+    def __call__(self, portrait, seed=4) -> Head:
+        views, report = to_bytes(self.make_views(portrait, seed, None, None)), {"seconds": {"views": 1.0, "gaussians": 2.0}}
+        return Head(portrait.image, views, six_views(256), self.head, report)
+
+
+@pytest.fixture(scope="module")
+def pipe(relief) -> Knows:
+    return Knows(*relief)
+
+
+@pytest.fixture(scope="module")
+def metrics():
+    return load_pair_metrics(torch.device("cpu"), METRICS)
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory, relief) -> Path:
+    """Two heads in one shard: the relief from the rig and four more cameras, one of them 20 degrees from the front."""
+    head, offset = relief
+    extra = orbit([20, -60, 100, -150], [0, 10, -10, 5], 256)
+    cameras = Cameras(six_views(256).intrinsics[:1].expand(10, -1), torch.cat([six_views(256).c2w, extra.c2w]), 256, 256)
+    r = render(head, cameras)
+    straight = (r.rgb.clamp(0, 1) - 1 + r.alpha) / r.alpha.clamp_min(1e-3)
+    pictures = (torch.cat([straight, r.alpha], 1).clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).numpy()
+    offsets = torch.full((10, 256, 256), EMPTY)
+    offsets[0] = offset
+    folder = tmp_path_factory.mktemp("heads")
+    (folder / "shard_0000000").mkdir()
+    for name, array in (("rgba", pictures), ("offset", offsets.numpy().astype(np.float16)), ("c2w", cameras.c2w.numpy())):
+        np.save(folder / "shard_0000000" / f"{name}.npy", np.stack([array, array]))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def synthetic_report(shards, pipe, metrics, tmp_path_factory) -> tuple[Report, Path]:
+    benchmark, out = open_benchmark("synthetic", Options(shards, train=shards)), tmp_path_factory.mktemp("report")
+    report = run(benchmark, pipe, metrics, out, limit=1, command="python -m facelift.evaluation", settings={"seed": 4})
+    write_report(report, out)
+    return report, out
+
+
+def test_known_head_scores_as_itself_on_the_synthetic_benchmark(synthetic_report):
+    values = synthetic_report[0].cases[0].values
+    for group in ("front", "near", "half", "extra", "generated", "true_six"):
+        assert values[f"{group}.psnr"] > 40, group
+        assert values[f"{group}.ssim"] > 0.99, group
+    assert values["depth"] < 2e-3  # fp16 offsets
+    assert values["carried.skin"] is None or values["carried.skin"] < 1
+    assert values["front.landmarks"] < 1 and values["near.landmarks"] < 1
+
+
+def test_baselines_of_the_training_heads_are_measured_beside(synthetic_report):
+    """The only training head is the test head itself, seen from the front, so the nearest and the mean head both find it there."""
+    beside = synthetic_report[0].cases[0].baselines
+    assert set(beside) == {"mean training head", "nearest training head", "flat card with the photo"}
+    assert beside["nearest training head"]["front.psnr"] > 24
+    assert beside["flat card with the photo"]["front.psnr"] > 24
+    assert beside["flat card with the photo"]["half.psnr"] < beside["flat card with the photo"]["front.psnr"] - 5
+
+
+def test_report_is_written_read_and_shows_everything(synthetic_report):
+    report, out = synthetic_report
+    text = (out / "report.md").read_text()
+    for part in ("depth error", "nearest training head", "Worst, median, best", "python -m facelift.evaluation", "torch 2"):
+        assert part in text, part
+    assert Image.open(out / "sheet.webp").width > 1000
+    assert (out / "psnr_renders.svg").read_text().count("<circle") == 10
+    again = Report.load(out / "report.json")
+    assert again == report
+    assert again.summary() == report.summary()
+    (out / "other.json").write_text('{"format": 1}')
+    with pytest.raises(ValueError, match="not a report"):
+        Report.load(out / "other.json")
+
+
+def test_card_lies_at_the_depth_of_the_face(shards, relief):
+    baselines = Baselines.from_shards(shards)
+    assert baselines.card_depth == pytest.approx(float(relief[0].means[:, 1].median()), abs=0.02)
+    card = baselines.card(HeadShards(shards).sample(0).rgba[0])
+    assert torch.allclose(card.means[:, 1], torch.tensor(baselines.card_depth), atol=1e-4)
+
+
+def test_colours_that_change_are_seen_where_they_change():
+    """A head of two colours whose hair turns lighter at the sides: Delta E for hair alone."""
+    truth = torch.ones(6, 4, 128, 128)
+    truth[:, 3] = 0
+    truth[:, :, 20:90, 30:100] = torch.tensor([0.15, 0.1, 0.05, 1]).view(4, 1, 1)  # hair
+    truth[:, :, 55:90, 35:95] = torch.tensor([0.8, 0.6, 0.5, 1]).view(4, 1, 1)  # skin
+    truth[3, :, 20:90, 30:100] = torch.tensor([0.15, 0.1, 0.05, 1]).view(4, 1, 1)
+    same = to_bytes(truth)
+    assert colours_beside_truth(same, truth[:, 3].numpy(), truth) == pytest.approx({"skin": 0, "hair": 0}, abs=1)
+    lighter = same.copy()
+    lighter[1:, 20:55, 30:100] = 120
+    found = colours_beside_truth(lighter, truth[:, 3].numpy(), truth)
+    assert found["skin"] < 1 and found["hair"] > 15
+
+
+# --- photos ---------------------------------------------------------------------------------------------------------------------------
+
+
+def test_photos_benchmark_goes_on_past_bad_photos(tmp_path, pipe, metrics):
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    (tmp_path / "white.png").write_bytes((EXAMPLES / "README.md").read_bytes())
+    Image.open(EXAMPLES / "astronaut.png").save(tmp_path / "astronaut.png")
+    report = run(open_benchmark("photos", Options(tmp_path, second_seed=5)), pipe, metrics, tmp_path / "out")
+    assert [c.name for c in report.cases] == ["astronaut.png"]
+    assert [item.item for item in report.left_out] == ["broken.jpg", "white.png"]
+    assert all("broken.jpg" in i.reason or "white.png" in i.reason for i in report.left_out)
+    values = report.cases[0].values
+    assert values["near.found"] == 1 and values["back.janus"] in (0, 1 / 3, 2 / 3, 1)
+    assert values["front.landmarks"] < 4 and values["near.landmarks"] > values["front.landmarks"]
+    assert values["front.seeds"] == values["back.seeds"] == pytest.approx(100)  # this pipeline has no use for a seed
+
+
+def test_a_missing_data_set_is_one_sentence(tmp_path, capsys):
+    for name in ("synthetic", "photos", "ffhq", "cafca", "ava256", "facescape", "posed"):
+        with pytest.raises(BenchmarkError, match=str(tmp_path / "nothing")):
+            open_benchmark(name, Options(tmp_path / "nothing"))
+    code = command.main(["--benchmark", "cafca", "--data", str(tmp_path), "--out", str(tmp_path / "out")])
+    error = capsys.readouterr().err
+    assert code == 1 and error.count("\n") == 1
+    assert "github.com/syntec-research/Cafca" in error and "cameras_json" in error
+
+
+# --- foreign data sets ----------------------------------------------------------------------------------------------------------------
+
+
+def foreign(c2w: torch.Tensor, centre=(120.0, -40.0, 900.0), scale=210.0) -> np.ndarray:
+    """Our cameras in a world that is turned, moved and in millimetres."""
+    turn, _ = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))
+    turn *= np.sign(np.linalg.det(turn))
+    theirs = c2w.double().numpy().copy()
+    theirs[:, :3, 3] = theirs[:, :3, 3] @ turn.T * scale + centre
+    theirs[:, :3, :3] = turn @ theirs[:, :3, :3]
+    return theirs
+
+
+def seen_by_another_lens(head: Gaussians, c2w: torch.Tensor) -> np.ndarray:
+    """uint8 (V, 300, 260, 4) with straight alpha: longer lens, shifted centre, other size, as no FaceLift camera would see it."""
+    cameras = Cameras(torch.tensor([[340.0, 340.0, 126.0, 158.0]]).expand(len(c2w), -1), c2w, 260, 300)
+    r = render(head, cameras)
+    straight = (r.rgb.clamp(0, 1) - 1 + r.alpha) / r.alpha.clamp_min(1e-3)
+    return (torch.cat([straight, r.alpha], 1).clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).numpy()
+
+
+VIEWS = orbit([0, 18, -25, 40, 90], [0, 8, -6, 12, 0])
+
+
+@pytest.fixture(scope="module")
+def pictures(relief) -> np.ndarray:
+    return seen_by_another_lens(relief[0], VIEWS.c2w)
+
+
+def assert_known_head_fits(report: Report):
+    """Every view with a face is aligned by it and then matches, although lens, size and world are foreign."""
+    case = report.cases[0]
+    for view in case.views:
+        if view.angle < 35:
+            assert view.values["psnr"] > 20, view
+            assert view.values["landmarks"] < 3, view
+    assert case.values["aligned"] >= 0.5
+
+
+def test_cafca_layout_end_to_end_with_damage(tmp_path, pictures, pipe, metrics):
+    subject = tmp_path / "00000-00099" / "00000" / "00000_000"  # input view 26; test views 00 02 06 08 10 11 12 13 17 19 20 23 24 26
+    for part in ("color_image", "foreground_mask", "cameras_json"):
+        (subject / part).mkdir(parents=True)
+    theirs = foreign(VIEWS.c2w, centre=(0, 0, 0))
+    for name, index in {"C26": 0, "C00": 1, "C02": 2, "C06": 3, "C08": 4, "C10": 1, "C11": 1, "C12": 1, "C13": 1}.items():
+        background = pictures[index].copy()
+        background[..., :3][background[..., 3] < 128] = (70, 120, 60)
+        Image.fromarray(background[..., :3]).save(subject / "color_image" / f"{name}.png")
+        Image.fromarray(pictures[index][..., 3]).save(subject / "foreground_mask" / f"{name}.png")
+        camera = {"cam2world": theirs[index, :3].tolist(), "K": np.eye(3).tolist()}
+        (subject / "cameras_json" / f"{name}.json").write_text(json.dumps(camera))
+    (subject / "cameras_json" / "C10.json").write_text('{"cam2world": [[1, 2], [3')
+    (subject / "cameras_json" / "C11.json").write_text('{"cam2world": [[1, 0, 0, 0], [0, 2, 0, 0], [0, 0, 1, 0]]}')
+    Image.new("L", (300, 100)).save(subject / "foreground_mask" / "C12.png")
+    (subject / "color_image" / "C13.png").write_bytes(b"cut off")
+
+    report = run(open_benchmark("cafca", Options(tmp_path)), pipe, metrics, tmp_path / "out")
+    assert_known_head_fits(report)
+    assert [v.name for v in report.cases[0].views] == ["C00", "C02", "C06", "C08", "C26"]
+    reasons = {item.item: item.reason for item in report.left_out}
+    assert len([i for i in reasons if i.startswith("00000, view")]) == 9  # four damaged, five that are not there
+    assert "C10.json cannot be read" in reasons["00000, view C10"]
+    assert "C11.json has a camera whose rotation" in reasons["00000, view C11"]
+    assert "C12.png is 300x100" in reasons["00000, view C12"]
+    assert "C13.png is not a picture" in reasons["00000, view C13"]
+    assert "C17.json is missing" in reasons["00000, view C17"]
+    assert "00002" in reasons and len(reasons) == 9 + 39
+    text = write_report(report, tmp_path / "out").read_text()
+    assert "FaceLift, Table 1: Cafca" in text and "16.61" in text and "Left out: 48" in text
+
+
+def test_ava256_layout_end_to_end(tmp_path, pictures, pipe, metrics):
+    home = tmp_path / "m--20210810--1306--FXN596--GHS" / "decoder"
+    theirs = foreign(VIEWS.c2w)
+    names = ["401168", "400944", "400981", "401031", "401075"]
+    opposite = foreign(VIEWS.c2w)
+    opposite[:, :3, 3] = 2 * np.array([120.0, -40.0, 900.0]) - opposite[:, :3, 3]  # so that the midpoint is the head
+    cameras = [*zip(names, theirs, strict=True), *((f"50000{i}", c) for i, c in enumerate(opposite))]
+    krt = [{"cameraId": n, "K": np.eye(3).tolist(), "T": np.linalg.inv(c).T.tolist()} for n, c in cameras]
+    for name, picture in zip(names, pictures, strict=True):
+        folder = home / "image" / f"cam{name}"
+        folder.mkdir(parents=True)
+        Image.fromarray(picture[..., :3]).save(folder / "029693.png")
+        parts = np.where(picture[..., 3] > 127, 2, 0).astype(np.uint8)
+        parts[-30:][parts[-30:] == 0] = 3  # a chair
+        archive = home / "segmentation_parts" / f"cam{name}.zip"
+        archive.parent.mkdir(exist_ok=True)
+        Image.fromarray(parts).save(tmp_path / "029693.png")
+        with zipfile.ZipFile(archive, "w") as file:
+            file.write(tmp_path / "029693.png", "029693.png")
+    (home / "camera_calibration.json").write_text(json.dumps({"KRT": krt}))
+    (home / "segmentation_parts" / "cam401075.zip").write_bytes(b"not a zip")
+
+    report = run(open_benchmark("ava256", Options(tmp_path)), pipe, metrics, tmp_path / "out")
+    assert_known_head_fits(report)
+    assert [v.name for v in report.cases[0].views] == ["400944", "400981", "401031"]
+    assert [round(v.angle) for v in report.cases[0].views] == [20, 26, 41]
+    reasons = {item.item: item.reason for item in report.left_out}
+    assert "cam401075.zip is not a zip file" in reasons["20210810-1306-FXN596, view 401075"]
+    assert "has no camera 401163" in reasons["20210810-1306-FXN596, view 401163"]
+
+
+def test_facescape_layout_picks_the_front_and_skips_invalid_views(tmp_path, pictures):
+    home = tmp_path / "7" / "1_neutral"
+    home.mkdir(parents=True)
+    c2w = orbit([50, 0, -50, 25, -25], [0, 0, 0, 20, -20]).c2w
+    data = {f"{i}_Rt": np.linalg.inv(m)[:3].tolist() for i, m in enumerate(foreign(c2w))}
+    data |= {"3_valid": False}
+    (home / "params.json").write_text(json.dumps(data))
+    for i in range(5):
+        Image.fromarray(pictures[i][..., :3]).save(home / f"{i}.jpg")
+    case = LAYOUTS["facescape"](tmp_path).load("7")
+    assert case.input.name == "1" and [v.name for v in case.tests] == ["0", "2", "4"]
+    assert np.allclose(case.centre, (120, -40, 900), atol=0.1)
+    assert case.input.picture().size == (260, 300)
+
+
+def test_any_folder_of_posed_pictures(tmp_path, pictures, pipe, metrics):
+    """NeRF's transforms.json, in OpenGL's axes, without a suffix on one file; RGBA pictures need no matting."""
+    gl = foreign(VIEWS.c2w) @ np.diag([1.0, -1, -1, 1])
+    frames = []
+    for i, matrix in enumerate(gl[:4]):
+        Image.fromarray(pictures[i]).save(tmp_path / f"v{i}.png")
+        frames.append({"file_path": f"v{i}" if i == 1 else f"v{i}.png", "transform_matrix": matrix.tolist()})
+    (tmp_path / "transforms.json").write_text(json.dumps({"frames": frames[::-1], "input": "v0.png"}))
+    report = run(open_benchmark("posed", Options(tmp_path)), pipe, metrics, tmp_path / "out")
+    assert_known_head_fits(report)
+    assert {v.name for v in report.cases[0].views} == {"v1", "v2", "v3"}
+    (tmp_path / "transforms.json").write_text('{"frames": []}')
+    with pytest.raises(BenchmarkError, match="lists no frames"):
+        run(open_benchmark("posed", Options(tmp_path)), pipe, metrics, tmp_path / "out")
+
+
+# --- statistics -----------------------------------------------------------------------------------------------------------------------
+
+
+def report_of(values: dict[str, float], name: str) -> Report:
+    cases = [CaseResult(n, {"extra.psnr": v, "depth": v / 100}, (ViewResult("a", 10.0, {"psnr": v}),)) for n, v in values.items()]
+    return Report("synthetic", "Heads", {"name": name}, {}, "", "extra.psnr", cases=cases)
+
+
+def test_paired_differences_find_what_means_hide():
+    """A small gain on every head is clear, although heads differ far more than that; noise is not."""
+    rng = np.random.default_rng(5)
+    base = {str(i): float(v) for i, v in enumerate(rng.normal(20, 3, 30))}
+    gain = {k: v + 0.3 + rng.normal(0, 0.2) for k, v in base.items()}
+    noise = {k: v + rng.normal(0, 0.2) for k, v in base.items()}
+    gap = paired(gain, base)
+    assert gap.low > 0.15 and gap.high < 0.45 and gap.count == 30
+    assert verdict("extra.psnr", gap) == "first better" and verdict("depth", gap) == "second better"
+    text = compare(report_of(base, "old"), report_of(gain, "new"))
+    assert "second better" in text and "`old`" in text
+    assert "no clear difference" in compare(report_of(base, "old"), report_of(noise, "other"))
+    with pytest.raises(ValueError, match="no case in common"):
+        compare(report_of(base, "old"), report_of({"x": 1.0}, "new"))
+
+
+def test_bootstrap_interval_covers_the_mean_about_as_often_as_it_says():
+    rng = np.random.default_rng(11)
+    covered = [low <= 0 <= high for low, high in (interval(rng.normal(size=40)) for _ in range(200))]
+    assert 0.88 < np.mean(covered) < 0.99
+
+
+def test_published_tables_are_those_of_the_papers():
+    tables = published()
+    assert tables["facelift_table1_cafca"]["rows"]["FaceLift"] == [16.61, 0.7968, 0.2694, 0.1096, 0.1573]
+    assert tables["facelift_table2_ava256"]["rows"]["Our MV + LGM"] == [15.24, 0.8213, 0.2292, 0.1093, 0.2264]
+    assert all(len(row) == len(t["columns"]) for t in tables.values() for row in t["rows"].values())
+    assert {n for layout in LAYOUTS.values() for n in layout.published} <= set(tables)
+
+
+def test_limit_spreads_over_the_whole_set():
+    names = [str(i) for i in range(48)]
+    assert spread(names, 4) == ["0", "12", "24", "36"]
+    assert spread(names, None) == spread(names, 99) == names
+
+
+def test_variants_of_a_weight_set():
+    assert split_variant("compact") == ("compact", {})
+    assert split_variant("a/b:detail=false,smooth_depth=0") == ("a/b", {"detail": False, "smooth_depth": 0})
+    assert split_variant("compact:front_priority=none") == ("compact", {"front_priority": None})
+    for wrong in ("compact:colour=1", "compact:detail=maybe", "compact:front_priority=1"):
+        with pytest.raises(ValueError, match="is no switch|is no value|can only be none"):
+            split_variant(wrong)
