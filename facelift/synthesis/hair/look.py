@@ -9,14 +9,14 @@ import numpy as np
 NATURAL = {  # linear RGB of the lengths
     "black": (0.012, 0.010, 0.009),
     "dark brown": (0.036, 0.0205, 0.0125),
-    "brown": (0.090, 0.047, 0.025),
-    "light brown": (0.20, 0.100, 0.047),
-    "blond": (0.45, 0.267, 0.12),
-    "platinum": (0.68, 0.55, 0.39),
+    "brown": (0.092, 0.046, 0.024),
+    "light brown": (0.21, 0.100, 0.045),
+    "blond": (0.54, 0.31, 0.135),
+    "platinum": (0.72, 0.56, 0.38),
     "red": (0.26, 0.075, 0.025),
     "auburn": (0.12, 0.035, 0.018),
-    "grey": (0.33, 0.33, 0.325),
-    "white": (0.72, 0.715, 0.70),
+    "grey": (0.335, 0.325, 0.31),
+    "white": (0.74, 0.715, 0.68),
 }
 DYES = (
     (0.5, 0.03, 0.12),
@@ -128,7 +128,7 @@ def _along(rng: np.random.Generator, natural: np.ndarray, name: str) -> tuple[np
         fair = np.array(NATURAL["blond" if natural.max() < 0.1 else "platinum"]) * rng.uniform(0.5, 1.0)
         return 0.55 * natural + 0.45 * fair, natural, fair
     bleach = rng.uniform(0.05, 0.4) * (0.3 if name in ("grey", "white") else 1)
-    return natural, natural * (1 - 0.7 * bleach), np.minimum(natural * (1 + bleach * np.array([1.1, 1.0, 0.85])), 0.9)
+    return natural, natural * (1 - bleach * np.array([0.6, 0.8, 0.9])), np.minimum(natural * (1 + bleach * np.array([1.1, 1.0, 0.85])), 0.9)
 
 
 def _brow_color(rng: np.random.Generator, natural: np.ndarray, name: str) -> np.ndarray:

@@ -131,7 +131,7 @@ def curl(
     return strands + (np.cos(angle) * size)[..., None] * side + (np.sin(angle) * size)[..., None] * other
 
 
-def split(strands: np.ndarray, rng: np.random.Generator, count: int, apart: float, tips: float = 0.12) -> np.ndarray:
+def split(strands: np.ndarray, rng: np.random.Generator, count: int, apart: float, tips: float = 0.08) -> np.ndarray:
     """Each strand as `count` finer ones beside each other: offset by about `apart` metres, wandering along the length, of slightly
     different lengths (a share `tips`). Shape (N * count, K, 3)."""
     if count == 1:

@@ -25,7 +25,7 @@ class Fall:
     copies: int = 2
     points: int = 13
     volume: float = 1.0
-    raggedness: float = 0.02
+    raggedness: float = 0.014
     locks: int = 420
     cling: float = 0.4
     width: float = 0.0011
@@ -135,9 +135,9 @@ def _straight(
 def _fuller(scalp: Scalp, parting: float) -> np.ndarray:
     """More roots where hair leaves to both sides: at the parting and the front of the hairline. Shape (R,), 0..1."""
     pool = scalp.surface.template.pool
-    beside = np.exp(-(((pool.rest[:, 0] - parting) / 0.014) ** 2)) * (pool.elevation > 25)
+    beside = np.exp(-(((pool.rest[:, 0] - parting) / 0.012) ** 2)) * (pool.elevation > 25)
     front = np.exp(-((scalp.edge / 6) ** 2)) * (np.abs(pool.azimuth) < 75)
-    return 0.55 + 0.45 * np.maximum(beside, front)
+    return 0.4 + 0.6 * np.maximum(beside, front)
 
 
 def _on_face(scalp: Scalp, strands: np.ndarray) -> np.ndarray:

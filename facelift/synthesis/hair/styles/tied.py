@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ...template import smoothstep, unit
-from ..growth import Scalp
+from ..growth import Roots, Scalp
 from ..shaping import clump, curl, split
 from ..tufts import Tuft, baby_hairs, flyaways
 
@@ -93,18 +93,16 @@ def _tail(scalp: Scalp, rng: np.random.Generator, tie: np.ndarray) -> list[Tuft]
     surface, n = scalp.surface, 1200
     outward = unit(tie - surface.head_center)
     lengths = rng.uniform(0.14, 0.32) * rng.uniform(0.75, 1.05, n)
-    from ..growth import Roots
-
     base = (tie + rng.normal(0, 0.006, (n, 3))).astype(np.float32)
     normals = np.repeat(outward[None], n, 0).astype(np.float32)
     roots = Roots(base, normals, base, np.zeros(n), np.zeros(n), np.full(n, 20.0))
-    start = outward + rng.normal(0, 0.16, (n, 3)) + surface.up * 0.15
+    start = outward + rng.normal(0, 0.12, (n, 3)) + surface.up * 0.1
     lift = 0.004 + 0.014 * rng.random(n)
     tail = scalp.grow(roots, lengths, start, None, 13, lift, rng, stiffness=0.8, comb=0, gravity=0.7, gravity_rise=0.5, jitter=0.03)
     tail, lock = clump(tail, rng, 60, rng.uniform(0.3, 0.6))
     if rng.random() < 0.5:
         tail = curl(tail, rng, rng.uniform(0.003, 0.008), rng.uniform(0.8, 1.7), lock, 0.3, 0.4)
-    return [Tuft(split(tail, rng, 2, 0.0014), 0.0010), flyaways(scalp, rng, tail, 50, 0.02)]
+    return [Tuft(split(tail, rng, 2, 0.0014), 0.0010), flyaways(scalp, rng, tail, 50, 0.012)]
 
 
 def _knot(scalp: Scalp, rng: np.random.Generator, tie: np.ndarray, radius: float) -> list[Tuft]:
