@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -163,7 +163,7 @@ def panel(shell: Shell, inside: Callable, fabric: Fabric, lift: float = 0.0, sha
     arrays = (part.rest, shell.vertices, shell.normals, part.pattern)
     (rest, vertices, normals, pattern), triangles, edge = cut(arrays, part.triangles, inside)
     vertices = vertices + normals * lift
-    mesh = cloth((vertices, unit(normals), triangles), fabric, pattern, shade)
+    mesh = cloth((vertices, unit(normals), triangles), *cut_from(fabric, pattern), shade)
     edge = edge[(edge >= 0)]
     edge = edge[rest[edge, 2] > 0.3]
     return mesh, vertices[edge], rest[edge]
@@ -173,6 +173,13 @@ def cloth(part, fabric: Fabric, pattern: np.ndarray | None = None, shade: float 
     """A mesh of this fabric from (vertices, normals, triangles); pattern: where the pattern is looked up, Shape (V, 3)."""
     color = np.asarray(fabric.color) * shade
     return solid(part, color, fabric.gloss, 1.0, rest=pattern, kind="cloth", parameters=fabric.parameters())
+
+
+def cut_from(fabric: Fabric, pattern: np.ndarray) -> tuple[Fabric, np.ndarray]:
+    """Garments have their stripes straight down: rings, but counted sideways. pattern: Shape (V, 3)."""
+    if fabric.pattern != "stripes":
+        return fabric, pattern
+    return replace(fabric, pattern="rings"), pattern[:, [2, 1, 0]]
 
 
 def around_neck(points: np.ndarray, rest: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
@@ -189,11 +196,11 @@ def neck_band(shell: Shell, inside: Callable, fabric: Fabric, width: float) -> l
     azimuth = np.linspace(-np.pi, np.pi, 90, endpoint=False)
     loop = around_neck(edge[upper], rest[upper], azimuth)
     roll = tube(loop, 0.0013, closed=True, sides=5)
-    return [band, cloth(roll, fabric, np.repeat(around_neck(rest[upper], rest[upper], azimuth), 5, 0), 0.93)]
+    return [band, cloth(roll, *cut_from(fabric, np.repeat(around_neck(rest[upper], rest[upper], azimuth), 5, 0)), 0.93)]
 
 
 def hems(shell: Shell, surface: Surface, fabric: Fabric) -> Mesh:
     """Closes waist and sleeves."""
     where = {vertex: i for i, vertex in enumerate(shell.part.ids.tolist())}
     part = join([cap(shell.vertices[[where[v] for v in loop.tolist()]], way) for loop, way in ends(surface)])
-    return cloth(part, fabric)
+    return cloth(part, *cut_from(fabric, part[0]))

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..scene import Mesh
 from ..template import smoothstep, unit
-from .clothes import NECK_AXIS, Shell, cloth, collar_height, panel
+from .clothes import NECK_AXIS, Shell, cloth, collar_height, cut_from, panel
 from .geometry import join, sheet, solid, tube
 from .look import Fabric
 
@@ -51,12 +51,12 @@ def frontness(azimuth: np.ndarray, width: float = 0.55) -> np.ndarray:
 
 def carried(shell: Shell, points: np.ndarray, fabric: Fabric, shade: float = 1.0, closed: bool = False) -> Mesh:
     """A sheet designed at rest, Shape (rows, columns, 3), as cloth on the body."""
-    return cloth(sheet(shell.carry(points), closed, CHEST), fabric, points.reshape(-1, 3), shade)
+    return cloth(sheet(shell.carry(points), closed, CHEST), *cut_from(fabric, points.reshape(-1, 3)), shade)
 
 
 def rim(shell: Shell, path: np.ndarray, fabric: Fabric, radius: float, shade: float = 0.97) -> Mesh:
     """A rounded edge along points at rest (N, 3): gives cloth its thickness."""
-    return cloth(tube(shell.carry(path), radius, sides=5), fabric, np.repeat(path, 5, 0), shade)
+    return cloth(tube(shell.carry(path), radius, sides=5), *cut_from(fabric, np.repeat(path, 5, 0)), shade)
 
 
 def shirt_collar(shell: Shell, fabric: Fabric, gap: float, shift: float, rng: np.random.Generator) -> list[Mesh]:
@@ -82,7 +82,10 @@ def shirt_collar(shell: Shell, fabric: Fabric, gap: float, shift: float, rng: np
         rows.append(shell.clear(fallen, 0.0035 + 0.0045 * t, 0.030 - 0.019 * t))
     points = np.stack(rows)
     outline = np.concatenate([points[3:, 0], points[-1, 1:-1], points[3:, -1][::-1]])
-    return [carried(shell, points, fabric), rim(shell, outline, fabric, 0.0009)]
+    meshes = [carried(shell, points, fabric), rim(shell, outline, fabric, 0.0009)]
+    if gap < 0.1:  # the stand's outer side shows between the points
+        meshes.append(carried(shell, np.stack([p + out * 0.001 for p in [inner[0] - NECK_UP * 0.004, *inner[1:]]]), fabric))
+    return meshes
 
 
 def placket(shell: Shell, inside, fabric: Fabric, depth: float, buttons: bool) -> list[Mesh]:
@@ -179,7 +182,7 @@ def jacket_collar(shell: Shell, fabric: Fabric) -> list[Mesh]:
 
 def tie(shell: Shell, fabric: Fabric, rng: np.random.Generator) -> list[Mesh]:
     """A knot under the collar and the blade below it."""
-    top = 0.572
+    top = 0.566
     knot = rng.uniform(0.015, 0.020)  # half its width
     z = np.linspace(top, top - 0.046, 8)
     half = knot * np.interp(np.linspace(0, 1, 8), [0, 0.25, 0.8, 1], [0.75, 1.0, 0.72, 0.6])

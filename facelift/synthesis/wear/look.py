@@ -143,7 +143,7 @@ def draw_fabric(rng: np.random.Generator, calm: float, gloss: float = 0.05) -> F
     elif pattern != "plain":
         second = color * rng.uniform(0.6, 1.5)
     scale = {"rings": (18, 70), "stripes": (40, 140), "check": (25, 80), "blotches": (25, 70)}.get(pattern, (40, 80))
-    contrast = rng.uniform(0.35, 1.0) if pattern not in ("marl", "twill") else rng.uniform(0.3, 0.8)
+    contrast = rng.uniform(0.35, 1.0) if pattern not in ("marl", "twill") else rng.uniform(0.15, 0.45)
     second = tuple(float(x) for x in np.clip(second, 0.006, 0.82))
     weave = float(rng.uniform(0.15, 0.45))
     return Fabric(tuple(color.tolist()), second, pattern, float(rng.uniform(*scale)), float(contrast), weave, gloss)
