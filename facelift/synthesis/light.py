@@ -11,7 +11,7 @@ from .template import smoothstep, unit
 
 AMBIENT_DIRECTIONS = 24
 ENVIRONMENT = (32, 64)  # rows from the zenith down, columns from azimuth -180 to 180 degrees around z, 0 at +x
-MODES, ODDS = ("ambient", "environment", "studio"), (0.3, 0.3, 0.4)
+MODES, ODDS = ("ambient", "environment", "studio"), (0.2, 0.4, 0.4)
 
 
 def draw_light(rng: np.random.Generator) -> Light:
@@ -19,13 +19,13 @@ def draw_light(rng: np.random.Generator) -> Light:
     studio: dim surroundings and one to three key lights, mostly soft boxes."""
     mode = str(rng.choice(MODES, p=ODDS))
     if mode == "ambient":
-        surroundings = np.ones((*ENVIRONMENT, 3)) * (1 + 0.06 * grid()[..., 2:])
+        surroundings = np.ones((*ENVIRONMENT, 3)) * (1 + rng.uniform(0, 0.3) * grid()[..., 2:])
         if rng.random() < 0.5:  # a window to be seen in the eyes, too small to matter elsewhere
             surroundings += window(rng) * rng.uniform(1, 4)
         keys = []
     else:
         surroundings = draw_surroundings(rng, mode)
-        count = rng.choice([0, 1, 2], p=[0.5, 0.35, 0.15]) if mode == "environment" else rng.choice([1, 2, 3], p=[0.45, 0.35, 0.2])
+        count = rng.choice([0, 1, 2], p=[0.45, 0.4, 0.15]) if mode == "environment" else rng.choice([1, 2, 3], p=[0.45, 0.35, 0.2])
         keys = [draw_key(rng, mode, first=i == 0) for i in range(count)]
     directions = even_directions(AMBIENT_DIRECTIONS)
     return Light(
@@ -43,7 +43,7 @@ def draw_light(rng: np.random.Generator) -> Light:
 def draw_surroundings(rng: np.random.Generator, mode: str) -> np.ndarray:
     """Radiance from all around. Shape (*ENVIRONMENT, 3)."""
     d = grid()
-    base = rng.uniform(0.25, 0.75) if mode == "environment" else rng.uniform(0.12, 0.47)
+    base = rng.uniform(0.12, 0.55) if mode == "environment" else rng.uniform(0.12, 0.47)
     light = np.full((*ENVIRONMENT, 3), base) * tint(rng, 0.06)
     light = light + rng.uniform(0, 0.8) * (d[..., 2:] * 0.5 + 0.5) * tint(rng, 0.12)
     light = light * (1 - rng.uniform(0, 0.5) * np.clip(-d[..., 2:], 0, 1))
@@ -51,7 +51,7 @@ def draw_surroundings(rng: np.random.Generator, mode: str) -> np.ndarray:
         for _ in range(rng.integers(2, 6)):
             center = unit(rng.normal(0, 1, 3) * [1, 1, 0.7] + [0, -0.3, 0.25])
             sharpness = np.exp(rng.uniform(np.log(2), np.log(40)))
-            strength = rng.uniform(0.3, 1.6) * (sharpness / 4) ** 0.5
+            strength = np.exp(rng.uniform(np.log(0.4), np.log(2.5))) * (sharpness / 4) ** 0.5
             light = light + strength * np.exp(sharpness * (d @ center - 1))[..., None] * tint(rng, 0.25)
         if rng.random() < 0.6:
             light = light + window(rng) * rng.uniform(1, 5)

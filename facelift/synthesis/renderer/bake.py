@@ -12,12 +12,13 @@ from .context import assign, source
 from .ribbons import tangents
 
 REACH = 0.28  # metres around the head that shadow maps cover
-AMBIENT_SIDE, AMBIENT_TILE = 5, 192  # tiles a side of the atlas, pixels a side of a tile
+AMBIENT_SIDE, AMBIENT_TILE = 5, 320  # tiles a side of the atlas, pixels a side of a tile
 FIRST_KEY, OTHER_KEY = 1024, 448  # pixels a side
 THINNED, STRAND_TRIANGLES = 3, 10_000  # of so many strands one throws a shadow; fewer if that makes more triangles
 DENSE, CELL = 1_500, 0.014  # triangles above which a mesh is made coarser for shadows, metres between what is left
 CRISP = 0.003  # metres of penumbra below which the first key light's shadow is computed per fragment
 SKY_THROUGH_LIPS = {"mouth": 0.18, "eye": 0.10}  # light that reaches wet things from their surroundings, share of the mean
+BOUNCE = 0.7  # share of that light; the fit is for walls all around
 FACE_BRIGHTNESS = 0.92  # light on a face of middle colour, times its albedo is what a picture shows
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 MIDDLE_SKIN, METERING = 0.26, 0.3  # albedo; how far cameras go to show every skin equally bright, 0..1
@@ -91,7 +92,7 @@ class Baker:
         if count > AMBIENT_SIDE**2:
             raise ValueError(f"{count} directions of ambient light, at most {AMBIENT_SIDE**2} fit")
         if count not in self.lookups:
-            shader = source("bake.vert", DIRECTIONS=count, SIDE=AMBIENT_SIDE, AMBIENT_BIAS=0.0025)
+            shader = source("bake.vert", DIRECTIONS=count, SIDE=AMBIENT_SIDE, AMBIENT_BIAS=0.001)
             self.lookups[count] = self.context.program(shader, varyings=["irradiance", "visibility"])
         lookup = self.lookups[count]
         matrices = np.zeros((3, 4, 4))
@@ -230,7 +231,7 @@ def bounces(open_sky: np.ndarray, albedo: np.ndarray) -> np.ndarray:
     """
     v, c = open_sky.clip(0.05, 1), np.asarray(albedo).clip(0, 0.9)
     a, b, d = 2.0404 * c - 0.3324, -4.7951 * c + 0.6417, 2.7552 * c + 0.6903
-    return np.maximum(v, ((v * a + b) * v + d) * v) / v
+    return 1 + BOUNCE * (np.maximum(v, ((v * a + b) * v + d) * v) / v - 1)
 
 
 def automatic_exposure(scene: Scene, meshes: list[np.ndarray]) -> np.ndarray:

@@ -41,9 +41,9 @@ void ambient_of_strand(inout float open) {
 }
 
 void ambient_of_surface(inout float open) {
-  const vec3 wrap = vec3(0.30, 0.16, 0.12);
-  const vec2 taps[4] = vec2[4](vec2(0.0), vec2(0.011, 0.003), vec2(-0.008, 0.008), vec2(-0.003, -0.011));
-  vec3 start = position + normal * 0.0025;
+  const vec3 wrap = vec3(0.20, 0.08, 0.05);
+  const vec2 taps[4] = vec2[4](vec2(0.0), vec2(0.005, 0.0015), vec2(-0.004, 0.004), vec2(-0.0015, -0.005));
+  vec3 start = position + normal * 0.0018;
   float total = 0.0;
   for (int i = 0; i < DIRECTIONS; i++) {
     float cosine = dot(normal, ambient_direction[i]);
@@ -52,7 +52,7 @@ void ambient_of_surface(inout float open) {
     vec2 origin = vec2(float(i % SIDE), float(i / SIDE)) / float(SIDE);
     float seen = 0.0;
     for (int j = 0; j < 4; j++)
-      seen += 0.25 * clamp(1.0 - (behind(ambient_depth, c.xy + taps[j], origin, vec2(1.0 / float(SIDE)), c.z) - AMBIENT_BIAS) / 0.005, 0.0, 1.0);
+      seen += 0.25 * clamp(1.0 - (behind(ambient_depth, c.xy + taps[j], origin, vec2(1.0 / float(SIDE)), c.z) - AMBIENT_BIAS) / 0.003, 0.0, 1.0);
     irradiance += ambient_radiance[i] * seen * max((vec3(cosine) + wrap) / (1.0 + wrap), 0.0);
     open += seen * max(cosine, 0.0);
     total += max(cosine, 0.0);

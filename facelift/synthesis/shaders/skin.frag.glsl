@@ -50,7 +50,7 @@ void main() {
   }
   float freckle = smoothstep(0.63, 0.74, fine.g * 0.75 + middle.g * 0.25) * freckles * face * fall(0.75, 0.785, v_rest.z);
   color *= mix(vec3(1.0), vec3(0.72, 0.56, 0.45), freckle);
-  float spot = smoothstep(0.66, 0.72, middle.b * 0.6 + coarse.b * 0.4) * spots;
+  float spot = smoothstep(0.69, 0.74, middle.b * 0.65 + coarse.b * 0.35) * spots * 0.8;
   color *= mix(vec3(1.0), vec3(0.74, 0.62, 0.52), spot);
   for (int i = 0; i < 6; i++) {
     float there = fall(0.6, 1.0, distance(v_rest, moles[i].xyz) / max(moles[i].w, 1e-6) + fine.r - 0.5);
