@@ -41,7 +41,10 @@ def source(*names: str, **defines: object) -> str:
 
 
 class Programs:
-    """mesh: one program per kind, and "cut cloth": a shader that may discard is slower, as depth cannot be tested before it. The noise volume, the surroundings and the first key light's depth are textures 0, 1 and 2."""
+    """mesh: one program per kind, and "cut cloth": a shader that may discard is slower, as depth cannot be tested before it.
+
+    The noise volume, the surroundings and the first key light's depth are textures 0, 1 and 2.
+    """
 
     def __init__(self, context):
         vertex = source("mesh.vert")

@@ -76,6 +76,6 @@ void main() {
   }
   // a rough surface mirrors little more at its edges than elsewhere
   float k = 1.0 - max(dot(n, view), 0.0), open = v_visibility.w;
-  shine += blurred_surroundings(reflect(-view, n)) * ((0.028 + 0.12 * k * k * k * k) * open * open * gloss * 0.55);
+  shine += blurred_surroundings(reflect(-view, n)) * ((0.028 + 0.12 * k * k * k * k) * open * open * gloss * 0.95);
   finish(color * diffuse + shine, n);
 }
