@@ -34,9 +34,8 @@ def draw_eye_look(rng: np.random.Generator, melanin: float, old: float) -> EyeLo
     iris = np.array(IRISES[rng.choice(len(IRISES), p=odds / odds.sum())]) * np.exp(rng.normal(0, 0.15, 3))
     yellow = rng.uniform(0, 0.5) + 0.5 * old
     teeth = np.array([0.74, 0.70, 0.62]) * np.array([0.92, 0.86, 0.70]) ** yellow
-    white = (
-        np.array([0.73, 0.69, 0.65]) * np.array([1, 0.97, 0.88]) ** (rng.uniform(0, 0.8) + old + 0.8 * melanin) * rng.uniform(0.88, 1.05)
-    )
+    aged = np.array([1, 0.97, 0.88]) ** (rng.uniform(0, 0.8) + old + 0.8 * melanin)
+    white = np.array([0.72, 0.68, 0.64]) * aged * rng.uniform(0.88, 1.05) * (1 - 0.3 * melanin)
     return EyeLook(iris, float(rng.uniform(8.5, 11.5) - 1.5 * old), white, teeth)
 
 

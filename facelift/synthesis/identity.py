@@ -26,7 +26,9 @@ CALMER = {
 }  # fmt: skip
 MACRO = ("head-age", "head-fat")  # follow age and weight, steer nothing
 LIMIT = 1.0
-OUTLINES = ("diamond", "invertedtriangular", "oval", "rectangular", "round", "square", "triangular")
+OUTLINES = tuple(
+    f"head-{shape}" for shape in ("diamond", "invertedtriangular", "oval", "rectangular", "round", "square", "triangular")
+)  # of these the opposite is a face too, though no morph is made for it
 LEFT_ALONE = ("head-trans", "head-angle", "neck-trans", "measure")  # would move the head off the neck
 
 
@@ -89,13 +91,9 @@ def add_build(weights, template: Template, masculine: float, ethnicity, child: f
 
 def draw_features(rng: np.random.Generator, local: Features, old: float, fat: float) -> np.ndarray:
     """Shape (F,). Around 0, about -1..1."""
-    outline = f"head-{rng.choice(OUTLINES)}"
     values = rng.normal(0, local.spreads)
-    for i, (name, one_sided) in enumerate(zip(local.names, local.one_sided, strict=True)):
-        if name.removeprefix("head-") in OUTLINES:
-            values[i] = rng.uniform(0.15, 0.5) if name == outline else 0.0
-        elif one_sided:
-            values[i] = abs(rng.normal(0, 0.35)) if rng.random() < 0.25 else 0.0
+    rare = np.abs(rng.normal(0, 0.35, len(values))) * (rng.random(len(values)) < 0.25)
+    values = np.where(local.one_sided, rare, values)
     values[local.names.index("head-age-incr")] += 0.3 * old
     values[local.names.index("head-fat-incr")] += 0.2 * fat
     return np.clip(values, -LIMIT, LIMIT)
@@ -147,8 +145,10 @@ def local_features(template: Template) -> Features:
     for i, ((group, name), morphs) in enumerate(ends.items()):
         for index, sign in morphs:
             (up if sign > 0 else down)[i, index] = 1
+            if name in OUTLINES:
+                down[i, index] = -1
         spreads[i] = SPREAD[group] * next((factor for start, factor in CALMER.items() if name.startswith(start)), 1.0)
-        one_sided[i] = all(sign > 0 for _, sign in morphs) and group != "asym"
+        one_sided[i] = all(sign > 0 for _, sign in morphs) and group != "asym" and name not in OUTLINES
     steers = [group not in ("asym", "neck", "ears", "eyebrows") and not name.startswith(MACRO) for group, name in ends]
     steering = spreads * ~one_sided * np.array(steers)
     return Features(tuple(name for _, name in ends), spreads, one_sided, steering, up.tocsr(), down.tocsr())

@@ -39,10 +39,8 @@ def _shape(rest: np.ndarray, rng: np.random.Generator, male: bool) -> np.ndarray
     """Density of the brows at places given by rest positions (R, 3)."""
     along = (np.abs(rest[:, 0]) - INNER) / SPAN
     inside = np.clip(along, 0, 1)
-    arch, drop = (
-        (rng.uniform(0.001, 0.006), rng.uniform(-0.004, 0.002)) if male else (rng.uniform(0.003, 0.0085), rng.uniform(-0.006, 0.001))
-    )
-    middle = 0.7592 + rng.normal(0, 0.0012) + arch * np.sin(inside * 2.3) + drop * along
+    arch, drop = (rng.uniform(0.0, 0.0035), rng.uniform(-0.003, 0.002)) if male else (rng.uniform(0.002, 0.006), rng.uniform(-0.005, 0.001))
+    middle = 0.7548 + rng.normal(0, 0.0012) + arch * np.sin(inside * 2.3) + drop * along
     half = rng.uniform(0.0016, 0.0030) * (1.0 if male else 0.8) * (1.2 - 0.8 * inside)
     across = np.exp(-(((rest[:, 2] - middle) / half) ** 2))
     return across * smoothstep(-0.06, 0.08, along) * (1 - smoothstep(0.8, 1.0, along)) * (rest[:, 1] < -0.09)
