@@ -9,9 +9,11 @@ import numpy as np
 from .template import Template
 
 FAMILIES = {
-    "neutral": 0.28, "smile": 0.19, "grin": 0.18, "laugh": 0.07, "surprise": 0.04, "frown": 0.05, "talk": 0.09, "pucker": 0.03, "squint": 0.03,
-    "wink": 0.015, "mix": 0.025,
+    "neutral": 0.28, "smile": 0.19, "grin": 0.18, "laugh": 0.07, "surprise": 0.04, "frown": 0.05, "talk": 0.09, "pucker": 0.03,
+    "squint": 0.03, "wink": 0.015, "mix": 0.025,
 }  # fmt: skip
+
+AT_CAMERA = 0.65  # of all gazes
 
 
 @dataclass(frozen=True)
@@ -25,15 +27,25 @@ class Expression:
     pitch: float
 
 
-def draw_expression(rng: np.random.Generator, template: Template, kind: str | None = None) -> Expression:
+def draw_expression(
+    rng: np.random.Generator, template: Template, head_rotation: np.ndarray | None = None, kind: str | None = None
+) -> Expression:
+    """head_rotation: Shape (3, 3). Of the head that the eyes are in; most people look at the camera, wherever their head points."""
     kind = kind or str(rng.choice(list(FAMILIES), p=list(FAMILIES.values())))
     face = Face(template, rng)
     FAMILY[kind](face, rng.uniform)
     face.blink(rng)
-    yaw = float(np.clip(rng.normal(0, 7), -22, 22))
-    pitch = float(np.clip(rng.normal(0, 4), -7, 10))
+    yaw, pitch = draw_gaze(rng, np.eye(3) if head_rotation is None else head_rotation)
     face.look(yaw, pitch)
     return Expression(kind, face.weights, yaw, pitch)
+
+
+def draw_gaze(rng: np.random.Generator, head_rotation: np.ndarray) -> tuple[float, float]:
+    """Yaw and pitch in the head's frame, degrees."""
+    x, y, z = head_rotation.T @ [0, -1, 0]
+    spread = (2, 1.5) if rng.random() < AT_CAMERA else (10, 5)
+    yaw, pitch = np.degrees([np.arctan2(x, -y), np.arcsin(z)]) + rng.normal(0, spread)
+    return float(np.clip(yaw, -24, 24)), float(np.clip(pitch, -9, 12))
 
 
 class Face:

@@ -7,32 +7,22 @@ from dataclasses import is_dataclass, replace
 import numpy as np
 
 from ..cameras import FOCAL_512, RADIUS
+from ..portrait.crop import FACE_CENTRE, FACE_SIZE
 from .expression import draw_expression
 from .eyes import draw_eye_look, eye_meshes, lash_mesh, mouth_mesh
+from .hair import draw_hair_look, grow_hair
 from .identity import draw_identity
+from .light import draw_light
 from .options import Options
 from .scene import Mesh, Scene, Surface
 from .skin import draw_skin_look, skin_mesh
-from .surface import make_surface
+from .surface import draw_rotation, make_surface
 from .template import Template, load_template
-
-try:
-    from .hair import draw_hair_look, grow_hair
-except ImportError:
-    from .stubs import draw_hair_look, grow_hair
-try:
-    from .light import draw_light
-except ImportError:
-    from .stubs import draw_light
-try:
-    from .wear import draw_wear_look, dress
-    from .wear.bust import rest_arms
-except ImportError:
-    from .stubs import draw_wear_look, dress
+from .wear import draw_wear_look, dress
+from .wear.bust import rest_arms
 
 # streams of random numbers; a new part takes a new number
 IDENTITY, EXPRESSION, POSE, SKIN, EYES, HAIR_LOOK, HAIR, WEAR_LOOK, WEAR, LIGHT = range(10)
-FACE_SIZE, FACE_CENTRE = 194.275, (251.83, 280.01)  # pixels of the front view at 512: where the crop puts a face
 # the face box that the detector draws, from chin, eyes and the width of the face
 BOX = dict(top=0.72, width=1.188, height=0.792, right=-0.8, down=7.8)
 
@@ -46,7 +36,7 @@ def make_head(seed: int, appearance: int = 0, options: Options | None = None) ->
         return np.random.default_rng([seed, part] if part == IDENTITY else [seed, part, appearance])
 
     identity = draw_identity(stream(IDENTITY), template)
-    expression = draw_expression(stream(EXPRESSION), template)
+    expression = draw_expression(stream(EXPRESSION), template, draw_rotation(stream(POSE)))
     skin = draw_skin_look(stream(SKIN), identity)
     eyes = draw_eye_look(stream(EYES), skin.melanin, identity.old)
     hair = draw_hair_look(stream(HAIR_LOOK), identity, skin.melanin)

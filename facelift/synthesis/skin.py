@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .hair import HairLook, beard_mask
 from .identity import Identity
 from .scene import Mesh, Surface
 from .template import load_template, smoothstep
-
-try:
-    from .hair import beard_mask
-except ImportError:
-    from .stubs import beard_mask
-
-if TYPE_CHECKING:
-    from .hair.look import HairLook
 
 MELANIN = np.array([0, 0.2, 0.4, 0.6, 0.8, 1])
 TONES = np.array(
