@@ -24,9 +24,9 @@ def grow_brows(scalp: Scalp, look: HairLook, rng: np.random.Generator, male: boo
     roots = roots._replace(points=roots.points + aside, rest=roots.rest + aside)
     outward = np.sign(roots.rest[:, :1])
     along = np.clip((np.abs(roots.rest[:, :1]) - INNER) / SPAN, 0, 1)
-    direction = outward * surface.left * (0.35 + along * 1.0) + surface.up * (0.62 - 0.95 * along) + rng.normal(0, 0.12, (n, 3))
+    direction = outward * surface.left * (0.35 + along * 1.0) + surface.up * (0.45 - 0.72 * along) + rng.normal(0, 0.12, (n, 3))
     direction = unit(tangential(direction, roots.normals))
-    length = rng.uniform(0.0050, 0.0078) * rng.uniform(0.5, 1.1, (n, 1))
+    length = rng.uniform(0.0042, 0.0066) * rng.uniform(0.5, 1.1, (n, 1))
     points = [
         roots.points - roots.normals * 0.0003,
         roots.points + direction * length * 0.5 + roots.normals * 0.0009,

@@ -31,15 +31,18 @@ DYES = (
 MEN = {
     "bald": 0.06, "buzz": 0.11, "short": 0.15, "crop": 0.12, "side part": 0.11, "slick": 0.06, "quiff": 0.07, "long straight": 0.03,
     "wavy": 0.03, "curly": 0.05, "afro": 0.05, "long curls": 0.02, "bun": 0.01, "top knot": 0.02, "receding": 0.07, "balding": 0.05,
-    "bob": 0.02, "ponytail": 0.02, "locs": 0.025, "braids": 0.015,
+    "bob": 0.02, "ponytail": 0.02, "locs": 0.025, "braids": 0.015, "layered": 0.03,
 }  # fmt: skip
 WOMEN = {
     "bald": 0.015, "buzz": 0.02, "short": 0.03, "pixie": 0.08, "bob": 0.15, "long straight": 0.16, "fringe": 0.10, "wavy": 0.14,
     "curly": 0.05, "afro": 0.04, "long curls": 0.08, "bun": 0.07, "ponytail": 0.09, "side part": 0.02, "top knot": 0.03, "braids": 0.05,
-    "locs": 0.02,
+    "locs": 0.02, "layered": 0.12,
 }  # fmt: skip
 BEARDS = {"none": 0.36, "stubble": 0.27, "short": 0.14, "full": 0.10, "goatee": 0.07, "moustache": 0.06}
-TIGHT, SLEEK = ("afro", "curly", "buzz", "long curls", "braids", "locs"), ("long straight", "bob", "slick", "side part", "fringe", "quiff")
+TIGHT, SLEEK = (
+    ("afro", "curly", "buzz", "long curls", "braids", "locs"),
+    ("long straight", "bob", "slick", "side part", "fringe", "quiff", "layered"),
+)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..growth import Scalp
 from ..tufts import Tuft
-from . import curly, long, short, tied, twisted
+from . import curly, layered, long, short, tied, twisted
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ STYLES: dict[str, Style] = {
     "slick": Style(short.slick, 0.92),
     "quiff": Style(short.quiff, 0.92),
     "pixie": Style(short.pixie, 0.92),
+    "layered": Style(layered.layered, 0.9),
     "receding": Style(short.receding, 0.6, (0.5, 1.0)),
     "balding": Style(short.balding, 0.55, wreath=True),
     "bob": Style(long.bob),

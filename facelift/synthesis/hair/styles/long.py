@@ -126,7 +126,7 @@ def _straight(
         + 0.03 * np.cos(np.radians(roots.azimuth)) * rng.normal(0, 0.5)
     )
     strands = cut_below(strands, hem)
-    strands = cut_where(strands, _on_face(scalp, strands))
+    strands = cut_where(strands, on_face(scalp, strands))
     if wave is None:
         strands = thin_out(strands, 10)
     return strands, roots, fall
@@ -140,7 +140,7 @@ def _fuller(scalp: Scalp, parting: float) -> np.ndarray:
     return 0.4 + 0.6 * np.maximum(beside, front)
 
 
-def _on_face(scalp: Scalp, strands: np.ndarray) -> np.ndarray:
+def on_face(scalp: Scalp, strands: np.ndarray) -> np.ndarray:
     """Points in front of the face or under the chin. Shape (N, K)."""
     left, back, up = np.moveaxis(scalp.local(strands), -1, 0)
     face = (back < -0.045) & (np.abs(left) < 0.050) & (up < 0.03)
