@@ -94,7 +94,7 @@ def shell(surface: Surface, ease: float, folds: float, rng: np.random.Generator,
     for _ in range(6):
         normals = part.smooth @ normals
     normals = unit(normals)
-    cloth = cloth + normals * (ease * looseness(part.rest) + folds * crumple(part.rest, rng))[:, None]
+    cloth = cloth + normals * (ease * looseness(part.rest))[:, None]
     least = 0.0045
     if under is not None:
         body, least = under.vertices, 0.004
@@ -102,6 +102,7 @@ def shell(surface: Surface, ease: float, folds: float, rng: np.random.Generator,
         depth = ((cloth - body) * normals).sum(1)
         cloth = cloth + normals * np.clip(gap - depth, 0, 0.03)[:, None]
         cloth = 0.5 * cloth + 0.5 * (part.smooth @ cloth)
+    cloth = cloth + normals * (folds * crumple(part.rest, rng))[:, None]
     depth = ((cloth - body) * normals).sum(1)
     cloth = cloth + normals * np.clip(0.6 * least - depth, 0, 0.03)[:, None]
     return Shell(part, cloth.astype(np.float32))
@@ -126,11 +127,13 @@ def crumple(rest: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return wave * np.abs(wave) ** 0.3
 
     side = np.sign(rest[:, 0]) * rng.uniform(0.7, 1.3)
-    height = 0.0045 * armpit * ridges(x * 0.75 - z * 0.6 + 0.1 * side, rng.uniform(0.035, 0.055))
-    height += 0.004 * hanging * ridges(np.arctan2(rest[:, 0], -y) * 0.14, rng.uniform(0.05, 0.09))
-    height += 0.0045 * sleeve * ridges(along_arm + 0.4 * y * np.sign(rest[:, 0]), rng.uniform(0.05, 0.08))
-    chest = np.exp(-(((z - 0.47) / 0.07) ** 2)) * (1 - sleeve)
-    return height + 0.0022 * chest * ridges(z * 0.8 + 0.6 * x, rng.uniform(0.06, 0.1))
+    height = 0.0075 * armpit * ridges(x * 0.75 - z * 0.6 + 0.1 * side, rng.uniform(0.035, 0.055))
+    height += 0.006 * hanging * ridges(np.arctan2(rest[:, 0], -y) * 0.14, rng.uniform(0.05, 0.09))
+    height += 0.0065 * sleeve * ridges(along_arm + 0.4 * y * np.sign(rest[:, 0]), rng.uniform(0.05, 0.08))
+    chest = np.exp(-(((z - 0.48) / 0.08) ** 2)) * (1 - sleeve)
+    return height + 0.0036 * chest * (
+        ridges(z * 0.8 + 0.6 * x, rng.uniform(0.05, 0.09)) + ridges(z * 0.3 - x + 0.2 * side * z, rng.uniform(0.045, 0.08))
+    )
 
 
 def collar_height(rest: np.ndarray) -> np.ndarray:
@@ -189,14 +192,24 @@ def around_neck(points: np.ndarray, rest: np.ndarray, azimuth: np.ndarray) -> np
     return np.stack([np.interp(azimuth, where[order], points[order, c], period=2 * np.pi) for c in range(3)], 1)
 
 
-def neck_band(shell: Shell, inside: Callable, fabric: Fabric, width: float) -> list[Mesh]:
-    """The ribbed band of a T-shirt or jumper, with a rolled edge."""
-    band, edge, rest = panel(shell, lambda p: np.minimum(inside(p), width - inside(p)), fabric, 0.0009, 0.95)
-    upper = np.abs(inside(rest)) < 0.2 * width
+def neck_band(shell: Shell, inside: Callable, edge: np.ndarray, fabric: Fabric, width: float) -> list[Mesh]:
+    """The ribbed band of a T-shirt or jumper, with a rolled edge and a seam. edge: the neckline at rest, unordered, Shape (E, 3)."""
+    neckline = cKDTree(around_neck(edge, edge, np.linspace(-np.pi, np.pi, 300, endpoint=False)))
+
+    def within(rest):
+        value = np.full(len(rest), -1.0)
+        near = np.flatnonzero(inside(rest) < 0.1)
+        value[near] = np.minimum(inside(rest[near]), width - neckline.query(rest[near])[0])
+        return value
+
+    band, ends, rest = panel(shell, within, fabric, 0.0014, 0.93)
     azimuth = np.linspace(-np.pi, np.pi, 90, endpoint=False)
-    loop = around_neck(edge[upper], rest[upper], azimuth)
-    roll = tube(loop, 0.0013, closed=True, sides=5)
-    return [band, cloth(roll, *cut_from(fabric, np.repeat(around_neck(rest[upper], rest[upper], azimuth), 5, 0)), 0.93)]
+    upper = inside(rest) < 0.001
+    meshes = [band]
+    for part, radius, shade in ((upper, 0.0013, 0.92), (~upper, 0.0007, 0.82)):
+        loop, place = around_neck(ends[part], rest[part], azimuth), around_neck(rest[part], rest[part], azimuth)
+        meshes.append(cloth(tube(loop, radius, closed=True, sides=5), *cut_from(fabric, np.repeat(place, 5, 0)), shade))
+    return meshes
 
 
 def hems(shell: Shell, surface: Surface, fabric: Fabric) -> Mesh:

@@ -122,8 +122,7 @@ def roll_neck(shell: Shell, fabric: Fabric, rng: np.random.Generator) -> list[Me
     top = rows[2] + out * 0.0075
     for t in np.linspace(0.0, 1, 7):
         rows.append(shell.clear(top - NECK_UP * fall * t + out * (0.0025 * np.sin(np.pi * t) + 0.010 * t**2), 0.008) + out * wave * t)
-    rows.append(rows[-1] - out * 0.004 - NECK_UP * 0.0005)
-    return [carried(shell, np.stack(rows), fabric, closed=True)]
+    return [carried(shell, np.stack(rows), fabric, closed=True), rim(shell, np.r_[rows[-1], rows[-1][:1]], fabric, 0.0022, 1.0)]
 
 
 def jacket_opening(button: float, width: float):

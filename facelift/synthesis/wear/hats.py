@@ -164,7 +164,8 @@ def beanie(skull: Skull, fabric: Fabric, rng: np.random.Generator):
         return 0.0075 + 0.002 * np.sin(np.pi * t) + slouch * smoothstep(0.25, 0.9, t) * (1 + behind)
 
     points = crown(skull, edge, clearance, 22)
-    fold = 0.0016 * np.sin(3 * AZIMUTH + rng.uniform(0, 6)) * np.linspace(0, 1, 22)[:, None] * (slouch / 0.016)
+    hump = np.sin(np.pi * np.linspace(0, 1, 22) ** 1.5)
+    fold = 0.0022 * np.sin(3 * AZIMUTH + rng.uniform(0, 6)) * hump[:, None] * (slouch / 0.016)
     points = points * (1 + fold[..., None] / 0.1)
     knit = replace(fabric, pattern="ribs", pattern_scale=float(rng.uniform(35, 60)), contrast=0.55)
     knit = replace(knit, second_color=tuple(0.45 * c for c in fabric.color))
@@ -251,14 +252,14 @@ def headband(skull: Skull, fabric: Fabric, rng: np.random.Generator):
     plane = np.stack([np.cos(arc), -np.cos(tilt) * np.sin(arc), np.sin(tilt) * np.sin(arc)], 1)
     normal = np.array([0, np.sin(tilt), np.cos(tilt)])
     rows = []
-    for t, lift in ((-1, 0.003), (-0.8, 0.0065), (0, 0.0075), (0.8, 0.0065), (1, 0.003)):
+    for t, lift in ((-1, 0.003), (-0.8, 0.008), (0, 0.009), (0.8, 0.008), (1, 0.003)):
         way = unit(plane + normal * t * width / 0.11)
         rows.append(way * (skull.radius(way) + lift)[:, None])
     band = sheet(np.stack(rows), inside=np.zeros(3))
 
     def covered(points):
         local = skull.local(np.asarray(points))
-        return (np.abs(local @ normal) < 0.8 * width) & (local[..., 2] > -0.01)
+        return (np.abs(local @ normal) < 1.2 * width) & (local[..., 2] > -0.01)
 
     if rng.random() < 0.4:
         return [solid(band, fabric.color, 0.8, 0.35)], covered

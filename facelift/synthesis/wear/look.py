@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,6 +30,11 @@ class Fabric:
     weave: float = 0.3
     gloss: float = 0.05
 
+    @property
+    def inverse(self) -> Fabric:
+        """The same in its second colour, plain: trimmings."""
+        return replace(self, color=self.second_color, second_color=self.color, pattern="plain")
+
     def parameters(self) -> dict:
         """For the cloth shader."""
         return dict(
@@ -45,6 +50,7 @@ class Fabric:
 class WearLook:
     """top: of MEN or WOMEN. shift, depth: of its neckline, metres. ease: metres between body and cloth. folds: 0..1.
     outer: "blazer", "cardigan", "coat" or None. tie: its fabric or None. buttoned: shirt closed at the neck.
+    trimmed: its neck band has another colour.
     hat: of hats.HATS or None. scarf: "hijab", "turban" or None. earrings: "studs", "hoops", "drops" or None.
     metal: linear RGB of the jewellery.
     """
@@ -56,6 +62,7 @@ class WearLook:
     ease: float
     folds: float
     buttoned: bool
+    trimmed: bool
     outer: str | None
     outer_fabric: Fabric | None
     tie: Fabric | None
@@ -89,11 +96,12 @@ def draw_wear_look(rng: np.random.Generator, identity: Identity, options: Option
     return WearLook(
         top=top,
         fabric=draw_fabric(rng, calm=0.62),
-        shift=float(rng.uniform(-0.014, 0.006)),
+        shift=float(rng.uniform(-0.008, 0.012)),
         depth=draw_depth(rng, top),
         ease=float(rng.uniform(0.005, 0.011) + (0.006 if top == "hoodie" else 0.0)),
         folds=float(rng.uniform(0.3, 1.3)),
         buttoned=buttoned or bool(tie),
+        trimmed=bool(rng.random() < 0.12),
         outer=outer,
         outer_fabric=draw_outer_fabric(rng) if outer else None,
         tie=draw_fabric(rng, calm=0.45, gloss=0.3) if tie else None,

@@ -76,8 +76,8 @@ def garments(surface: Surface, look: WearLook, rng: np.random.Generator) -> tupl
     rest = surface.template.rest[: surface.template.body]
     under = clothes.shell(surface, look.ease, look.folds, rng)
     inside = neckline(look)
-    top, _, _ = clothes.panel(under, inside, look.fabric)
-    meshes = [top, clothes.hems(under, surface, look.fabric), *finish_neck(under, inside, look, rng)]
+    top, _, edge = clothes.panel(under, inside, look.fabric)
+    meshes = [top, clothes.hems(under, surface, look.fabric), *finish_neck(under, inside, edge, look, rng)]
     if look.outer:
         meshes += jacket(surface, under, look, rng)
     return meshes, inside(rest) < clothes.FRAY
@@ -91,17 +91,17 @@ def neckline(look: WearLook) -> Callable[[np.ndarray], np.ndarray]:
     return clothes.opening(look.top, look.shift, look.depth)
 
 
-def finish_neck(under: clothes.Shell, inside: Callable, look: WearLook, rng: np.random.Generator) -> list[Mesh]:
+def finish_neck(under: clothes.Shell, inside: Callable, edge: np.ndarray, look: WearLook, rng: np.random.Generator) -> list[Mesh]:
     """Band, collar, roll or hood."""
     if look.top == "turtle":
         return collars.roll_neck(under, look.fabric, rng)
     if look.top == "hoodie":
-        return clothes.neck_band(under, inside, look.fabric, 0.016) + collars.hood(under, look.fabric, rng)
+        return clothes.neck_band(under, inside, edge, look.fabric, 0.016) + collars.hood(under, look.fabric, rng)
     if look.top in ("shirt", "polo"):
         collar = collars.shirt_collar(under, look.fabric, 0.015 if look.buttoned else rng.uniform(0.26, 0.42), 0.004, rng)
         front = collars.placket(under, inside, look.fabric, 0.0 if look.buttoned else look.depth, look.tie is None)
         return collar + front + (collars.tie(under, look.tie, rng) if look.tie else [])
-    return clothes.neck_band(under, inside, look.fabric, 0.016)
+    return clothes.neck_band(under, inside, edge, look.fabric.inverse if look.trimmed else look.fabric, 0.018)
 
 
 def jacket(surface: Surface, under: clothes.Shell, look: WearLook, rng: np.random.Generator) -> list[Mesh]:
@@ -109,8 +109,8 @@ def jacket(surface: Surface, under: clothes.Shell, look: WearLook, rng: np.rando
     over = clothes.shell(surface, look.ease + 0.007, look.folds * 0.6, rng, under)
     button, width = rng.uniform(0.27, 0.36), rng.uniform(0.052, 0.064)
     inside = collars.jacket_opening(button, width)
-    front, _, _ = clothes.panel(over, inside, look.outer_fabric)
+    front, _, edge = clothes.panel(over, inside, look.outer_fabric)
     meshes = [front, clothes.hems(over, surface, look.outer_fabric)]
     if look.outer == "cardigan":
-        return meshes + clothes.neck_band(over, inside, look.outer_fabric, 0.022)
+        return meshes + clothes.neck_band(over, inside, edge, look.outer_fabric, 0.022)
     return meshes + collars.lapels(over, look.outer_fabric, button, width, rng)
