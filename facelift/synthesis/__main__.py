@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 from tqdm import tqdm
@@ -58,6 +59,9 @@ def main(argv: list[str] | None = None) -> int:
         with tqdm(total=args.heads, unit="head", smoothing=0.05) as bar:
             per_folder = HEADS_PER_SHARD if shards else 1
             failed = write_dataset(tasks, settings, output, args.workers, done=lambda _: bar.update(per_folder))
+    except BrokenExecutor:
+        print("error: a worker process died, perhaps for want of memory; start again to continue", file=sys.stderr)
+        return 1
     except (ValueError, NoContextError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -11,6 +11,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -100,7 +101,7 @@ def make_all(missing: list[Job], settings: Settings, output: Output, workers: in
             yield make_folder(job, settings, output)
         return
     fresh = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(missing)), fresh, initializer=prepare_worker) as pool:
+    with ProcessPoolExecutor(min(workers, len(missing)), fresh, initializer=start_worker) as pool:
         for future in as_completed([pool.submit(make_folder, job, settings, output) for job in missing]):
             yield future.result()
 
@@ -109,6 +110,18 @@ def prepare_worker() -> None:
     """One core a worker. Set before OpenGL and the numeric libraries start their threads."""
     for name, value in dict(LP_NUM_THREADS="0", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1").items():
         os.environ.setdefault(name, value)
+
+
+def start_worker() -> None:
+    """A worker ends with the process that started it, even when that was killed."""
+    prepare_worker()
+    parent = multiprocessing.parent_process()
+
+    def leave_too() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=leave_too, daemon=True).start()
 
 
 def make_folder(job: Job, settings: Settings, output: Output) -> tuple[str, str | None]:
