@@ -72,7 +72,12 @@ class Face:
         outer, inner = ("Left", "Right") if yaw > 0 else ("Right", "Left")
         self.one(f"eyeLookOut{outer}", abs(yaw) / 35)
         self.one(f"eyeLookIn{inner}", abs(yaw) / 35)
-        self.both("eyeLookUp" if pitch > 0 else "eyeLookDown", abs(pitch) / 30, 0)
+        if pitch > 0:  # the face unit alone leaves the upper lid on the iris
+            self.both("eyeLookUp", pitch / 15, 0)
+            for side in ("Left", "Right"):
+                self.weights[self.template.index(f"fu/eyeWide{side}")] += 0.03 * pitch
+        else:
+            self.both("eyeLookDown", -pitch / 20, 0)
 
 
 def neutral(face: Face, draw) -> None:

@@ -15,7 +15,7 @@ from .template import smoothstep, unit
 
 IRISES = ((0.045, 0.022, 0.010), (0.11, 0.055, 0.02), (0.16, 0.11, 0.04), (0.10, 0.14, 0.06), (0.10, 0.19, 0.28), (0.22, 0.27, 0.30))
 CONVERGENCE = 1.5  # degrees each eye turns in: people look at the camera, not at infinity
-IRIS_ANGLE = 24.0  # degrees from the gaze to the rim of the iris, seen from the middle of the eyeball
+IRIS_ANGLE = 22.0  # degrees from the gaze to the rim of the iris, seen from the middle of the eyeball
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def draw_eye_look(rng: np.random.Generator, melanin: float, old: float) -> EyeLo
     teeth = np.array([0.74, 0.70, 0.62]) * np.array([0.92, 0.86, 0.70]) ** yellow
     aged = np.array([1, 0.97, 0.88]) ** (rng.uniform(0, 0.8) + old + 0.8 * melanin)
     white = np.array([0.72, 0.68, 0.64]) * aged * rng.uniform(0.88, 1.05) * (1 - 0.3 * melanin)
-    return EyeLook(iris, float(rng.uniform(8.5, 11.5) - 1.5 * old), white, teeth)
+    return EyeLook(iris, float(rng.uniform(7.8, 10.5) - 1.5 * old), white, teeth)
 
 
 def eye_meshes(surface: Surface, expression: Expression, look: EyeLook) -> list[Mesh]:
@@ -45,7 +45,7 @@ def eye_meshes(surface: Surface, expression: Expression, look: EyeLook) -> list[
     lids = Lids(surface)
     meshes = []
     for center, radius, inward in zip(surface.eye_centers, surface.eye_radii, (-CONVERGENCE, CONVERGENCE), strict=True):
-        gaze = turn_z(np.radians(expression.yaw + inward)) @ turn_x(np.radians(-expression.pitch))
+        gaze = turn_z(np.radians(expression.yaw + inward)) @ turn_x(np.radians(-expression.pitch - surface.eye_pitch))
         rotation = surface.head_rotation @ gaze
         vertices = (center + points @ rotation.T * radius * 0.985).astype(np.float32)
         shade = lids.shade(vertices)

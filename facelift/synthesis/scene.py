@@ -21,6 +21,7 @@ class Surface:
     vertices, normals: Shape (S, 3). All parts in template order; the first `template.body` are the body.
     eye_centers: Shape (2, 3), left then right. eye_radii: Shape (2,).
     head_center: Shape (3,). Middle of the skull behind the eyes. head_rotation: Shape (3, 3). Columns: left, back, up of the posed head.
+    eye_pitch: degrees that the eyes are turned up so that a straight gaze stands in the middle of the lids.
     """
 
     template: Template
@@ -30,6 +31,7 @@ class Surface:
     eye_radii: np.ndarray
     head_center: np.ndarray
     head_rotation: np.ndarray
+    eye_pitch: float = 0.0
 
     @property
     def body(self) -> tuple[np.ndarray, np.ndarray]:

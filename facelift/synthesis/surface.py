@@ -16,6 +16,8 @@ from .template import Template, smoothstep
 
 POSE_SPREAD = (5.0, 3.5, 2.0)  # degrees of yaw, pitch, roll: the crop turns no face upright, people look about
 POSE_LIMIT = 14.0
+LID_MIDDLES = (0.0293, -0.1344, 0.7382), (0.0294, -0.1323, 0.7305)  # on the average face, upper and lower
+PUPIL_HEIGHT = 0.56  # between the lower and the upper lid
 NECK = (0.545, 0.645)  # heights at rest between which the neck bends
 
 
@@ -25,6 +27,7 @@ def make_surface(template: Template, identity: Identity, expression: Expression,
     vertices = (template.subdivide @ control).astype(np.float32)
     settle_mouth(vertices, template)
     centers, radii = eyeballs(template, control)
+    pitch = resting_pitch(template, identity, radii.mean())
     middle = centers.mean(0)
     head_center = np.array([0, middle[1] + 0.085, middle[2] + 0.008])
     rotation = draw_rotation(rng)
@@ -36,7 +39,7 @@ def make_surface(template: Template, identity: Identity, expression: Expression,
     bend = smoothstep(*NECK, template.rest[:, 2])[:, None]
     vertices = (vertices * (1 - bend) + turn(vertices) * bend).astype(np.float32)
     curl_lashes(vertices, template, rotation)
-    return Surface(template, vertices, template.normals(vertices), turn(centers), radii, turn(head_center), rotation)
+    return Surface(template, vertices, template.normals(vertices), turn(centers), radii, turn(head_center), rotation, pitch)
 
 
 def draw_rotation(rng: np.random.Generator) -> np.ndarray:
@@ -66,6 +69,22 @@ def eyeballs(template: Template, control: np.ndarray) -> tuple[np.ndarray, np.nd
     centers = np.stack([(ball.max(0) + ball.min(0)) / 2 for ball in balls])
     radii = np.array([(np.ptp(ball[:, 0]) + np.ptp(ball[:, 2])) / 4 for ball in balls])
     return centers, radii
+
+
+def resting_pitch(template: Template, identity: Identity, radius: float) -> float:
+    """Degrees up from straight ahead to where the pupil stands in the open eye at rest: a little above the middle."""
+    control = template.control + (template.morphs @ identity.weights).reshape(-1, 3)
+    upper, lower = (template.subdivide[index] @ control for index in lid_middles(template))
+    pupil = lower[:, 2] + PUPIL_HEIGHT * (upper - lower)[:, 2]
+    centers, _ = eyeballs(template, control)
+    return float(np.degrees(np.arcsin(((pupil - centers[:, 2]) / radius).clip(-0.2, 0.2).mean())))
+
+
+@lru_cache(maxsize=2)
+def lid_middles(template: Template) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices in the middle of the upper and of the lower lids' edges, left and right each."""
+    tree = cKDTree(template.rest[: template.body])
+    return tuple(tree.query(np.array([(x, y, z), (-x, y, z)]))[1] for x, y, z in LID_MIDDLES)
 
 
 def settle_mouth(vertices: np.ndarray, template: Template) -> None:

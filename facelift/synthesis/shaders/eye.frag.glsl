@@ -30,7 +30,7 @@ void main() {
     diffuse += key_color[i] * seen * max(dot(n, key_direction[i]) * 0.8 + 0.2, 0.0);
     shine += key_color[i] * (seen * pow(max(dot(mirror, key_direction[i]), 0.0), key_focus[i]) * 9.0);
   }
-  float wet = 0.025 + 0.9 * pow(1.0 - max(dot(n, view), 0.0), 5.0);
+  float wet = 0.015 + 0.9 * pow(1.0 - max(dot(n, view), 0.0), 5.0);
   shine += mirrored(mirror) * wet * smoothstep(0.1, 0.55, v_visibility.w);
   float shade = v_material.z;
   finish(color * diffuse * (0.92 * shade) + shine * mix(0.2, 1.0, shade), n);

@@ -48,8 +48,10 @@ void main() {
     n = normalize(n + line.xyz * 0.22 * age);
     color *= exp(-vec3(0.45, 0.65, 0.7) * age * line.w * 0.42);
   }
-  float freckle = smoothstep(0.63, 0.74, fine.g * 0.75 + middle.g * 0.25) * freckles * face * fall(0.75, 0.785, v_rest.z);
-  color *= mix(vec3(1.0), vec3(0.72, 0.56, 0.45), freckle);
+  float sunny = 0.25 + 0.75 * exp(-pow((v_rest.z - 0.706) / 0.026, 2.0));  // nose and cheeks
+  float lips = fall(0.022, 0.028, abs(v_rest.x)) * smoothstep(0.650, 0.656, v_rest.z) * fall(0.679, 0.683, v_rest.z);
+  float freckle = smoothstep(0.66 - 0.03 * sunny, 0.74, fine.g * 0.75 + middle.g * 0.25) * freckles * face * sunny * (1.0 - lips);
+  color *= mix(vec3(1.0), vec3(0.74, 0.58, 0.46), freckle);
   float spot = smoothstep(0.69, 0.74, middle.b * 0.65 + coarse.b * 0.35) * spots * 0.8;
   color *= mix(vec3(1.0), vec3(0.74, 0.62, 0.52), spot);
   for (int i = 0; i < 6; i++) {
