@@ -11,7 +11,7 @@ from ..template import smoothstep
 from .beards import beard_mask, grow_beard
 from .brows import grow_brows
 from .growth import Scalp
-from .hairline import bald_crown, hairline, waves
+from .hairline import bald_crown, draw_hairline, hairline, waves
 from .look import HairLook, draw_hair_look
 from .shaping import outside
 from .styles import STYLES
@@ -50,14 +50,12 @@ def _prepare(surface: Surface, look: HairLook, rng: np.random.Generator, male: b
     """The scalp of this look and its cover at the body vertices."""
     style, template = STYLES[look.style], surface.template
     pool = template.pool
-    low, high = style.recession
-    recession = rng.uniform(low, high) if male or low > 0 else 0.0
-    shift = rng.normal(-0.5 if male else -3.5, 2.3)
+    line = draw_hairline(rng, male, style.recession)
     ragged = rng.spawn(1)[0]
-    edge = pool.elevation - hairline(pool.azimuth, recession, shift) - waves(pool.rest, ragged, 110, 3) * 1.6
+    edge = pool.elevation - hairline(pool.azimuth, line) - waves(pool.rest, ragged, 110, 3) * 1.6
     density = smoothstep(-1.5, 3.0, edge) * (pool.ears < 0.2)
-    inside = template.elevation - hairline(template.azimuth, recession, shift)
-    cover = smoothstep(-2.5, 4.5, inside) * (template.masks["ears"] < 0.3)
+    inside = template.elevation - hairline(template.azimuth, line)
+    cover = smoothstep(-1.0, 5.0, inside) * (template.masks["ears"] < 0.3)
     if look.style == "receding":
         density = density * np.clip(1 - 0.5 * smoothstep(20, 60, pool.elevation), 0.2, 1)
     if style.wreath:
@@ -65,6 +63,7 @@ def _prepare(surface: Surface, look: HairLook, rng: np.random.Generator, male: b
         cover = cover * (1 - bald_crown(template.azimuth, template.elevation))
     crown = surface.head_center + surface.head_rotation @ np.array([rng.normal(0, 0.008), 0.055, 0.105])
     amount = rng.choice([0, 0, 0.12, 0.3]) if look.style == "bald" else style.cover
+    amount *= 1 - 0.4 * np.clip(look.color.mean() / 0.5, 0, 1)  # below light hair the skin is seen
     return Scalp(surface, density.astype(np.float32), edge.astype(np.float32), crown, covered), (cover * amount).astype(np.float32)
 
 

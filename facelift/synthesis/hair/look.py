@@ -137,4 +137,4 @@ def _along(rng: np.random.Generator, natural: np.ndarray, name: str) -> tuple[np
 def _brow_color(rng: np.random.Generator, natural: np.ndarray, name: str) -> np.ndarray:
     if natural.mean() > 0.2 and name not in ("grey", "white"):
         return np.array(NATURAL["light brown"]) * rng.uniform(0.5, 1.1)
-    return natural * rng.uniform(0.35, 0.9)
+    return natural * rng.uniform(0.5, 1.1)
