@@ -22,7 +22,7 @@ from facelift.evaluation.metrics import load_pair_metrics
 from facelift.evaluation.metrics.colours import colours_beside_truth
 from facelift.evaluation.report import published, write_report
 from facelift.evaluation.results import CaseResult, Report, ViewResult, interval
-from facelift.evaluation.run import run, spread
+from facelift.evaluation.run import finite, run, spread
 from facelift.evaluation.variants import split_variant
 from facelift.gaussians import Gaussians
 from facelift.gslrm import PixelGaussians
@@ -367,6 +367,20 @@ def test_paired_differences_find_what_means_hide():
     assert "no clear difference" in compare(report_of(base, "old"), report_of(noise, "other"))
     with pytest.raises(ValueError, match="no case in common"):
         compare(report_of(base, "old"), report_of({"x": 1.0}, "new"))
+
+
+def test_several_weight_sets_share_one_table(tmp_path):
+    base, better = {"a": 20.0, "b": 22.0, "c": 21.0}, {"a": 21.0, "b": 23.1, "c": 22.2}
+    command.write_comparison([report_of(base, "one"), report_of(better, "two"), report_of(base, "three")], tmp_path)
+    text = (tmp_path / "comparison.md").read_text()
+    assert "| mean over cases | `one` | `two` | `three` |" in text and "| 21.00 | 22.10 | 21.00 |" in text
+    assert "`one` against `two`" in text and "`one` against `three`" in text
+    assert command.safe_name("runs/x:detail=false") == "runs_x_detail_false"
+
+
+def test_numbers_that_are_none_are_said_to_be_missing():
+    case = finite(CaseResult("a", {"front.psnr": float("nan"), "extra.psnr": 20.0}, (ViewResult("v", 0.0, {"psnr": float("inf")}),)))
+    assert case.values == {"front.psnr": None, "extra.psnr": 20.0} and case.views[0].values == {"psnr": None}
 
 
 def test_bootstrap_interval_covers_the_mean_about_as_often_as_it_says():

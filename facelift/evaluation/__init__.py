@@ -1,1 +1,1 @@
-"""Measures weight sets. Used by nothing below it."""
+"""Measures weight sets on benchmarks, by one command (see `__main__`). Used by nothing below it."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import re
 import resource
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from ..portrait import PhotoError
 from .benchmarks.base import BadItem, Benchmark, BenchmarkError
 from .metrics import PairMetrics
 from .results import CaseResult, LeftOut, Report
+from .sheets import PREFACE
 
 OPTIONAL_VERSIONS = ("dlib-bin", "face-recognition-models", "torchmetrics", "dreamsim", "deepface")
 
@@ -55,8 +58,10 @@ def run(
                 continue
             sheet = Path("cases") / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.webp"
             Image.fromarray(measured.sheet).save(out / sheet, quality=85)
-            report.cases.append(CaseResult(**{**vars(measured.result), "sheet": sheet.as_posix()}))
+            report.cases.append(replace(finite(measured.result), sheet=sheet.as_posix()))
             report.left_out += measured.left_out
+        if report.cases and (preface := benchmark.preface(pipe)) is not None:
+            Image.fromarray(preface).save(out / "cases" / PREFACE, quality=85)
     if not report.cases:
         reasons = "; ".join(f"{item.item}: {item.reason}" for item in report.left_out[:3])
         raise BenchmarkError(f"Nothing of the benchmark {benchmark.name} could be measured ({reasons or 'it is empty'}).")
@@ -64,6 +69,16 @@ def run(
     report.seconds = time.perf_counter() - start
     report.machine = machine(pipe.device)
     return report
+
+
+def finite(case: CaseResult) -> CaseResult:
+    """What is no number, such as the mean over an empty mask, counts as not measured."""
+
+    def clean(values: dict[str, float | None]) -> dict[str, float | None]:
+        return {k: v if v is not None and math.isfinite(v) else None for k, v in values.items()}
+
+    views = tuple(replace(v, values=clean(v.values)) for v in case.views)
+    return replace(case, values=clean(case.values), views=views, baselines={k: clean(v) for k, v in case.baselines.items()})
 
 
 def spread(names: Sequence[str], limit: int | None) -> list[str]:

@@ -11,6 +11,7 @@ from .results import CaseResult, Report, shown
 
 EACH = 2  # cases from each end and from the middle
 CAPTION = 22  # pixels
+PREFACE = "preface.webp"  # in the folder of the cases
 
 
 def chosen(report: Report) -> list[tuple[str, CaseResult]]:
@@ -34,6 +35,8 @@ def write_sheet(report: Report, folder: Path) -> Path | None:
         rows += [_caption(f"{word}: {case.name} ({shown(report.rank, value)})"), np.array(Image.open(folder / case.sheet).convert("RGB"))]
     if not rows:
         return None
+    if (folder / "cases" / PREFACE).is_file():
+        rows = [np.array(Image.open(folder / "cases" / PREFACE).convert("RGB")), *rows]
     width = max(r.shape[1] for r in rows)
     rows = [np.pad(r, ((0, 0), (0, width - r.shape[1]), (0, 0)), constant_values=255) for r in rows]
     Image.fromarray(np.concatenate(rows)).save(folder / "sheet.webp", quality=85)

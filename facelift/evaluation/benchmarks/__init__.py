@@ -29,7 +29,8 @@ def _synthetic(options: Options) -> Benchmark:
 
 
 def _photos(options: Options) -> Benchmark:
-    from .photos import EXAMPLES, Photos
+    from .photos import Photos
+    from .synthetic import EXAMPLES
 
     return Photos(options.data or EXAMPLES, options.seed, options.second_seed)
 

@@ -44,13 +44,13 @@ class PairMetrics:
                 row |= self.compare_faces(a, b)
         return rows
 
-    def compare_faces(self, a: np.ndarray, b: np.ndarray) -> dict[str, float | None]:
-        """a, b: uint8 (H, W, 3)."""
+    def compare_faces(self, a: np.ndarray, b: np.ndarray, landmarks: bool = True) -> dict[str, float | None]:
+        """a, b: uint8 (H, W, 3). landmarks: whether the two have the same pose, so that landmarks can be compared."""
         row: dict[str, float | None] = {}
         for name, embed in self.embedders.items():
             first, second = embed(a).vector, embed(b).vector
             row[name] = None if first is None or second is None else embed.distance(first, second)
-        if self.landmarks:
+        if self.landmarks and landmarks:
             row["landmarks"] = landmark_error(a, b)
         return row
 
