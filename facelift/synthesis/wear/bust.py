@@ -20,13 +20,18 @@ def rest_arms(surface: Surface) -> Surface:
     """The same body with hanging arms: photographed people do not hold them off."""
     template = surface.template
     rest = template.rest[: template.body]
-    near = np.linalg.norm(np.abs(rest) - np.abs(SHOULDER), axis=1) < 0.06
     vertices = surface.vertices.copy()
     for side in (1, -1):
-        of_side = near & (rest[:, 0] * side > 0)
-        joint = vertices[: template.body][of_side].mean(0) - rest[of_side].mean(0) + SHOULDER * [side, 1, 1]
+        near = shoulder(template, side)
+        joint = vertices[near].mean(0) - rest[near].mean(0) + SHOULDER * [side, 1, 1]
         vertices[: template.body] = lower(vertices[: template.body], rest, side, joint)
     return replace(surface, vertices=vertices.astype(np.float32), normals=template.normals(vertices))
+
+
+@lru_cache(maxsize=4)
+def shoulder(template: Template, side: int) -> np.ndarray:
+    """Body vertices around a shoulder joint; side: 1 left, -1 right."""
+    return np.flatnonzero(np.linalg.norm(template.rest[: template.body] - SHOULDER * [side, 1, 1], axis=1) < 0.06)
 
 
 def lower(points: np.ndarray, rest: np.ndarray, side: int, joint: np.ndarray, degrees: float = HANG) -> np.ndarray:
@@ -74,7 +79,7 @@ def ends(surface: Surface) -> list[tuple[np.ndarray, np.ndarray]]:
         if abs(rest[loop, 0].mean()) < 0.1:
             found.append((loop, np.array([0.0, 0.0, -1.0])))
             continue
-        joint = vertices[np.linalg.norm(rest - SHOULDER * [side, 1, 1], axis=1) < 0.06].mean(0)
+        joint = vertices[shoulder(surface.template, int(side))].mean(0)
         found.append((loop, unit(center - joint)))
     return found
 

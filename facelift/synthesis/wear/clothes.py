@@ -18,6 +18,8 @@ from .look import Fabric
 
 TOP = 0.66  # height at rest up to which cloth can reach: the chin
 NECK_AXIS = np.array([0.0, -0.02])  # x, y of the neck at rest
+NECK_SHIFTS = np.linspace(-0.02, 0.06, 21)  # metres over the foot of the neck
+NECK_AZIMUTHS = np.linspace(-np.pi, np.pi, 145)  # radians, 0 behind, positive to the left
 SIDES = 0.012
 FRAY = 0.035  # metres of skin still drawn under the edge of the cloth: grazing looks reach under it
 
@@ -26,8 +28,8 @@ FRAY = 0.035  # metres of skin still drawn under the edge of the cloth: grazing 
 class Torso:
     """The N body vertices that clothes may cover, and what depends on the template alone.
 
-    ids: Shape (N,). rest, normals (at rest), pattern (rest with hanging arms): Shape (N, 3). smooth: sparse (N, N). hem: the loops of
-    vertices at waist and arms.
+    ids: Shape (N,). rest, normals (at rest), pattern (rest with hanging arms): Shape (N, 3). smooth: sparse (N, N). ids are sorted.
+    neck: Shape (NECK_SHIFTS, NECK_AZIMUTHS, 3). The neck at rest, by height over its foot and by azimuth.
     """
 
     ids: np.ndarray
@@ -37,6 +39,7 @@ class Torso:
     pattern: np.ndarray
     smooth: sp.csr_matrix
     tree: cKDTree
+    neck: np.ndarray
 
 
 @lru_cache(maxsize=2)
@@ -46,9 +49,21 @@ def torso(template: Template) -> Torso:
     ids, triangles = np.unique(triangles, return_inverse=True)
     triangles = triangles.reshape(-1, 3)
     rest = rest[ids]
-    return Torso(
-        ids, triangles, rest, vertex_normals(rest, triangles), hanging_rest(rest), neighbour_mean(triangles, len(ids)), cKDTree(rest)
-    )
+    normals, smooth = vertex_normals(rest, triangles), neighbour_mean(triangles, len(ids))
+    return Torso(ids, triangles, rest, normals, hanging_rest(rest), smooth, cKDTree(rest), measure_neck(rest))
+
+
+def measure_neck(rest: np.ndarray) -> np.ndarray:
+    """The table Torso.neck from vertices at rest (N, 3)."""
+    rest = rest[(rest[:, 2] > 0.5) & (np.hypot(*(rest[:, :2] - NECK_AXIS).T) < 0.13)]
+    where = np.arctan2(rest[:, 0], rest[:, 1] - NECK_AXIS[1])
+    turn = np.exp(-((np.angle(np.exp(1j * (NECK_AZIMUTHS[:, None] - where))) / 0.12) ** 2))
+    height = rest[:, 2] - collar_height(rest)
+    rings = []
+    for shift in NECK_SHIFTS:
+        weight = turn * np.exp(-(((height - shift) / 0.005) ** 2)) + 1e-12
+        rings.append(weight @ rest / weight.sum(1, keepdims=True))
+    return np.stack(rings)
 
 
 @dataclass(frozen=True)
@@ -214,6 +229,6 @@ def neck_band(shell: Shell, inside: Callable, edge: np.ndarray, fabric: Fabric, 
 
 def hems(shell: Shell, surface: Surface, fabric: Fabric) -> Mesh:
     """Closes waist and sleeves."""
-    where = {vertex: i for i, vertex in enumerate(shell.part.ids.tolist())}
-    part = join([cap(shell.vertices[[where[v] for v in loop.tolist()]], way) for loop, way in ends(surface)])
+    ids = shell.part.ids
+    part = join([cap(shell.vertices[np.searchsorted(ids, loop)], way) for loop, way in ends(surface)])
     return cloth(part, *cut_from(fabric, part[0]))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.ndimage import map_coordinates
 
 from ..scene import Mesh
 from ..template import smoothstep, unit
-from .clothes import NECK_AXIS, Shell, cloth, collar_height, cut_from, panel
+from .clothes import NECK_AXIS, NECK_AZIMUTHS, NECK_SHIFTS, Shell, cloth, collar_height, cut_from, panel
 from .geometry import join, sheet, solid, tube
 from .look import Fabric
 
@@ -16,13 +17,10 @@ NECK_UP = unit(np.array([0.0, -0.25, 1.0]))  # the neck leans forward
 
 def neck_ring(shell: Shell, azimuth: np.ndarray, shift: float | np.ndarray = 0.0) -> np.ndarray:
     """Points at rest around the foot of the neck (azimuth 0 behind, radians), `shift` metres higher. Shape (A, 3)."""
-    rest = shell.rest
-    rest = rest[(rest[:, 2] > 0.5) & (np.hypot(*(rest[:, :2] - NECK_AXIS).T) < 0.13)]
-    where = np.arctan2(rest[:, 0], rest[:, 1] - NECK_AXIS[1])
-    gap = np.angle(np.exp(1j * (azimuth[:, None] - where)))
-    height = rest[:, 2] - collar_height(rest) - np.broadcast_to(shift, len(azimuth))[:, None]
-    weight = np.exp(-((gap / 0.12) ** 2) - (height / 0.005) ** 2) + 1e-12
-    return weight @ rest / weight.sum(1, keepdims=True)
+    row = (np.broadcast_to(shift, len(azimuth)) - NECK_SHIFTS[0]) / (NECK_SHIFTS[1] - NECK_SHIFTS[0])
+    column = (azimuth - NECK_AZIMUTHS[0]) / (NECK_AZIMUTHS[1] - NECK_AZIMUTHS[0])
+    table = shell.part.neck
+    return np.stack([map_coordinates(table[..., c], [row, column], order=1, mode="nearest") for c in range(3)], 1)
 
 
 def stand(shell: Shell, azimuth: np.ndarray, shift: float, height: np.ndarray, slack: float) -> np.ndarray:

@@ -17,6 +17,8 @@ from .jewellery import earrings, necklace
 from .look import WearLook
 from .scarves import wear_scarf
 
+HIDDEN = 0.05  # metres under a jacket's edge beyond which the garment below is left away
+
 
 class Outfit(NamedTuple):
     """meshes: what is worn. covered: says of points (..., 3) whether a hat or scarf covers the hair there, Shape (...), or None.
@@ -76,11 +78,14 @@ def garments(surface: Surface, look: WearLook, rng: np.random.Generator) -> tupl
     rest = surface.template.rest[: surface.template.body]
     under = clothes.shell(surface, look.ease, look.folds, rng)
     inside = neckline(look)
-    top, _, edge = clothes.panel(under, inside, look.fabric)
-    meshes = [top, clothes.hems(under, surface, look.fabric), *finish_neck(under, inside, edge, look, rng)]
     if look.outer:
-        meshes += jacket(surface, under, look, rng)
-    return meshes, inside(rest) < clothes.FRAY
+        meshes, opened = jacket(surface, under, look, rng)
+        top, _, edge = clothes.panel(under, lambda p: np.minimum(inside(p), HIDDEN - opened(p)), look.fabric)
+    else:
+        top, _, edge = clothes.panel(under, inside, look.fabric)
+        meshes = [clothes.hems(under, surface, look.fabric)]
+    edge = edge[np.abs(inside(edge)) < 0.002]
+    return [top, *meshes, *finish_neck(under, inside, edge, look, rng)], inside(rest) < clothes.FRAY
 
 
 def neckline(look: WearLook) -> Callable[[np.ndarray], np.ndarray]:
@@ -104,13 +109,13 @@ def finish_neck(under: clothes.Shell, inside: Callable, edge: np.ndarray, look: 
     return clothes.neck_band(under, inside, edge, look.fabric.inverse if look.trimmed else look.fabric, 0.018)
 
 
-def jacket(surface: Surface, under: clothes.Shell, look: WearLook, rng: np.random.Generator) -> list[Mesh]:
-    """Blazer, coat or cardigan over the garment."""
+def jacket(surface: Surface, under: clothes.Shell, look: WearLook, rng: np.random.Generator) -> tuple[list[Mesh], Callable]:
+    """Blazer, coat or cardigan over the garment, and its opening."""
     over = clothes.shell(surface, look.ease + 0.007, look.folds * 0.6, rng, under)
     button, width = rng.uniform(0.27, 0.36), rng.uniform(0.052, 0.064)
     inside = collars.jacket_opening(button, width)
     front, _, edge = clothes.panel(over, inside, look.outer_fabric)
     meshes = [front, clothes.hems(over, surface, look.outer_fabric)]
     if look.outer == "cardigan":
-        return meshes + clothes.neck_band(over, inside, edge, look.outer_fabric, 0.022)
-    return meshes + collars.lapels(over, look.outer_fabric, button, width, rng)
+        return meshes + clothes.neck_band(over, inside, edge, look.outer_fabric, 0.022), inside
+    return meshes + collars.lapels(over, look.outer_fabric, button, width, rng), inside
