@@ -212,6 +212,13 @@ def test_a_missing_data_set_is_one_sentence(tmp_path, capsys):
     assert "github.com/syntec-research/Cafca" in error and "cameras_json" in error
 
 
+def test_weights_that_are_not_there_are_one_sentence(tmp_path, capsys):
+    code = command.main(["--benchmark", "photos", "--weights", str(tmp_path / "none"), "compact:colour=1", "--out", str(tmp_path)])
+    error = capsys.readouterr().err
+    assert code == 1 and error.count("\n") == 2
+    assert "none" in error and "'colour' in 'compact:colour=1' is no switch" in error
+
+
 # --- foreign data sets ----------------------------------------------------------------------------------------------------------------
 
 
@@ -371,9 +378,11 @@ def test_paired_differences_find_what_means_hide():
 
 def test_several_weight_sets_share_one_table(tmp_path):
     base, better = {"a": 20.0, "b": 22.0, "c": 21.0}, {"a": 21.0, "b": 23.1, "c": 22.2}
-    command.write_comparison([report_of(base, "one"), report_of(better, "two"), report_of(base, "three")], tmp_path)
+    reports = [report_of(base, "one"), report_of(better, "two"), report_of(base, "three")]
+    command.write_comparison(reports, tmp_path, {"four": "not trained yet"})
     text = (tmp_path / "comparison.md").read_text()
     assert "| mean over cases | `one` | `two` | `three` |" in text and "| 21.00 | 22.10 | 21.00 |" in text
+    assert "- `four`: not trained yet" in text
     assert "`one` against `two`" in text and "`one` against `three`" in text
     assert command.safe_name("runs/x:detail=false") == "runs_x_detail_false"
 

@@ -49,17 +49,24 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """0: done. 1: a weight set or the data cannot be used. 2: wrong arguments."""
+    """0: done. 1: the data or every weight set cannot be used. 2: wrong arguments.
+
+    Of several weight sets those that are not there are named and skipped, so that one list serves whatever has been trained so far.
+    """
     args = parser().parse_args(argv)
     command = shlex.join(["python", "-m", "facelift.evaluation", *(sys.argv[1:] if argv is None else argv)])
-    try:
-        reports = [evaluate(args, weights, command) for weights in args.weights]
-        if len(reports) > 1:
-            write_comparison(reports, args.out)
-    except (BenchmarkError, WeightsError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    reports, skipped = [], {}
+    for weights in args.weights:
+        try:
+            reports.append(evaluate(args, weights, command))
+        except (BenchmarkError, WeightsError, ValueError) as error:
+            skipped[weights] = str(error)
+            print(f"error: {error}", file=sys.stderr)
+            if isinstance(error, BenchmarkError):
+                return 1
+    if len(args.weights) > 1 and reports:
+        write_comparison(reports, args.out, skipped)
+    return 0 if reports else 1
 
 
 def evaluate(args: argparse.Namespace, weights: str, command: str) -> Report:
@@ -78,12 +85,14 @@ def evaluate(args: argparse.Namespace, weights: str, command: str) -> Report:
     return report
 
 
-def write_comparison(reports: list[Report], out: Path) -> None:
-    """out/comparison.md: all sets in one table, then each against the first."""
+def write_comparison(reports: list[Report], out: Path, skipped: dict[str, str] | None = None) -> None:
+    """out/comparison.md: all sets in one table, what was skipped and why, then each set against the first."""
     keys = list(dict.fromkeys(k for r in reports for k in r.summary()))
     summaries = [r.summary() for r in reports]
     rows = [[label(k), *(shown(k, s[k].mean if k in s else None) for s in summaries)] for k in keys]
     parts = [table(["mean over cases", *(f"`{r.weights['name']}`" for r in reports)], rows)]
+    if skipped:
+        parts.append("Not measured:\n\n" + "\n".join(f"- `{weights}`: {reason}" for weights, reason in skipped.items()))
     parts += [compare(reports[0], other) for other in reports[1:]]
     (out / "comparison.md").write_text("\n\n".join(parts) + "\n")
     print(out / "comparison.md")
