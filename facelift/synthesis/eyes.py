@@ -41,7 +41,7 @@ def draw_eye_look(rng: np.random.Generator, melanin: float, old: float) -> EyeLo
 
 def eye_meshes(surface: Surface, expression: Expression, look: EyeLook) -> list[Mesh]:
     """`rest` is the direction in the eyeball's own frame, the gaze at -y."""
-    directions, points, triangles = eyeball()
+    directions, points, normals, triangles = eyeball()
     lids = Lids(surface)
     meshes = []
     for center, radius, inward in zip(surface.eye_centers, surface.eye_radii, (-CONVERGENCE, CONVERGENCE), strict=True):
@@ -53,7 +53,7 @@ def eye_meshes(surface: Surface, expression: Expression, look: EyeLook) -> list[
             Mesh(
                 kind="eye",
                 vertices=vertices,
-                normals=(directions @ rotation.T).astype(np.float32),
+                normals=(normals @ rotation.T).astype(np.float32),
                 triangles=triangles,
                 albedo=np.tile(look.white, (len(points), 1)).astype(np.float32),
                 rest=directions,
@@ -86,17 +86,19 @@ class Lids:
 
 
 @lru_cache(maxsize=1)
-def eyeball(rings: int = 20, around: int = 26) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Unit eyeball with a bulging cornea at -y, open at the back: directions (N, 3), points (N, 3), triangles."""
+def eyeball(rings: int = 20, around: int = 26) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Unit eyeball with a bulging cornea at -y, open at the back: directions, points and normals (N, 3), triangles."""
     polar = np.radians(np.r_[np.linspace(0, 40, 13), np.linspace(46, 125, rings - 13)])
     turn = np.linspace(0, 2 * np.pi, around, endpoint=False)
     polar, turn = (x.ravel() for x in np.meshgrid(polar, turn, indexing="ij"))
-    directions = np.stack([np.sin(polar) * np.cos(turn), -np.cos(polar), np.sin(polar) * np.sin(turn)], 1)
-    bulge = 1 + 0.055 * (1 - smoothstep(0, 26, np.degrees(polar)))
+    at = lambda polar: np.stack([np.sin(polar) * np.cos(turn), -np.cos(polar), np.sin(polar) * np.sin(turn)], 1)  # noqa: E731
+    directions, t = at(polar), np.clip(np.degrees(polar) / 26, 0, 1)
+    bulge = 1 + 0.055 * (1 - smoothstep(0, 1, t))
+    normals = at(polar + np.arctan(0.055 * 6 * t * (1 - t) / np.radians(26) / bulge))  # the cornea gathers highlights on the iris
     ring, step = np.arange(rings - 1)[:, None] * around, np.arange(around)
     a, b = ring + step, ring + (step + 1) % around
     triangles = np.stack([a, b, a + around, b, b + around, a + around], -1).reshape(-1, 3).astype(np.int32)
-    return directions.astype(np.float32), (directions * bulge[:, None]).astype(np.float32), triangles
+    return tuple(a.astype(np.float32) for a in (directions, directions * bulge[:, None], normals)) + (triangles,)
 
 
 def mouth_mesh(surface: Surface, look: EyeLook) -> Mesh:

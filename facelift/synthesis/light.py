@@ -20,8 +20,8 @@ def draw_light(rng: np.random.Generator) -> Light:
     mode = str(rng.choice(MODES, p=ODDS))
     if mode == "ambient":
         surroundings = np.ones((*ENVIRONMENT, 3)) * (1 + rng.uniform(0, 0.3) * grid()[..., 2:])
-        if rng.random() < 0.5:  # a window to be seen in the eyes, too small to matter elsewhere
-            surroundings += window(rng) * rng.uniform(1, 4)
+        if rng.random() < 0.7:  # a window or lamp to be seen in the eyes, too small to matter much elsewhere
+            surroundings += window(rng) * rng.uniform(8, 25)
         keys = []
     else:
         surroundings = draw_surroundings(rng, mode)
@@ -53,8 +53,8 @@ def draw_surroundings(rng: np.random.Generator, mode: str) -> np.ndarray:
             sharpness = np.exp(rng.uniform(np.log(2), np.log(40)))
             strength = np.exp(rng.uniform(np.log(0.4), np.log(2.5))) * (sharpness / 4) ** 0.5
             light = light + strength * np.exp(sharpness * (d @ center - 1))[..., None] * tint(rng, 0.25)
-        if rng.random() < 0.6:
-            light = light + window(rng) * rng.uniform(1, 5)
+        if rng.random() < 0.8:
+            light = light + window(rng) * rng.uniform(8, 30)
     return light
 
 
