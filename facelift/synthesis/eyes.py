@@ -33,7 +33,7 @@ def draw_eye_look(rng: np.random.Generator, melanin: float, old: float) -> EyeLo
     odds = np.array([0.4 + 1.2 * (1 - fair), 0.25, 0.12 * fair + 0.02, 0.15 * fair + 0.01, 0.25 * fair + 0.01, 0.12 * fair + 0.01])
     iris = np.array(IRISES[rng.choice(len(IRISES), p=odds / odds.sum())]) * np.exp(rng.normal(0, 0.15, 3))
     yellow = rng.uniform(0, 0.5) + 0.5 * old
-    teeth = np.array([0.74, 0.70, 0.62]) * np.array([0.92, 0.86, 0.70]) ** yellow
+    teeth = np.array([0.80, 0.765, 0.69]) * np.array([0.92, 0.86, 0.70]) ** yellow
     aged = np.array([1, 0.97, 0.88]) ** (rng.uniform(0, 0.8) + old + 0.8 * melanin)
     white = np.array([0.72, 0.68, 0.64]) * aged * rng.uniform(0.88, 1.05) * (1 - 0.3 * melanin)
     return EyeLook(iris, float(rng.uniform(7.8, 10.5) - 1.5 * old), white, teeth)
