@@ -37,6 +37,7 @@ POINTS = dict(
 X, Y, Z = range(3)
 FACE_WIDTH = (("zygion", X, 2),)
 EYE_WIDTH = (("outer_eye", X, 1), ("inner_eye", X, -1))
+LID_GAP = (("upper_lid", Z, 1), ("lower_lid", Z, -1))
 MOUTH_WIDTH = (("mouth_corner", X, 2),)
 
 
@@ -59,7 +60,9 @@ PROPORTIONS = dict(
     face_height=Proportion((("nasion", Z, 1), ("chin", Z, -1)), FACE_WIDTH, (0.83, 0.82, 0.835), 0.04, male=0.02, child=-0.08),
     pupils=Proportion((("inner_eye", X, 1), ("outer_eye", X, 1)), FACE_WIDTH, (0.465, 0.46, 0.455), 0.016),
     eye_width=Proportion(EYE_WIDTH, FACE_WIDTH, (0.196, 0.192, 0.193), 0.009, child=0.012),
-    eye_opening=Proportion((("upper_lid", Z, 1), ("lower_lid", Z, -1)), EYE_WIDTH, (0.405, 0.355, 0.395), 0.038, male=-0.02, child=0.04, old=-0.05),
+    eye_opening=Proportion(
+        (("upper_lid", Z, 1), ("lower_lid", Z, -1)), EYE_WIDTH, (0.405, 0.355, 0.395), 0.038, male=-0.02, child=0.04, old=-0.05
+    ),
     nose_width=Proportion((("alare", X, 2),), FACE_WIDTH, (0.305, 0.275, 0.245), 0.018, male=0.013, old=0.01),
     nose_height=Proportion((("nasion", Z, 1), ("subnasale", Z, -1)), FACE_WIDTH, (0.355, 0.36, 0.37), 0.022, child=-0.05, old=0.01),
     nose_depth=Proportion((("subnasale", Y, 1), ("nose_tip", Y, -1)), FACE_WIDTH, (0.072, 0.072, 0.084), 0.011, child=-0.015),

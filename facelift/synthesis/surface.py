@@ -23,7 +23,7 @@ NECK = (0.545, 0.645)  # heights at rest between which the neck bends
 
 def make_surface(template: Template, identity: Identity, expression: Expression, rng: np.random.Generator) -> Surface:
     """The generator draws the pose of the head."""
-    control = template.control + (template.morphs @ (identity.weights + expression.weights)).reshape(-1, 3)
+    control = shape(template, lids_that_meet(template, identity.weights + expression.weights))
     vertices = (template.subdivide @ control).astype(np.float32)
     settle_mouth(vertices, template)
     centers, radii = eyeballs(template, control)
@@ -40,6 +40,31 @@ def make_surface(template: Template, identity: Identity, expression: Expression,
     vertices = (vertices * (1 - bend) + turn(vertices) * bend).astype(np.float32)
     curl_lashes(vertices, template, rotation)
     return Surface(template, vertices, template.normals(vertices), turn(centers), radii, turn(head_center), rotation, pitch)
+
+
+def shape(template: Template, weights: np.ndarray) -> np.ndarray:
+    """Control vertices (C, 3) of weights (M,)."""
+    return template.control + (template.morphs @ weights).reshape(-1, 3)
+
+
+def lids_that_meet(template: Template, weights: np.ndarray) -> np.ndarray:
+    """Weights (M,) with less of the blinks that would carry an upper lid beyond the lower one: small eyes shut sooner."""
+    height, travel, blinks = lid_gaps(template)
+    gaps = height[0] + height[1] @ weights
+    weights = weights.copy()
+    weights[blinks] = np.maximum(weights[blinks] + np.minimum(gaps, 0) / travel, 0)
+    return weights
+
+
+@lru_cache(maxsize=2)
+def lid_gaps(template: Template) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray, list[int]]:
+    """Of the left and the right eye: the gap between the lids as constant (2,) and slopes (2, M), how much a blink takes off it, (2,),
+    and the blinks' places among the morphs."""
+    upper, lower = lid_middles(template)
+    rows = template.subdivide[upper] - template.subdivide[lower]
+    slopes = (rows @ template.morphs[2::3]).toarray()
+    blinks = [template.index(f"fu/eyeBlink{side}") for side in ("Left", "Right")]
+    return (rows @ template.control[:, 2], slopes), -slopes[[0, 1], blinks], blinks
 
 
 def draw_rotation(rng: np.random.Generator) -> np.ndarray:
@@ -73,7 +98,7 @@ def eyeballs(template: Template, control: np.ndarray) -> tuple[np.ndarray, np.nd
 
 def resting_pitch(template: Template, identity: Identity, radius: float) -> float:
     """Degrees up from straight ahead to where the pupil stands in the open eye at rest: a little above the middle."""
-    control = template.control + (template.morphs @ identity.weights).reshape(-1, 3)
+    control = shape(template, identity.weights)
     upper, lower = (template.subdivide[index] @ control for index in lid_middles(template))
     pupil = lower[:, 2] + PUPIL_HEIGHT * (upper - lower)[:, 2]
     centers, _ = eyeballs(template, control)
