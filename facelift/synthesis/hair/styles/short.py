@@ -39,7 +39,7 @@ def receding(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
 
 
 def balding(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
-    return _cropped(scalp, rng, top=0.018, side=0.018, strands=3600)
+    return _cropped(scalp, rng, top=0.012, side=0.012, strands=3600)
 
 
 def side_part(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
