@@ -103,11 +103,11 @@ def test_same_seed_same_pixels(renderer):
 def test_workers_share_the_heads(renderer):
     share = dict(size=16, heads=5, appearances=2, workers=2, renderer=renderer)
     heads = [[(h.seed, h.appearance) for h in iterate_heads(7, worker=w, **share)] for w in (0, 1)]
-    assert sorted(heads[0] + heads[1]) == plan(7, 5, 2) == [(7, 0), (7, 1), (8, 0), (8, 1), (9, 0)]
+    assert sorted(heads[0] + heads[1]) == list(plan(7, 5, 2)) == [(7, 0), (7, 1), (8, 0), (8, 1), (9, 0)]
 
 
 def test_training_never_reaches_held_out_seeds():
-    assert plan(0, 2, split="held-out") == [(9_000_000, 0), (9_000_001, 0)]
+    assert list(plan(0, 2, split="held-out")) == [(9_000_000, 0), (9_000_001, 0)]
     assert SPLITS["train"].stop <= SPLITS["held-out"].start
     with pytest.raises(ValueError, match="not all in the split train"):
         plan(8_999_999, 2)
@@ -180,7 +180,7 @@ def test_shards_are_training_data(renderer, tmp_path, monkeypatch):
     monkeypatch.setattr(dataset, "HEADS_PER_SHARD", 2)
     settings = Settings(views="six+near1", size=64, jitter=1.0)
     output = dataset.Output(tmp_path, "shards")
-    assert not dataset.write_dataset(plan(0, 2), settings, output, workers=1, done=lambda name: None)
+    assert not dataset.write_dataset(list(plan(0, 2)), settings, output, workers=1, done=lambda name: None)
     shards = HeadShards(tmp_path)
     assert len(shards) == 2
     sample = shards.sample(1)

@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
         )
         if shards and not settings.views.startswith("six"):
             raise ValueError("the first six views of a shard are the six: --views must start with six")
-        tasks = plan(args.seed, args.heads, args.appearances, args.split)
+        tasks = list(plan(args.seed, args.heads, args.appearances, args.split))
         output = Output(args.out, args.format, args.picture, args.depth, args.normals)
         with tqdm(total=args.heads, unit="head", smoothing=0.05) as bar:
             per_folder = HEADS_PER_SHARD if shards else 1

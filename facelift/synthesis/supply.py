@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 
@@ -51,17 +52,21 @@ class RenderedHead:
     metadata: dict
 
 
-def plan(seed: int, heads: int, appearances: int = 1, split: str = "train") -> list[tuple[int, int]]:
-    """(seed, appearance) of each head, identities counted from `seed` within the split. Raises ValueError when the split is too small."""
+def plan(seed: int, heads: int | None, appearances: int = 1, split: str = "train") -> Iterator[tuple[int, int]]:
+    """(seed, appearance) of each head, identities counted from `seed` within the split; without `heads` to the end of the split.
+
+    Raises ValueError when the split is too small.
+    """
     if split not in SPLITS:
         raise ValueError(f"no split {split!r}; there are {', '.join(SPLITS)}")
     if appearances < 1:
         raise ValueError("a person needs at least one appearance")
-    identities = -(-heads // appearances)
-    seeds = SPLITS[split][seed : seed + identities] if seed >= 0 else range(0)
-    if len(seeds) < identities:
-        raise ValueError(f"seeds {seed} to {seed + identities - 1} are not all in the split {split}: it has {len(SPLITS[split])}")
-    return [(seeds[i // appearances], i % appearances) for i in range(heads)]
+    people = len(SPLITS[split])
+    last = people if heads is None else seed - (-heads // appearances)
+    if not 0 <= seed <= last <= people:
+        raise ValueError(f"seeds {seed} to {last - 1} are not all in the split {split}: it has {people}")
+    pairs = ((identity, appearance) for identity in SPLITS[split][seed:last] for appearance in range(appearances))
+    return itertools.islice(pairs, heads)
 
 
 def render_head(renderer: Renderer, seed: int, appearance: int, settings: Settings) -> RenderedHead:
@@ -115,12 +120,7 @@ def iterate_heads(
     chosen = Settings(views=views, size=size, **settings)
     if not 0 <= worker < workers:
         raise ValueError(f"worker {worker} of {workers}")
-    if heads is None:
-        heads = (len(SPLITS.get(split, ())) - seed) * appearances
-        first = plan(seed, 0, appearances, split)  # checks the names
-        tasks = ((SPLITS[split][seed + i // appearances], i % appearances) for i in range(worker, heads, workers)) if not first else ()
-    else:
-        tasks = plan(seed, heads, appearances, split)[worker::workers]
+    tasks = plan(seed, heads, appearances, split)
     renderer = renderer or Renderer()
-    for identity, appearance in tasks:
+    for identity, appearance in itertools.islice(tasks, worker, None, workers):
         yield render_head(renderer, identity, appearance, chosen)
