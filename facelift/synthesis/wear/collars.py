@@ -70,7 +70,8 @@ def shirt_collar(shell: Shell, fabric: Fabric, gap: float, shift: float, rng: np
     tip = np.exp(-(((np.pi - gap - np.abs(azimuth)) / 0.42) ** 2))[:, None]
     down = unit(-NECK_UP + out * 0.55 + tip * (np.array([0, -0.15, 0]) + side * np.array([1.0, 0, 0]) * spread))
     slack = rng.uniform(0.0015, 0.005)
-    inner = [shell.clear(ring - NECK_UP * 0.010 - out * 0.001, 0.0035)]
+    foot = 0.028 * (1 - tip) + 0.001  # reaches under the shirt, except where an open collar would show it
+    inner = [shell.snap(ring + (out * 0.4 - NECK_UP) * foot, 0.0035 - 0.006 * (1 - tip[:, 0]))]
     inner += [stand(shell, azimuth, shift, height * t, slack + 0.0025) for t in (0.5, 0.92)]
     fold = inner[2] + NECK_UP * 0.0025 + out * 0.003
     start = inner[2] + out * 0.0065
@@ -164,14 +165,16 @@ def lapels(shell: Shell, fabric: Fabric, button: float, width: float, rng: np.ra
 
 
 def jacket_collar(shell: Shell, fabric: Fabric) -> list[Mesh]:
-    azimuth = np.linspace(-2.55, 2.55, 64)
+    azimuth = np.linspace(-2.3, 2.3, 64)
     ring = neck_ring(shell, azimuth, -0.006)
     out = outward(ring)
     behind = np.exp(-((azimuth / 1.6) ** 4))[:, None]
     rise = 0.020 * behind
-    rows = [shell.clear(ring - NECK_UP * 0.006, 0.004), shell.clear(ring + NECK_UP * rise, 0.007)]
-    rows.append(rows[1] + NECK_UP * 0.002 + out * 0.003)
-    rows.append(shell.clear(rows[1] + out * 0.005 - NECK_UP * 0.008, 0.008))
+    rows = [shell.snap(ring + out * 0.012 - NECK_UP * 0.03, -0.003), shell.clear(ring - NECK_UP * 0.006, 0.003)]
+    rows.append(shell.clear(ring + NECK_UP * rise, 0.007))
+    top = rows[-1]
+    rows.append(top + NECK_UP * 0.002 + out * 0.003)
+    rows.append(shell.clear(top + out * 0.005 - NECK_UP * 0.008, 0.008))
     rows += drape(shell, rows[-1], unit(out - NECK_UP), 0.042, 0.007)
     points = np.stack(rows)
     return [carried(shell, points, fabric, 0.98), rim(shell, points[-1], fabric, 0.0011)]

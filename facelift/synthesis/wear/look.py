@@ -14,7 +14,7 @@ PATTERNS = ("plain", "rings", "stripes", "check", "blotches", "ribs", "twill", "
 MEN = {"crew": 0.30, "v": 0.07, "scoop": 0.0, "turtle": 0.06, "shirt": 0.30, "polo": 0.08, "hoodie": 0.13, "none": 0.06}
 WOMEN = {"crew": 0.24, "v": 0.16, "scoop": 0.20, "turtle": 0.10, "shirt": 0.14, "polo": 0.02, "hoodie": 0.09, "none": 0.05}
 OUTER = {"blazer": 0.6, "cardigan": 0.25, "coat": 0.15}
-NEUTRALS = (0.010, 0.022, 0.055, 0.14, 0.30, 0.55, 0.78)
+NEUTRALS = (0.010, 0.022, 0.055, 0.14, 0.28, 0.48, 0.64)
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def draw_color(rng: np.random.Generator) -> tuple[float, float, float]:
         value, hue = rng.uniform(0.15, 0.9), rng.random()
         wheel = np.clip(np.abs((hue + np.array([0, 2 / 3, 1 / 3])) % 1 * 6 - 3) - 1, 0, 1)
         rgb = (value * (1 - saturation + saturation * wheel)) ** 2.2
-    return tuple(float(x) for x in np.clip(rgb, 0.006, 0.82))
+    return tuple(float(x) for x in np.clip(rgb, 0.006, 0.66))
 
 
 def draw_fabric(rng: np.random.Generator, calm: float, gloss: float = 0.05) -> Fabric:
@@ -152,7 +152,7 @@ def draw_fabric(rng: np.random.Generator, calm: float, gloss: float = 0.05) -> F
         second = color * rng.uniform(0.6, 1.5)
     scale = {"rings": (18, 70), "stripes": (40, 140), "check": (25, 80), "blotches": (25, 70)}.get(pattern, (40, 80))
     contrast = rng.uniform(0.35, 1.0) if pattern not in ("marl", "twill") else rng.uniform(0.15, 0.45)
-    second = tuple(float(x) for x in np.clip(second, 0.006, 0.82))
+    second = tuple(float(x) for x in np.clip(second, 0.006, 0.66))
     weave = float(rng.uniform(0.15, 0.45))
     return Fabric(tuple(color.tolist()), second, pattern, float(rng.uniform(*scale)), float(contrast), weave, gloss)
 

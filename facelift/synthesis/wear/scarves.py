@@ -57,7 +57,40 @@ def headscarf(surface: Surface, fabric: Fabric, rng: np.random.Generator):
     hole = in_order(vertices[edge], skull)
     meshes.append(cloth(tube(hole, 0.0018, closed=True, sides=6), fabric, shade=0.95))
     meshes.append(inner_band(skull, hole, fabric, rng))
+    if rng.random() < 0.75:
+        low = skull.local(hole)[:, 2].min()
+        meshes += wrapped_end(vertices, normals, triangles, low, skull, fabric, rng)
     return meshes, covered_by(skull, opening)
+
+
+def wrapped_end(vertices, normals, triangles, low: float, skull: Skull, fabric: Fabric, rng: np.random.Generator) -> list[Mesh]:
+    """The end of the scarf thrown across the chest to one shoulder: a second layer below a slanting edge. low: the opening's lowest."""
+    side, steep = rng.choice([-1, 1]), rng.uniform(0.45, 0.9)
+    wander, phase = rng.normal(0, 25, 3), rng.uniform(0, 6)
+    local = skull.local(vertices)
+
+    def below(points):  # metres under the slanting edge, which clears the chin
+        edge = low - 0.010 + side * steep * np.clip(points[:, 0], -0.2, 0.2) - 0.25 * np.clip(points[:, 1], 0, 0.2)
+        return edge + 0.006 * np.sin(points @ wander + phase) - points[:, 2]
+
+    depth = below(local)
+    fold = 0.0035 * np.sin(depth * 2 * np.pi / rng.uniform(0.022, 0.034) - 0.5) * np.exp(-np.clip(depth, 0, None) / 0.07)
+    raised = vertices + normals * (0.0045 + fold)[:, None]
+    (local, raised), triangles, edge = cut((local, raised), triangles, lambda p: np.minimum(below(p), outside_chin(p, low)))
+    meshes = [cloth((raised, vertex_normals(raised, triangles), triangles), fabric, local, 0.97)]
+    edge = edge[np.abs(below(local[edge])) < 0.002]
+    if len(edge) < 40:
+        return meshes
+    azimuth = np.arctan2(local[edge, 0], -local[edge, 1])
+    order = np.argsort(azimuth)
+    even = np.linspace(azimuth.min(), azimuth.max(), 100)
+    path = np.stack([np.interp(even, azimuth[order], c) for c in raised[edge][order].T], 1)
+    return [*meshes, cloth(tube(path, 0.0016, sides=5), fabric, shade=0.95)]
+
+
+def outside_chin(points: np.ndarray, low: float) -> np.ndarray:
+    """Positive away from the lower edge of the face opening."""
+    return np.hypot(points[:, 0], points[:, 2] - low) - 0.004
 
 
 def outline(skull: Skull, rng: np.random.Generator) -> np.ndarray:
