@@ -68,8 +68,10 @@ class UNetReconstructor(nn.Module):
         raw = self.unet(x, steps, self.context.expand(len(x), -1, -1)).sample.float()
         return F.pixel_shuffle(raw, self.config.patch_size).view(b, v, GAUSSIAN_CHANNELS, h, w).permute(0, 1, 3, 4, 2)
 
-    def forward(self, images: Tensor, cameras: Cameras) -> PixelGaussians:
-        base = torch.stack([hull_offsets(sample[:, 3], cameras) for sample in images]) if self.config.hull else None
+    def forward(self, images: Tensor, cameras: Cameras, base: Tensor | None = None) -> PixelGaussians:
+        """images: Shape (B, V, C, H, W). base: Shape (B, V, H, W), the visual hull's offsets, found here where not given."""
+        if self.config.hull and base is None:
+            base = torch.stack([hull_offsets(sample[:, 3], cameras) for sample in images])
         raw = self.predict(images, cameras, base)
         return decode_pixel_gaussians(raw, images, *rays(cameras), self.config.color_skip, self.config.alpha_gate, base)
 

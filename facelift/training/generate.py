@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     for index in np.linspace(0, len(heads) - 1, min(args.heads, len(heads))).astype(int):
         sample = heads.sample(int(index), None, slice(6))
-        look = look_of(sample, codec, np.random.default_rng([3, index]), first=False)
+        look = look_of(sample, np.random.default_rng([3, index]), first=False)
         views = sample_views(model, scheduler, codec, sample.portrait, look, args.steps)
         np.save(args.out / f"{index}.npy", (views * 255).round().byte().permute(0, 2, 3, 1).numpy())
 

@@ -11,34 +11,73 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.data import DataLoader, Dataset
 
 
-def trapezoid(step: int, steps: int, warmup: int, decay_fraction: float = 0.25) -> float:
-    """Learning-rate factor: linear warm-up, flat, linear to 2 % over the last part. A function of the step alone."""
-    decay = max(1, int(steps * decay_fraction))
-    return min(1.0, (step + 1) / warmup) * max(0.02, min(1.0, (steps - step) / decay))
+def trapezoid(progress: float, step: int, warmup: int, decay: float = 0.25) -> float:
+    """Learning-rate factor: linear warm-up over the first steps, flat, linear to 2 % over the last part. progress: 0 to 1."""
+    return min(1.0, (step + 1) / warmup) * max(0.02, min(1.0, (1 - progress) / decay))
+
+
+def samples_from(dataset: Dataset, start: int, stop: int, batch: int, workers: int) -> DataLoader:
+    """Batches of dataset[start * batch] on, so that what a step sees depends on its number alone. workers 0: in this process."""
+    return DataLoader(dataset, batch, sampler=range(start * batch, stop * batch), num_workers=workers, drop_last=True)
 
 
 class Trainer:
-    """Optimizer, EMA and checkpoint of one model. `folder` then holds last.pt (everything), log.jsonl (the curve)."""
+    """Optimizer, EMA and checkpoint of one model. `folder` then holds last.pt (everything), log.jsonl (the curve).
 
-    def __init__(self, model: nn.Module, folder: str | Path, lr: float, betas=(0.9, 0.98), weight_decay=0.01, ema: float = 0.999):
+    minutes: a budget after which `running` says no, whatever the step; the learning rate then follows the clock if that is ahead.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        folder: str | Path,
+        lr: float,
+        steps: int,
+        warmup: int,
+        minutes: float | None = None,
+        betas=(0.9, 0.98),
+        weight_decay=0.01,
+        ema: float = 0.999,
+    ):
         self.model, self.folder, self.lr, self.ema_decay = model, Path(folder), lr, ema
+        self.steps, self.warmup, self.minutes = steps, warmup, minutes
         self.folder.mkdir(parents=True, exist_ok=True)
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=lr, betas=betas, weight_decay=weight_decay, fused=True)
         self.ema = copy.deepcopy(model).eval().requires_grad_(False)
         self.step, self.started, self.skipped = 0, time.time(), 0
 
+    @property
+    def progress(self) -> float:
+        """0 to 1, by steps or by the clock, whichever is farther."""
+        elapsed = (time.time() - self.started) / 60 / self.minutes if self.minutes else 0.0
+        return min(1.0, max(self.step / self.steps, elapsed))
+
+    @property
+    def running(self) -> bool:
+        return self.progress < 1.0
+
     def resume(self, path: Path | None = None) -> bool:
         path = path or self.folder / "last.pt"
         if not path.exists():
             return False
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, weights_only=True, map_location="cpu")
         self.model.load_state_dict(state["model"])
         self.ema.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
         return True
+
+    def start_from(self, path: str | Path) -> None:
+        """Averaged weights of an earlier run, maybe of a smaller model; step and optimizer begin anew."""
+        self.load(torch.load(path, weights_only=True, map_location="cpu")["ema"])
+
+    def load(self, weights: dict[str, torch.Tensor]) -> None:
+        weights = widened(weights, self.model)
+        self.model.load_state_dict(weights)
+        self.ema.load_state_dict(weights)
 
     def save(self) -> None:
         state = {
@@ -51,11 +90,11 @@ class Trainer:
         torch.save(state, temporary)
         os.replace(temporary, self.folder / "last.pt")
 
-    def update(self, factor: float) -> float:
+    def update(self) -> torch.Tensor:
         """Clips, steps, averages. Returns the gradient norm; a step with a non-finite one is skipped and counted."""
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.lr * factor
+            group["lr"] = self.lr * trapezoid(self.progress, self.step, self.warmup)
         if torch.isfinite(norm):
             self.optimizer.step()
         else:
@@ -65,7 +104,7 @@ class Trainer:
         decay = min(self.ema_decay, (1 + self.step) / (20 + self.step))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.ema.parameters()), list(self.model.parameters()), 1 - decay)
-        return float(norm)
+        return norm.detach()
 
     def log(self, **values) -> None:
         entry = {"step": self.step, "seconds": round(time.time() - self.started, 1), "skipped": self.skipped, **values}

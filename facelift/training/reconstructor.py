@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from ..cameras import Cameras, rays, six_views
 from ..front_priority import FrontPriority, apply_front_priority
@@ -24,8 +26,9 @@ from ..gaussians import SH_C0, Gaussians
 from ..gslrm import PixelGaussians, flatten_gaussians
 from ..rendering import render
 from ..unet_reconstructor import UNetReconstructor, UNetReconstructorConfig, init_outputs
+from ..visual_hull import hull_offsets
 from .data import HeadShards, Sample
-from .loop import Trainer, psnr, trapezoid, widened
+from .loop import Trainer, psnr, samples_from
 from .targets import pixel_targets
 
 
@@ -43,8 +46,8 @@ class DirectTargets:
         return torch.from_numpy(target)
 
 
-def direct_loss(pixel: PixelGaussians, target: Tensor) -> tuple[Tensor, dict]:
-    """target: Shape (B, V, H, W, 12). Opacity aims at 0.9; pixels without a surface are the alpha gate's business."""
+def direct_loss(pixel: PixelGaussians, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss and its parts. target: Shape (B, V, H, W, 12). Opacity aims at 0.9; the alpha gate sees to pixels without a surface."""
     offset, weight, color, quats, scales = target.split([1, 1, 3, 4, 3], -1)
     weight = weight[..., 0]
     total = weight.sum().clamp_min(1)
@@ -58,16 +61,10 @@ def direct_loss(pixel: PixelGaussians, target: Tensor) -> tuple[Tensor, dict]:
     tint = mean((SH_C0 * pixel.sh0 + 0.5 - color).abs().mean(-1))
     turn = mean((F.normalize(pixel.quats, dim=-1, eps=1e-4) - quats).square().sum(-1))
     size = mean((pixel.scales - scales).abs().mean(-1))
-    loss = 4 * depth + 8 * roughness(gap, weight) + 0.2 * opacity + tint + 0.1 * turn + 0.05 * size
-    rough = roughness(gap.detach(), weight).item()
-    return loss, {
-        "depth": mean(gap.abs()).item(),
-        "rough": rough,
-        "bias": mean(gap).item(),
-        "color": tint.item(),
-        "turn": turn.item(),
-        "size": size.item(),
-    }
+    rough = roughness(gap, weight)
+    loss = 4 * depth + 8 * rough + 0.2 * opacity + tint + 0.1 * turn + 0.05 * size
+    values = {"depth": mean(gap.abs()), "rough": rough, "bias": mean(gap), "color": tint, "turn": turn, "size": size}
+    return loss, {name: value.detach() for name, value in values.items()}
 
 
 def roughness(gap: Tensor, weight: Tensor) -> Tensor:
@@ -96,22 +93,54 @@ def crop_camera(c2w: Tensor, size: int, window: int, rng: np.random.Generator) -
     """A `window` px cut-out of a `size` px camera, nearer the middle than the border."""
     left, top = (int(np.clip(rng.normal((size - window) / 2, window / 4), 0, size - window)) for _ in range(2))
     intrinsics = six_views(size).intrinsics[:1] - torch.tensor([0.0, 0.0, left, top])
-    return Cameras(intrinsics, c2w[None], window, window), left, top
+    return Cameras(intrinsics.to(c2w), c2w[None], window, window), left, top
 
 
-def rendered_loss(gaussians: Gaussians, sample: Sample, view: int, rng: np.random.Generator) -> Tensor:
-    """Half of the time the whole picture at 128 px, else a 128 px cut-out at 256 px."""
-    truth = sample.rgba[view]
+def rendered_loss(gaussians: Gaussians, truth: Tensor, c2w: Tensor, rng: np.random.Generator) -> Tensor:
+    """Half of the time the whole picture at 128 px, else a 128 px cut-out at full size. truth: Shape (4, H, W). c2w: Shape (4, 4)."""
     if rng.random() < 0.5:
         truth = F.avg_pool2d(truth[None], truth.shape[-1] // 128)[0]
-        camera = Cameras(six_views(128).intrinsics[:1], sample.c2w[view][None], 128, 128)
+        camera = Cameras(six_views(128).intrinsics[:1].to(c2w), c2w[None], 128, 128)
     else:
-        camera, left, top = crop_camera(sample.c2w[view], truth.shape[-1], 128, rng)
+        camera, left, top = crop_camera(c2w, truth.shape[-1], 128, rng)
         truth = truth[:, top : top + 128, left : left + 128]
     out = render(gaussians, camera)
     error = out.rgb[0] - truth[:3]
     gradients = (error[..., 1:] - error[..., :-1]).abs().mean() + (error[..., 1:, :] - error[..., :-1, :]).abs().mean()
     return error.abs().mean() + 2 * error.square().mean() + 0.5 * gradients + 0.2 * (out.alpha[0] - truth[3:]).abs().mean()
+
+
+class ReconstructorSamples(Dataset):
+    """views (6, 4, H, W) as given to the model, their hull (6, H, W), target (6, H, W, 12), truth (V, 4, H, W) and c2w (V, 4, 4).
+
+    clean: the true views, always, and nothing beyond the six (direct stage). generated: files of really generated views.
+    """
+
+    def __init__(self, heads: HeadShards, size: int, clean: bool, generated: Sequence[Path] = ()):
+        self.heads, self.clean, self.generated = heads, clean, generated
+        self.cameras, self.targets = six_views(size), DirectTargets(size)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
+        rng = np.random.default_rng([2, index])
+        if self.generated and rng.random() < 0.6:
+            path = self.generated[int(rng.integers(len(self.generated)))]
+            sample = self.heads.sample(int(path.stem))
+            made = torch.from_numpy(np.load(path)).permute(0, 3, 1, 2).float() / 255
+            views = torch.cat([sample.rgba[:1], made[1:]])
+        else:
+            sample = self.heads.sample(int(rng.integers(len(self.heads))), rng, slice(6 if self.clean else None))
+            views = sample.rgba[:6]
+            if not self.clean and rng.random() < 0.5:
+                views = degrade_views(views, rng)
+        return views, hull_offsets(views[:, 3], self.cameras), self.targets(sample), sample.rgba, sample.c2w
+
+
+def render_losses(pixel: PixelGaussians, truth: Tensor, c2w: Tensor, patch_size: int, rng: np.random.Generator) -> Tensor:
+    """Of one head: a rig view and an unseen one. truth: Shape (V, 4, H, W). c2w: Shape (V, 4, 4)."""
+    cameras = six_views(truth.shape[-1]).to(truth.device)
+    gaussians = visible(apply_front_priority(pixel, cameras, FrontPriority()), patch_size)
+    chosen = [0 if rng.random() < 0.3 else int(rng.integers(1, 6)), int(rng.integers(6, len(c2w)))]
+    return torch.stack([rendered_loss(gaussians, truth[view], c2w[view], rng) for view in chosen]).mean()
 
 
 def visible(pixel: PixelGaussians, patch_size: int) -> Gaussians:
@@ -123,19 +152,21 @@ def visible(pixel: PixelGaussians, patch_size: int) -> Gaussians:
 @torch.no_grad()
 def evaluate(model: UNetReconstructor, heads: HeadShards, count: int, size: int) -> dict:
     """Depth error (MAE) and PSNR of the extra cameras at 256 px from true views, with and without front priority."""
-    cameras, targets = six_views(size), DirectTargets(size)
+    device = next(model.parameters()).device
+    cameras, targets = six_views(size).to(device), DirectTargets(size)
     depth, plain, front, given = [], [], [], []
     for i in range(min(count, len(heads))):
         s = heads.sample(i)
-        with torch.autocast("cpu", torch.bfloat16):
-            pixel = model(s.rgba[None, :6], cameras)
-        depth.append(direct_loss(pixel, targets(s)[None])[1]["depth"])
-        extra = Cameras(six_views(size).intrinsics[:1].expand(len(s.c2w) - 6, -1), s.c2w[6:], size, size)
-        plain += [psnr(a, b) for a, b in zip(render(visible(pixel, 8), extra).rgb, s.rgba[6:, :3], strict=True)]
+        truth = s.rgba.to(device)
+        with torch.autocast(device.type, torch.bfloat16):
+            pixel = model(truth[None, :6], cameras)
+        depth.append(direct_loss(pixel, targets(s)[None].to(device))[1]["depth"].item())
+        extra = Cameras(cameras.intrinsics[:1].expand(len(s.c2w) - 6, -1), s.c2w[6:].to(device), size, size)
+        plain += [psnr(a, b) for a, b in zip(render(visible(pixel, 8), extra).rgb, truth[6:, :3], strict=True)]
         pixel = apply_front_priority(pixel, cameras, FrontPriority())
         g = visible(pixel, 8)
-        front += [psnr(a, b) for a, b in zip(render(g, extra).rgb, s.rgba[6:, :3], strict=True)]
-        given.append(psnr(render(g, cameras[0]).rgb[0], s.rgba[0, :3]))
+        front += [psnr(a, b) for a, b in zip(render(g, extra).rgb, truth[6:, :3], strict=True)]
+        given.append(psnr(render(g, cameras[0]).rgb[0], truth[0, :3]))
     names = {"depth": depth, "novel_plain": plain, "novel": front, "front": given}
     return {k: round(float(np.mean(v)), 4 if k == "depth" else 2) for k, v in names.items()}
 
@@ -147,69 +178,55 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", required=True)
     parser.add_argument("--stage", choices=("direct", "rendered"), default="direct")
     parser.add_argument("--init", help="last.pt of an earlier stage")
-    parser.add_argument("--new-depth", action="store_true", help="begin on the visual hull, whatever depths --init had learned")
+    parser.add_argument("--generated", type=Path, help="folder of generated views: INDEX.npy uint8 (6, H, W, 4) for heads of --data")
     parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--minutes", type=float, help="stop by then, with the learning rate brought down in time")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--lr", type=float, default=None, help="default 5e-4 direct, 2e-4 rendered")
     parser.add_argument("--channels", default="128,128,192,256")
-    parser.add_argument("--generated", help="folder of generated views: INDEX.npy uint8 (6, H, W, 4) for heads of --data")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=0, help="processes that prepare samples")
     parser.add_argument("--evaluate-every", type=int, default=200)
     args = parser.parse_args(argv)
 
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
+    device = torch.device(args.device)
     config = UNetReconstructorConfig(channels=tuple(int(c) for c in args.channels.split(",")))
-    size, cameras, targets = config.image_size, six_views(config.image_size), DirectTargets(config.image_size)
-    model = init_outputs(UNetReconstructor(config), targets.focal).to(memory_format=torch.channels_last)
+    size, cameras = config.image_size, six_views(config.image_size).to(device)
+    model = init_outputs(UNetReconstructor(config), float(cameras.intrinsics[0, 0])).to(device, memory_format=torch.channels_last)
     heads, held_out = HeadShards(args.data), HeadShards(args.test)
-    trainer = Trainer(model, args.out, args.lr or (5e-4 if args.stage == "direct" else 2e-4), betas=(0.9, 0.95), ema=0.995)
+    lr = args.lr or (5e-4 if args.stage == "direct" else 2e-4)
+    trainer = Trainer(model, args.out, lr, args.steps, 50, args.minutes, betas=(0.9, 0.95), ema=0.995)
     if not trainer.resume() and args.init:
-        state = widened(torch.load(args.init, weights_only=True)["ema"], model)
-        if args.new_depth:
-            state["unet.conv_out.weight"][: 3 * config.patch_size**2] = 0
-            state["unet.conv_out.bias"][: 3 * config.patch_size**2] = 0
-        model.load_state_dict(state)
-        trainer.ema.load_state_dict(state)
-    generated = sorted(Path(args.generated).glob("*.npy")) if args.generated else []
-    running: dict[str, float] = {}
-    while trainer.step < args.steps:
-        rng = np.random.default_rng([2, trainer.step])
-        if trainer.step % 50 == 0:
-            heads.rescan()
-        for _ in range(args.batch):
-            if args.stage == "direct":
-                sample = heads.sample(int(rng.integers(len(heads))), rng, slice(6))
-                views = sample.rgba
-            elif generated and rng.random() < 0.6:
-                path = generated[int(rng.integers(len(generated)))]
-                sample = heads.sample(int(path.stem))
-                made = torch.from_numpy(np.load(path)).permute(0, 3, 1, 2).float() / 255
-                views = torch.cat([sample.rgba[:1], made[1:]])
-            else:
-                sample = heads.sample(int(rng.integers(len(heads))), rng)
-                views = degrade_views(sample.rgba[:6], rng) if rng.random() < 0.5 else sample.rgba[:6]
-            with torch.autocast("cpu", torch.bfloat16):
-                pixel = model(views[None], cameras)
-            loss, values = direct_loss(pixel, targets(sample)[None])
-            if args.stage == "rendered":
-                gaussians = visible(apply_front_priority(pixel, cameras, FrontPriority()), config.patch_size)
-                chosen = [0 if rng.random() < 0.3 else int(rng.integers(1, 6)), int(rng.integers(6, len(sample.c2w)))]
-                values["render"] = 0.0
-                for view in chosen:
-                    error = rendered_loss(gaussians, sample, view, rng)
-                    values["render"] += error.item() / len(chosen)
-                    loss = loss + 4 * error / len(chosen)
-            (loss / args.batch).backward()
-            running = {k: 0.97 * running.get(k, v) + 0.03 * v for k, v in values.items()}
-        norm = trainer.update(trapezoid(trainer.step, args.steps, warmup=50))
+        trainer.start_from(args.init)
+    generated = sorted(args.generated.glob("*.npy")) if args.generated else []
+    samples = ReconstructorSamples(heads, size, args.stage == "direct", generated)
+    running: dict[str, Tensor] = {}
+    for batch in samples_from(samples, trainer.step, args.steps, args.batch, args.workers):
+        rng = np.random.default_rng([4, trainer.step])
+        views, hull, target, truth, c2w = (t.to(device) for t in batch)
+        with torch.autocast(device.type, torch.bfloat16):
+            pixel = model(views, cameras, hull)
+        loss, values = direct_loss(pixel, target)
+        if args.stage == "rendered":
+            heads_of_batch = [PixelGaussians(*(t[i : i + 1] for t in pixel)) for i in range(len(views))]
+            rendered = [render_losses(p, truth[i], c2w[i], config.patch_size, rng) for i, p in enumerate(heads_of_batch)]
+            values["render"] = torch.stack(rendered).mean().detach()
+            loss = loss + 4 * torch.stack(rendered).mean()
+        loss.backward()
+        running = {k: running.get(k, v).lerp(v, 0.03) for k, v in values.items()}
+        norm = trainer.update()
         if trainer.step % 25 == 0:
-            trainer.log(**{k: round(v, 4) for k, v in running.items()}, norm=round(norm, 3), heads=len(heads))
-        if trainer.step % args.evaluate_every == 0 or trainer.step == args.steps:
+            trainer.log(**{k: round(v.item(), 4) for k, v in running.items()}, norm=round(norm.item(), 3), heads=len(heads))
+        if trainer.step % args.evaluate_every == 0 or not trainer.running:
             trainer.save()
             trainer.log(**evaluate(trainer.ema, held_out, 6, size))
-            if math.isnan(running["depth"]):
+            if math.isnan(running["depth"].item()):
                 raise SystemExit("the loss is not finite: lower --lr and resume")
+        if not trainer.running:
+            break
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ python -m facelift.training.views --data DIR --test DIR --out runs/views --steps
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +16,14 @@ import torch
 import torch.nn.functional as F
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 from ..cameras import six_views
 from ..multiview.attention import set_view_attention
 from ..multiview.codec import PixelCodec
 from ..multiview.second_look import first_look, keep_seen, second_look
 from .data import EMPTY, HeadShards, Sample
-from .loop import Trainer, psnr, trapezoid, widened
+from .loop import Trainer, psnr, samples_from
 
 FACTOR, CONTEXT = 8, 64
 
@@ -81,40 +81,48 @@ def plausible_depth(offset: Tensor, rng: np.random.Generator) -> Tensor:
     return smooth + warp + float(rng.normal(0, 0.03))
 
 
-def look_of(sample: Sample, codec: PixelCodec, rng: np.random.Generator, first: bool) -> Tensor:
-    """Latents of one sample's first or second look. Shape (6, C, h, w)."""
+def look_of(sample: Sample, rng: np.random.Generator, first: bool) -> Tensor:
+    """One sample's first or second look. Shape (6, 4, H, W)."""
     cameras = six_views(sample.portrait.shape[-1])
     if first:
-        return codec.encode(first_look(sample.portrait, cameras))
-    return codec.encode(second_look(sample.portrait, plausible_depth(sample.offset[0], rng), cameras))
+        return first_look(sample.portrait, cameras)
+    return second_look(sample.portrait, plausible_depth(sample.offset[0], rng), cameras)
 
 
-def batch_of(samples: list[Sample], codec: PixelCodec, rng: np.random.Generator, first: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Clean, condition and look latents, each (B*6, C, h, w). `first`: share of samples with a first look only."""
-    views = codec.encode(torch.cat([s.rgba[:6] for s in samples]))
-    condition = codec.encode(torch.stack([s.portrait for s in samples])).repeat_interleave(6, 0)
-    return views, condition, torch.cat([look_of(s, codec, rng, rng.random() < first) for s in samples])
+class ViewSamples(Dataset):
+    """views (6, 4, H, W), portrait (4, H, W), look (6, 4, H, W). `first`: share of samples with a first look only."""
+
+    def __init__(self, heads: HeadShards, first: float = 0.25):
+        self.heads, self.first = heads, first
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
+        rng = np.random.default_rng([1, index])
+        sample = self.heads.sample(int(rng.integers(len(self.heads))), rng, slice(6))
+        return sample.rgba, sample.portrait, look_of(sample, rng, rng.random() < self.first)
 
 
 def view_loss(
     model: CompactViewModel,
     scheduler: DDIMScheduler,
     codec: PixelCodec,
-    samples: list[Sample],
-    rng: np.random.Generator,
+    batch: tuple[Tensor, Tensor, Tensor],
     generator: torch.Generator,
     pure: float,
-    first: float = 0.25,
 ) -> Tensor:
-    """Weighted squared error of the clean latents plus L1 on pixels and their gradients. `pure`: share of samples at pure noise."""
-    clean, condition, look = batch_of(samples, codec, rng, first)
-    last = scheduler.config.num_train_timesteps - 1
-    t = torch.randint(0, last + 1, (len(samples),), generator=generator)
-    t = torch.where(torch.rand(len(samples), generator=generator) < pure, torch.full_like(t, last), t).repeat_interleave(6)
-    noisy = scheduler.add_noise(clean, torch.randn(clean.shape, generator=generator), t)
-    with torch.autocast(noisy.device.type, torch.bfloat16):
+    """Weighted squared error of the clean latents plus L1 on pixels and their gradients.
+
+    batch: views, portraits and looks as of `ViewSamples`, batched. pure: share of samples at pure noise.
+    """
+    views, portrait, look = batch
+    clean, look = codec.encode(views.flatten(0, 1)), codec.encode(look.flatten(0, 1))
+    condition = codec.encode(portrait).repeat_interleave(6, 0)
+    device, last = clean.device, scheduler.config.num_train_timesteps - 1
+    t = torch.randint(0, last + 1, (len(views),), generator=generator, device=device)
+    t = torch.where(torch.rand(len(views), generator=generator, device=device) < pure, last, t).repeat_interleave(6)
+    noisy = scheduler.add_noise(clean, torch.randn(clean.shape, generator=generator, device=device), t)
+    with torch.autocast(device.type, torch.bfloat16):
         predicted = model(noisy, condition, look, t)
-    weight = (1 / (1 - scheduler.alphas_cumprod[t])).clamp(max=5).view(-1, 1, 1, 1)
+    weight = (1 / (1 - scheduler.alphas_cumprod.to(device)[t])).clamp(max=5).view(-1, 1, 1, 1)
     squared = ((predicted - clean).square() * weight).mean()
     error = nn.functional.pixel_shuffle(predicted - clean, FACTOR)
     gradients = (error[..., 1:] - error[..., :-1]).abs().mean() + (error[..., 1:, :] - error[..., :-1, :]).abs().mean()
@@ -123,23 +131,19 @@ def view_loss(
 
 @torch.no_grad()
 def sample_views(
-    model: CompactViewModel,
-    scheduler: DDIMScheduler,
-    codec: PixelCodec,
-    portrait: Tensor,
-    look: Tensor,
-    steps: int,
-    seed: int = 4,
+    model: CompactViewModel, scheduler: DDIMScheduler, codec: PixelCodec, portrait: Tensor, look: Tensor, steps: int, seed: int = 4
 ) -> Tensor:
-    """portrait: Shape (4, H, W). look: latents, Shape (6, C, h, w). Returns Shape (6, 4, H, W)."""
-    condition = codec.encode(portrait[None]).expand(6, -1, -1, -1)
-    x = torch.randn(condition.shape, generator=torch.Generator().manual_seed(seed))
+    """portrait: Shape (4, H, W). look: Shape (6, 4, H, W). Returns Shape (6, 4, H, W), on the CPU."""
+    device = next(model.parameters()).device
+    condition = codec.encode(portrait[None].to(device)).expand(6, -1, -1, -1)
+    look = codec.encode(look.to(device))
+    x = torch.randn(condition.shape, generator=torch.Generator().manual_seed(seed)).to(device)
     scheduler.set_timesteps(steps)
     for t in scheduler.timesteps:
-        with torch.autocast("cpu", torch.bfloat16):
-            clean = model(x, condition, look, t.expand(6))
+        with torch.autocast(device.type, torch.bfloat16):
+            clean = model(x, condition, look, t.to(device).expand(6))
         x = scheduler.step(clean, t, x).prev_sample
-    return codec.decode(x)
+    return codec.decode(x).cpu()
 
 
 def evaluate(model: CompactViewModel, scheduler: DDIMScheduler, codec: PixelCodec, heads: HeadShards, count: int) -> dict:
@@ -149,7 +153,7 @@ def evaluate(model: CompactViewModel, scheduler: DDIMScheduler, codec: PixelCode
         per_view = []
         for i in range(min(len(heads), count if steps == 1 else max(1, count // 3))):
             s = heads.sample(i, None, slice(6))
-            look = look_of(s, codec, np.random.default_rng(i), first)
+            look = look_of(s, np.random.default_rng(i), first)
             views = sample_views(model, scheduler, codec, s.portrait, look, steps)
             per_view.append([psnr(views[v, :3], s.rgba[v, :3]) for v in range(6)])
         means = np.mean(per_view, 0)
@@ -165,40 +169,40 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", required=True)
     parser.add_argument("--init", type=Path, help="last.pt of an earlier run to start from")
     parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--minutes", type=float, help="stop by then, with the learning rate brought down in time")
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--lr", type=float, default=5e-4)
-    parser.add_argument("--pure", type=float, default=0.5)
+    parser.add_argument("--pure", type=float, default=0.5, help="share of samples at pure noise")
     parser.add_argument("--channels", default="64,128,192,256")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=0, help="processes that prepare samples")
     parser.add_argument("--evaluate-every", type=int, default=250)
     args = parser.parse_args(argv)
 
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    model = CompactViewModel(tuple(int(c) for c in args.channels.split(","))).to(memory_format=torch.channels_last)
+    device = torch.device(args.device)
+    model = CompactViewModel(tuple(int(c) for c in args.channels.split(","))).to(device, memory_format=torch.channels_last)
     codec, scheduler = PixelCodec(FACTOR), compact_scheduler()
     heads, held_out = HeadShards(args.data), HeadShards(args.test)
-    trainer = Trainer(model, args.out, args.lr)
+    trainer = Trainer(model, args.out, args.lr, args.steps, 100, args.minutes)
     if not trainer.resume() and args.init:
-        state = widened(torch.load(args.init, weights_only=True)["ema"], model)
-        model.load_state_dict(state)
-        trainer.ema.load_state_dict(state)
-    running = math.nan
-    while trainer.step < args.steps:
-        rng = np.random.default_rng([1, trainer.step])  # what a step sees depends on its number alone
-        generator = torch.Generator().manual_seed(trainer.step)
-        if trainer.step % 50 == 0:
-            heads.rescan()
-        samples = [heads.sample(int(i), rng, slice(6)) for i in rng.integers(len(heads), size=args.batch)]
-        loss = view_loss(model, scheduler, codec, samples, rng, generator, args.pure)
+        trainer.start_from(args.init)
+    running = None
+    for batch in samples_from(ViewSamples(heads), trainer.step, args.steps, args.batch, args.workers):
+        generator = torch.Generator(device).manual_seed(trainer.step)
+        loss = view_loss(model, scheduler, codec, tuple(t.to(device) for t in batch), generator, args.pure)
         loss.backward()
-        norm = trainer.update(trapezoid(trainer.step, args.steps, warmup=100))
-        running = loss.item() if math.isnan(running) else 0.97 * running + 0.03 * loss.item()
+        norm = trainer.update()
+        running = loss.detach() if running is None else running.lerp(loss.detach(), 0.03)
         if trainer.step % 25 == 0:
-            trainer.log(loss=round(running, 4), norm=round(norm, 3), heads=len(heads))
-        if trainer.step % args.evaluate_every == 0 or trainer.step == args.steps:
+            trainer.log(loss=round(running.item(), 4), norm=round(norm.item(), 3), heads=len(heads))
+        if trainer.step % args.evaluate_every == 0 or not trainer.running:
             trainer.save()
             trainer.log(**evaluate(trainer.ema, scheduler, codec, held_out, 12))
+        if not trainer.running:
+            break
 
 
 if __name__ == "__main__":
