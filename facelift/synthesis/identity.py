@@ -69,7 +69,7 @@ def draw_age(rng: np.random.Generator) -> tuple[float, float]:
     """(child, old): 6 % children, a fifth clearly old, the rest spread between."""
     group = rng.random()
     if group < 0.06:
-        return float(rng.uniform(0.25, 0.8)), 0.0
+        return float(rng.uniform(0.35, 1.0)), 0.0
     return 0.0, float(rng.beta(0.8, 1.6) if group < 0.8 else rng.uniform(0.5, 1.0))
 
 
@@ -94,7 +94,7 @@ def draw_features(rng: np.random.Generator, local: Features, old: float, fat: fl
     values = rng.normal(0, local.spreads)
     rare = np.abs(rng.normal(0, 0.35, len(values))) * (rng.random(len(values)) < 0.25)
     values = np.where(local.one_sided, rare, values)
-    values[local.names.index("head-age-incr")] += 0.3 * old
+    values[local.names.index("head-age-incr")] += 0.55 * old
     values[local.names.index("head-fat-incr")] += 0.2 * fat
     return np.clip(values, -LIMIT, LIMIT)
 

@@ -57,22 +57,22 @@ class Proportion(NamedTuple):
 
 
 PROPORTIONS = dict(
-    face_height=Proportion((("nasion", Z, 1), ("chin", Z, -1)), FACE_WIDTH, (0.83, 0.82, 0.835), 0.04, male=0.02, child=-0.08),
+    face_height=Proportion((("nasion", Z, 1), ("chin", Z, -1)), FACE_WIDTH, (0.83, 0.82, 0.835), 0.04, male=0.02, child=-0.12),
     pupils=Proportion((("inner_eye", X, 1), ("outer_eye", X, 1)), FACE_WIDTH, (0.465, 0.46, 0.455), 0.016),
-    eye_width=Proportion(EYE_WIDTH, FACE_WIDTH, (0.196, 0.192, 0.193), 0.009, child=0.012),
+    eye_width=Proportion(EYE_WIDTH, FACE_WIDTH, (0.196, 0.192, 0.193), 0.009, child=0.026),
     eye_opening=Proportion(
-        (("upper_lid", Z, 1), ("lower_lid", Z, -1)), EYE_WIDTH, (0.405, 0.355, 0.395), 0.038, male=-0.02, child=0.04, old=-0.05
+        (("upper_lid", Z, 1), ("lower_lid", Z, -1)), EYE_WIDTH, (0.405, 0.355, 0.395), 0.038, male=-0.02, child=0.06, old=-0.05
     ),
-    nose_width=Proportion((("alare", X, 2),), FACE_WIDTH, (0.305, 0.275, 0.245), 0.018, male=0.013, old=0.01),
-    nose_height=Proportion((("nasion", Z, 1), ("subnasale", Z, -1)), FACE_WIDTH, (0.355, 0.36, 0.37), 0.022, child=-0.05, old=0.01),
+    nose_width=Proportion((("alare", X, 2),), FACE_WIDTH, (0.305, 0.275, 0.245), 0.018, male=0.013, old=0.01, child=-0.02),
+    nose_height=Proportion((("nasion", Z, 1), ("subnasale", Z, -1)), FACE_WIDTH, (0.355, 0.36, 0.37), 0.022, child=-0.07, old=0.01),
     nose_depth=Proportion((("subnasale", Y, 1), ("nose_tip", Y, -1)), FACE_WIDTH, (0.072, 0.072, 0.084), 0.011, child=-0.015),
-    mouth_width=Proportion(MOUTH_WIDTH, FACE_WIDTH, (0.385, 0.365, 0.37), 0.024),
+    mouth_width=Proportion(MOUTH_WIDTH, FACE_WIDTH, (0.385, 0.365, 0.37), 0.024, child=-0.035),
     lips=Proportion((("upper_lip", Z, 1), ("lower_lip", Z, -1)), MOUTH_WIDTH, (0.44, 0.39, 0.35), 0.042, male=-0.02, old=-0.08),
     upper_lip=Proportion(
         (("subnasale", Z, 1), ("stomion", Z, -1)), FACE_WIDTH, (0.150, 0.145, 0.145), 0.012, male=0.006, child=-0.02, old=0.01
     ),
-    jaw=Proportion((("gonion", X, 2),), FACE_WIDTH, (0.735, 0.735, 0.72), 0.028, male=0.035, child=-0.03),
-    chin_width=Proportion((("chin_side", X, 2),), FACE_WIDTH, (0.385, 0.38, 0.38), 0.027, male=0.025),
+    jaw=Proportion((("gonion", X, 2),), FACE_WIDTH, (0.735, 0.735, 0.72), 0.028, male=0.035, child=-0.05),
+    chin_width=Proportion((("chin_side", X, 2),), FACE_WIDTH, (0.385, 0.38, 0.38), 0.027, male=0.025, child=-0.05),
 )
 
 

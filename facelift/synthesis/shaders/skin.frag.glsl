@@ -45,8 +45,8 @@ void main() {
     + (middle.a - 0.5) * vec3(0.14, 0.22, 0.24) + (fine.a - 0.5) * vec3(0.16, 0.22, 0.24));
   if (age > 0.02) {
     vec4 line = lines(v_rest, face, roots, coarse.b);
-    n = normalize(n + line.xyz * 0.22 * age);
-    color *= exp(-vec3(0.45, 0.65, 0.7) * age * line.w * 0.42);
+    n = normalize(n + line.xyz * 0.30 * age);
+    color *= exp(-vec3(0.45, 0.65, 0.7) * age * line.w * 0.5);
   }
   float sunny = 0.25 + 0.75 * exp(-pow((v_rest.z - 0.706) / 0.026, 2.0));  // nose and cheeks
   float lips = fall(0.022, 0.028, abs(v_rest.x)) * smoothstep(0.650, 0.656, v_rest.z) * fall(0.679, 0.683, v_rest.z);
