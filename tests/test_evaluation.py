@@ -134,7 +134,7 @@ def test_known_head_scores_as_itself_on_the_synthetic_benchmark(synthetic_report
     for group in ("front", "near", "half", "extra", "generated", "true_six"):
         assert values[f"{group}.psnr"] > 40, group
         assert values[f"{group}.ssim"] > 0.99, group
-    assert values["depth"] < 2e-3  # fp16 offsets
+    assert values["pixels.depth"] < 2e-3  # fp16 offsets
     assert values["carried.skin"] is None or values["carried.skin"] < 1
     assert values["front.landmarks"] < 1 and values["near.landmarks"] < 1
 
@@ -356,7 +356,7 @@ def test_any_folder_of_posed_pictures(tmp_path, pictures, pipe, metrics):
 
 
 def report_of(values: dict[str, float], name: str) -> Report:
-    cases = [CaseResult(n, {"extra.psnr": v, "depth": v / 100}, (ViewResult("a", 10.0, {"psnr": v}),)) for n, v in values.items()]
+    cases = [CaseResult(n, {"extra.psnr": v, "pixels.depth": v / 100}, (ViewResult("a", 10.0, {"psnr": v}),)) for n, v in values.items()]
     return Report("synthetic", "Heads", {"name": name}, {}, "", "extra.psnr", cases=cases)
 
 
@@ -368,10 +368,11 @@ def test_paired_differences_find_what_means_hide():
     noise = {k: v + rng.normal(0, 0.2) for k, v in base.items()}
     gap = paired(gain, base)
     assert gap.low > 0.15 and gap.high < 0.45 and gap.count == 30
-    assert verdict("extra.psnr", gap) == "first better" and verdict("depth", gap) == "second better"
+    assert verdict("extra.psnr", gap) == "first better" and verdict("pixels.depth", gap) == "second better"
     text = compare(report_of(base, "old"), report_of(gain, "new"))
     assert "second better" in text and "`old`" in text
     assert "no clear difference" in compare(report_of(base, "old"), report_of(noise, "other"))
+    assert verdict("extra.psnr", paired({"0": 30.0, "1": 31.0}, base)) == "too few cases"
     with pytest.raises(ValueError, match="no case in common"):
         compare(report_of(base, "old"), report_of({"x": 1.0}, "new"))
 

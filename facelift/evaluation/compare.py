@@ -13,6 +13,8 @@ import numpy as np
 
 from .results import Report, Statistics, better, label, shown, statistics
 
+FEWEST = 6  # cases; a bootstrap over fewer is surer than it should be
+
 
 def paired(a: dict[str, float], b: dict[str, float]) -> Statistics:
     """Of a - b over the cases that both have. Raises ValueError for none."""
@@ -23,10 +25,14 @@ def paired(a: dict[str, float], b: dict[str, float]) -> Statistics:
 
 
 def verdict(key: str, gap: Statistics) -> str:
-    """Whose number is better, where the 95 % interval of the difference leaves out zero."""
+    """Whose number is better, where the 95 % interval of the difference leaves out zero. Times depend on what else the machine does."""
     direction = better(key)
-    if direction is None or gap.count < 2 or gap.low <= 0 <= gap.high:
-        return "no clear difference" if direction else ""
+    if direction is None or key.endswith("seconds"):
+        return ""
+    if gap.count < FEWEST:
+        return "too few cases"
+    if gap.low <= 0 <= gap.high:
+        return "no clear difference"
     return "second better" if (gap.mean > 0) == (direction == "lower") else "first better"
 
 
@@ -52,9 +58,7 @@ def compare(first: Report, second: Report) -> str:
     if names[0] == names[1]:
         names = [names[0] + " (first)", names[1] + " (second)"]
     head = f"# {first.title}: {names[0]} against {names[1]}"
-    note = (
-        "Differences are first minus second on the same cases, with the 95 % interval of a bootstrap over cases; times are not paired runs."
-    )
+    note = "Differences are first minus second on the same cases, with the 95 % interval of a bootstrap over cases."
     return f"{head}\n\n{table(['what', *names, 'difference', 'cases', 'verdict'], rows)}\n\n{note}\n"
 
 

@@ -37,6 +37,7 @@ METRICS = {  # key: label, direction of better, digits
 }
 STAGES = {
     "true_six": "new cameras, from the true six views",
+    "pixels": "Gaussians of the pixels, from the true six views",
     "generated": "generated views 1 to 5",
     "front": "whole path, front",
     "figure": "whole path, front, inside the matte",

@@ -95,7 +95,7 @@ class SyntheticHeads(Benchmark):
         truth = resized(sample.rgba[:6], work)[:, :channels].to(pipe.device)
         renders = draw(pipe.make_gaussians(truth, rig, portrait), extra_cameras(sample))
         values |= {f"true_six.{k}": v for k, v in averaged(metrics(renders, to_bytes(sample.rgba[6:]), faces=False)).items()}
-        values["depth"] = self.depth(pipe, truth, rig, sample)
+        values["pixels.depth"] = self.depth(pipe, truth, rig, sample)
         made = to_bytes(resized(views[:, :3].float().cpu(), size))
         generated = metrics(made, to_bytes(sample.rgba[:6]), faces=False)
         values |= {f"generated.{k}": v for k, v in averaged(generated[1:]).items()}
