@@ -17,6 +17,7 @@ from .template import Template, smoothstep
 POSE_SPREAD = (5.0, 3.5, 2.0)  # degrees of yaw, pitch, roll: the crop turns no face upright, people look about
 POSE_LIMIT = 14.0
 LID_MIDDLES = (0.0293, -0.1344, 0.7382), (0.0294, -0.1323, 0.7305)  # on the average face, upper and lower
+MOUTH = np.array([0, -0.147, 0.668])
 PUPIL_HEIGHT = 0.56  # between the lower and the upper lid
 NECK = (0.545, 0.645)  # heights at rest between which the neck bends
 
@@ -39,7 +40,9 @@ def make_surface(template: Template, identity: Identity, expression: Expression,
     bend = smoothstep(*NECK, template.rest[:, 2])[:, None]
     vertices = (vertices * (1 - bend) + turn(vertices) * bend).astype(np.float32)
     curl_lashes(vertices, template, rotation)
-    return Surface(template, vertices, template.normals(vertices), turn(centers), radii, turn(head_center), rotation, pitch)
+    normals = template.normals(vertices)
+    hold_teeth_back(vertices, normals, template)
+    return Surface(template, vertices, normals, turn(centers), radii, turn(head_center), rotation, pitch)
 
 
 def shape(template: Template, weights: np.ndarray) -> np.ndarray:
@@ -122,6 +125,17 @@ def settle_mouth(vertices: np.ndarray, template: Template) -> None:
     upper = upper_teeth(template)
     teeth[upper] += np.array([0, -0.0035, -0.0042], np.float32)
     teeth[~upper] += np.array([0, -0.002, 0.0008], np.float32)
+
+
+def hold_teeth_back(vertices: np.ndarray, normals: np.ndarray, template: Template) -> None:
+    """No tooth comes through lips or chin."""
+    outside = np.flatnonzero((template.masks["inside_mouth"] < 0.3) & (template.masks["face"] > 0.3))
+    outside = outside[np.linalg.norm(template.rest[outside] - MOUTH, axis=1) < 0.05]
+    teeth = vertices[template.ranges["teeth"]]
+    distance, nearest = cKDTree(vertices[outside]).query(teeth)
+    skin, outward = vertices[outside[nearest]], normals[outside[nearest]]
+    beyond = ((teeth - skin) * outward).sum(1) + 0.002
+    teeth -= outward * np.where(distance < 0.012, beyond.clip(0), 0)[:, None].astype(np.float32)
 
 
 @lru_cache(maxsize=2)
