@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from ..front_priority import FrontPriority
 from ..gaussians import FilterPreset
 from ..unet_reconstructor import UNetReconstructorConfig
+from .start import reconstructor_weights, view_weights, widths
 from .views import CompactViewModel, compact_scheduler
 
 
@@ -31,8 +32,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=1, help="denoising steps the set asks for by default")
     args = parser.parse_args(argv)
 
-    model = CompactViewModel()
-    model.load_state_dict(torch.load(args.views / "last.pt", weights_only=True)["ema"])
+    weights = view_weights(args.views / "last.pt")
+    model = CompactViewModel(widths(weights))
+    model.load_state_dict(weights)
     for name in ("multiview/unet", "reconstructor"):
         (args.out / name).mkdir(parents=True, exist_ok=True)
     save_file(half(model.unet.state_dict()), args.out / "multiview" / "unet" / "diffusion_pytorch_model.safetensors")
@@ -42,9 +44,9 @@ def main(argv: list[str] | None = None) -> None:
     save_file({"prompt_embeds": model.prompt_embeds.detach().contiguous()}, args.out / "multiview" / "prompt_embeds.safetensors")
     compact_scheduler().save_pretrained(args.out / "multiview" / "scheduler")
 
-    state = torch.load(args.reconstructor / "last.pt", weights_only=True)["ema"]
-    save_file(half(state), args.out / "reconstructor" / "model.safetensors")
-    config = UNetReconstructorConfig()
+    weights = reconstructor_weights(args.reconstructor / "last.pt")
+    save_file(half(weights), args.out / "reconstructor" / "model.safetensors")
+    config = UNetReconstructorConfig(channels=widths(weights))
     settings = {
         "format": "facelift-compact",
         "licence": "Apache-2.0",

@@ -13,6 +13,7 @@ import torch
 
 from ..multiview.codec import PixelCodec
 from .data import HeadShards
+from .start import view_weights, widths
 from .views import FACTOR, CompactViewModel, compact_scheduler, look_of, sample_views
 
 
@@ -23,11 +24,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--heads", type=int, default=200)
     parser.add_argument("--steps", type=int, default=1, help="denoising steps")
+    parser.add_argument("--device", default="cpu")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
-    model = CompactViewModel().to(memory_format=torch.channels_last)
-    model.load_state_dict(torch.load(args.views / "last.pt", weights_only=True)["ema"])
-    model.eval()
+    weights = view_weights(args.views / "last.pt")
+    model = CompactViewModel(widths(weights))
+    model.load_state_dict(weights)
+    model.eval().to(args.device, memory_format=torch.channels_last)
     heads, codec, scheduler = HeadShards(args.data), PixelCodec(FACTOR), compact_scheduler()
     args.out.mkdir(parents=True, exist_ok=True)
     for index in np.linspace(0, len(heads) - 1, min(args.heads, len(heads))).astype(int):

@@ -70,11 +70,8 @@ class Trainer:
         self.step = state["step"]
         return True
 
-    def start_from(self, path: str | Path) -> None:
-        """Averaged weights of an earlier run, maybe of a smaller model; step and optimizer begin anew."""
-        self.load(torch.load(path, weights_only=True, map_location="cpu")["ema"])
-
-    def load(self, weights: dict[str, torch.Tensor]) -> None:
+    def start_from(self, weights: dict[str, torch.Tensor]) -> None:
+        """Weights of an earlier run, maybe of a smaller model; step and optimizer begin anew."""
         weights = widened(weights, self.model)
         self.model.load_state_dict(weights)
         self.ema.load_state_dict(weights)

@@ -29,6 +29,7 @@ from ..unet_reconstructor import UNetReconstructor, UNetReconstructorConfig, ini
 from ..visual_hull import hull_offsets
 from .data import HeadShards, Sample
 from .loop import Trainer, psnr, samples_from
+from .start import reconstructor_weights
 from .targets import pixel_targets
 
 
@@ -177,7 +178,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--test", required=True, help="held-out shards")
     parser.add_argument("--out", required=True)
     parser.add_argument("--stage", choices=("direct", "rendered"), default="direct")
-    parser.add_argument("--init", help="last.pt of an earlier stage")
+    parser.add_argument("--init", type=Path, help="begin with the weights of another run (its last.pt) or of a compact weight folder")
     parser.add_argument("--generated", type=Path, help="folder of generated views: INDEX.npy uint8 (6, H, W, 4) for heads of --data")
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--minutes", type=float, help="stop by then, with the learning rate brought down in time")
@@ -200,7 +201,7 @@ def main(argv: list[str] | None = None) -> None:
     lr = args.lr or (5e-4 if args.stage == "direct" else 2e-4)
     trainer = Trainer(model, args.out, lr, args.steps, 50, args.minutes, betas=(0.9, 0.95), ema=0.995)
     if not trainer.resume() and args.init:
-        trainer.start_from(args.init)
+        trainer.start_from(reconstructor_weights(args.init))
     generated = sorted(args.generated.glob("*.npy")) if args.generated else []
     samples = ReconstructorSamples(heads, size, args.stage == "direct", generated)
     running: dict[str, Tensor] = {}

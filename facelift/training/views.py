@@ -24,6 +24,7 @@ from ..multiview.codec import PixelCodec
 from ..multiview.second_look import first_look, keep_seen, second_look
 from .data import EMPTY, HeadShards, Sample
 from .loop import Trainer, psnr, samples_from
+from .start import view_weights
 
 FACTOR, CONTEXT = 8, 64
 
@@ -167,7 +168,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("--test", required=True, help="held-out shards")
     parser.add_argument("--out", required=True)
-    parser.add_argument("--init", type=Path, help="last.pt of an earlier run to start from")
+    parser.add_argument("--init", type=Path, help="begin with the weights of another run (its last.pt) or of a compact weight folder")
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--minutes", type=float, help="stop by then, with the learning rate brought down in time")
     parser.add_argument("--batch", type=int, default=2)
@@ -188,7 +189,7 @@ def main(argv: list[str] | None = None) -> None:
     heads, held_out = HeadShards(args.data), HeadShards(args.test)
     trainer = Trainer(model, args.out, args.lr, args.steps, 100, args.minutes)
     if not trainer.resume() and args.init:
-        trainer.start_from(args.init)
+        trainer.start_from(view_weights(args.init))
     running = None
     for batch in samples_from(ViewSamples(heads), trainer.step, args.steps, args.batch, args.workers):
         generator = torch.Generator(device).manual_seed(trainer.step)
