@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 
 
 def login(text: str) -> tuple[str, str]:
@@ -21,7 +22,10 @@ def main() -> None:
     parser.add_argument("--share", action="store_true", help="make a public address through Gradio's tunnel")
     parser.add_argument("--auth", type=login, metavar="USER:PASSWORD", help="ask visitors for this name and password")
     parser.add_argument("--queue-size", type=int, default=8, help="visitors that may wait (default: %(default)s)")
+    parser.add_argument("--mcp", action="store_true", help="also answer as an MCP server (needs: pip install 'gradio[mcp]')")
     args = parser.parse_args()
+    if args.mcp and importlib.util.find_spec("mcp") is None:
+        raise SystemExit("app.py: --mcp needs one more package: pip install 'gradio[mcp]'")
 
     from facelift.pipeline import FaceLiftPipeline  # seconds, which --help need not take
     from facelift.ui import build_app, launch
@@ -32,7 +36,7 @@ def main() -> None:
     except (WeightsError, ValueError) as error:
         raise SystemExit(f"app.py: {error}") from None
     print(f"Weights: {pipeline.weights.name} ({pipeline.weights.licence}). {pipeline.weights.note}")
-    launch(build_app(pipeline, args.queue_size), args.listen, server_port=args.port, share=args.share, auth=args.auth)
+    launch(build_app(pipeline, args.queue_size), args.listen, server_port=args.port, share=args.share, auth=args.auth, mcp_server=args.mcp)
 
 
 if __name__ == "__main__":

@@ -2,52 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
-import zipfile
-from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pytest
 from fakes import FakePipeline
+from page import (
+    BARE,
+    PHOTO,
+    ROOT,
+    answers,
+    at_rest,
+    check_files,
+    check_picture,
+    download_all,
+    free_port,
+    likeness,
+    make_head,
+    opened,
+    upload,
+    wait_until,
+)  # fmt: skip
 from PIL import Image
 
-from facelift.cameras import VIEW_NAMES, orbit
+from facelift.cameras import VIEW_NAMES
 from facelift.gaussians import Gaussians
-from facelift.rendering import render
 
-ROOT = Path(__file__).parents[1]
-PHOTO = ROOT / "assets" / "examples" / "grace_hopper.jpg"
 COMPACT = ROOT / "weights" / "compact" / "config.json"
-QUIET = ["--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-FLAGS = ["--headless=new", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", *QUIET]
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-@pytest.fixture(scope="module")
-def stand_in():
-    """A served page on a pipeline without weights: (pipeline, url)."""
-    from facelift.ui import build_app, launch
-
-    pipeline, port = FakePipeline(), free_port()
-    app = build_app(pipeline)
-    launch(app, server_port=port, prevent_thread_lock=True, quiet=True)
-    yield pipeline, f"http://127.0.0.1:{port}"
-    app.close(verbose=False)
 
 
 @pytest.fixture(scope="module")
@@ -67,132 +53,6 @@ def real():
             yield url
         finally:
             server.terminate()
-
-
-def answers(url: str) -> bool:
-    try:
-        return urllib.request.urlopen(url, timeout=5).status == 200
-    except OSError:
-        return False
-
-
-def wait_until(true, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.1)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api")
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("needs Chromium")
-    with api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield chromium
-        chromium.close()
-
-
-@contextmanager
-def opened(browser):
-    """Opens pages, and checks in the end that they asked no other host for anything."""
-    contexts, requests = [], []
-
-    def open_(url: str, script: str = "", **context):
-        contexts.append(browser.new_context(**{"viewport": {"width": 1366, "height": 768}, **context}))
-        page = contexts[-1].new_page()
-        page.set_default_timeout(120_000)
-        page.on("request", lambda request: requests.append((url, request.url)))
-        if script:
-            page.add_init_script(script)
-        page.goto(url)
-        page.wait_for_selector("#generate")
-        return page
-
-    yield open_
-    for context in contexts:
-        context.close()
-    outside = [asked for url, asked in requests if not asked.startswith((url, "data:", "blob:"))]
-    assert requests and not outside, outside
-
-
-@pytest.fixture
-def open_page(browser):
-    with opened(browser) as open_:
-        yield open_
-
-
-def upload(page, path: Path) -> None:
-    page.set_input_files("#photo input[type=file]", path)
-
-
-def make_head(page, seconds: float, photo: Path = PHOTO) -> None:
-    upload(page, photo)
-    page.wait_for_selector("#portrait img")
-    page.click("#generate")
-    page.wait_for_function("document.querySelectorAll('#views .grid-container img').length == 6", timeout=1000 * seconds)
-    page.wait_for_selector(".splat-viewer[data-state=loaded]", timeout=1000 * seconds)
-
-
-def download_all(page, folder: Path) -> dict[str, Path]:
-    files = {}
-    for name in ("head.ply", "head.splat", "head.spz", "turntable.mp4", "views.zip", "report.json"):
-        with page.expect_download() as download:
-            page.click(f"#downloads button:has-text('{name}'):enabled, #downloads a:has-text('{name}')")
-        assert download.value.suggested_filename == name
-        files[name] = folder / name
-        download.value.save_as(files[name])
-    return files
-
-
-def check_files(files: dict[str, Path], frames: int) -> None:
-    import imageio.v3 as iio
-
-    n = len(Gaussians.load(files["head.ply"]))
-    assert n > 1000
-    assert len(Gaussians.load(files["head.splat"])) == len(Gaussians.load(files["head.spz"])) == n
-    assert json.loads(files["report.json"].read_text())["gaussians"] == n
-    assert len(iio.imread(files["turntable.mp4"])) == frames
-    with zipfile.ZipFile(files["views.zip"]) as archive:
-        assert set(archive.namelist()) == {"portrait.png", *(f"views/{i}_{name}.png" for i, name in enumerate(VIEW_NAMES))}
-        assert archive.testzip() is None
-
-
-def small(image: np.ndarray | Image.Image) -> np.ndarray:
-    if isinstance(image, np.ndarray):
-        image = Image.fromarray(image)
-    return np.asarray(image.convert("RGB").resize((48, 48), Image.Resampling.BOX), dtype=float).ravel()
-
-
-def likeness(a, b) -> float:
-    return float(np.corrcoef(small(a), small(b))[0, 1])
-
-
-def check_picture(page, ply: Path, folder: Path) -> None:
-    """The canvas shows what our renderer shows from the front: upright, not mirrored, not from behind."""
-    page.locator("#viewer canvas").screenshot(path=folder / "canvas.png", style=".splat-tools {display: none !important}")
-    canvas = Image.open(folder / "canvas.png").convert("RGB")
-    side = min(canvas.size)
-    left, top = (canvas.width - side) // 2, (canvas.height - side) // 2
-    shown = canvas.crop((left, top, left + side, top + side))
-    views = render(Gaussians.load(ply), orbit([0, 180], size=256)).rgb.clamp(0, 1).mul(255).byte().permute(0, 2, 3, 1).numpy()
-    front, back = views
-    same = likeness(shown, front)
-    assert same > 0.97, same
-    for name, other in {"upside down": front[::-1], "mirrored": front[:, ::-1], "from behind": back}.items():
-        assert likeness(shown, other) < same - 0.01, name
-
-
-@pytest.fixture(scope="module")
-def visit(stand_in, browser):
-    """A page on which a head has been made."""
-    _, url = stand_in
-    with opened(browser) as open_:
-        page = open_(url)
-        make_head(page, 120)
-        yield page
 
 
 def test_visit(visit, tmp_path):
@@ -218,7 +78,7 @@ def test_visit_with_the_compact_weights(real, open_page, tmp_path):
 def test_viewer_controls(visit, tmp_path):
     def picture(name: str) -> Image.Image:
         at_rest(visit)
-        visit.locator("#viewer canvas").screenshot(path=tmp_path / name, style=".splat-tools {display: none !important}")
+        visit.locator("#viewer canvas").screenshot(path=tmp_path / name, style=BARE)
         return Image.open(tmp_path / name)
 
     start = picture("start.png")
@@ -239,14 +99,6 @@ def test_viewer_controls(visit, tmp_path):
     assert visit.locator("#viewer canvas").bounding_box() == {"x": 0, "y": 0, "width": 1366, "height": 768}
     visit.keyboard.press("Escape")
     assert visit.locator("#viewer canvas").bounding_box()["width"] < 1000
-
-
-def at_rest(page) -> None:
-    """Waits until the viewer draws no more, as it must when nothing moves: software WebGL takes up to seconds a frame."""
-    frames, end = None, time.monotonic() + 120
-    while frames != (frames := page.get_attribute(".splat-viewer", "data-frames")):
-        assert time.monotonic() < end, "draws though nothing moves"
-        page.wait_for_timeout(1500)
 
 
 def test_stop_ends_the_job_at_its_next_step_and_frees_the_page(stand_in, open_page, monkeypatch):
@@ -279,7 +131,7 @@ def test_a_full_queue_is_said_so(browser):
             pages = [open_(f"http://127.0.0.1:{port}") for _ in range(3)]
             for page in pages:
                 upload(page, PHOTO)
-                page.wait_for_selector("#portrait img")
+                page.wait_for_selector("#portrait img[src]")
             for page in pages:
                 page.click("#generate")
                 page.wait_for_selector("#stop" if page is not pages[-1] else "#status:has-text('Too many visitors')")

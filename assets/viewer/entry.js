@@ -1,3 +1,3 @@
 export { PerspectiveCamera, Scene, Vector3, WebGLRenderer } from "three";
 export { OrbitControls } from "three/examples/jsm/controls/OrbitControls.js";
-export { SparkRenderer, SplatMesh } from "@sparkjsdev/spark";
+export { dyno, SparkRenderer, SplatMesh } from "@sparkjsdev/spark";

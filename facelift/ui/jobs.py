@@ -7,33 +7,40 @@ import re
 import tempfile
 import threading
 import time
-import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from queue import SimpleQueue
 
 from PIL import Image
 
 from ..cameras import VIEW_NAMES
+from ..mesh import MeshError, save_mesh
 from ..portrait import PhotoError, Portrait
+from ..viewer_export import save_viewer
 from ..weights import WeightsError
 from . import texts
+from .aligner import Nudge, nudged
+from .downloads import NAMES, pack_views, save_webp, write_report
 
 log = logging.getLogger(__name__)
-DOWNLOADS = ("head.ply", "head.splat", "head.spz", "turntable.mp4", "views.zip", "report.json")
 PREVIEW_SECONDS = 0.7  # at most this often: a browser shows no more, and the released model must decode each one
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a visitor may choose; None takes the default of the weight set. face: 1 is the largest in the photo."""
+    """What a visitor may choose; None takes the default of the weight set. face: 1 is the largest in the photo.
+
+    extras: whether the files that only the page offers are made too (mesh, animated picture, viewer page).
+    """
 
     seed: int = 4
     steps: int | None = None
     guidance_scale: float | None = None
     crop: bool = True
     face: int = 1
+    nudge: Nudge = Nudge()
+    extras: bool = True
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,8 @@ class Update:
     """News of a running job. Fields left None have not changed.
 
     stage: a key of `texts.STAGES`. fraction: of the stage, 0 to 1. portrait, views, splat: picture and splat files to show.
-    files: what can be downloaded by now, by file name. report: only in the last update ("done").
+    files: what can be downloaded by now, by file name. report and folder, where all files are: only in the last update ("done").
+    seconds_left: a guess, None where there is no ground for one.
     """
 
     stage: str
@@ -52,6 +60,8 @@ class Update:
     splat: Path | None = None
     files: dict[str, Path] = field(default_factory=dict)
     report: dict | None = None
+    folder: Path | None = None
+    seconds_left: float | None = None
 
 
 class Stopped(Exception):
@@ -76,15 +86,18 @@ class Jobs:
         self._model = threading.Lock()
         self._portraits = threading.Lock()
         self._stops: dict[str, threading.Event] = {}
+        self._spent: dict[str, float] = {}  # seconds of each stage of the last job, to guess how long the next will take
 
-    def portrait(self, photo: str | Path, crop: bool = True, face: int = 1) -> Portrait:
-        """The aligned portrait alone, of face number `face` by size. Raises PhotoError."""
+    def portrait(self, photo: str | Path, crop: bool = True, face: int = 1, nudge: Nudge | None = None) -> Portrait:
+        """The aligned portrait alone, of face number `face` by size, moved as `nudge` says. Raises PhotoError."""
         data = Path(photo).read_bytes()  # not the path: error sentences name it, and it is of no use to a visitor
         with self._portraits:
             portrait = self.pipeline.make_portrait(data, crop=crop)
             if face > max(1, len(portrait.faces)):
                 raise PhotoError(texts.no_such_face(face, len(portrait.faces)))
-            return portrait if face == 1 else self.pipeline.make_portrait(data, crop=crop, face_index=face - 1)
+            if face > 1:
+                portrait = self.pipeline.make_portrait(data, crop=crop, face_index=face - 1)
+            return nudged(data, portrait, nudge or Nudge())
 
     def stop(self, visitor: str) -> None:
         """Ends the visitor's job at its next step, if there is one."""
@@ -131,57 +144,94 @@ class Jobs:
             news.put(error)
 
     def _make(self, photo, settings: Settings, stop, news: SimpleQueue, folder: Path) -> None:
-        def check() -> None:
+        clock = _Clock(self._spent)
+
+        def tell(stage: str, fraction: float = 0.0, detail: str = "", **news_of_it) -> None:
             if stop.is_set():
                 raise Stopped
+            news.put(Update(stage, fraction, detail, seconds_left=clock.left(stage, fraction), **news_of_it))
 
-        started = time.perf_counter()
-        check()
-        news.put(Update("portrait"))
-        portrait = self.portrait(photo, settings.crop, settings.face)
-        portrait_seconds = time.perf_counter() - started
-        check()
+        tell("portrait")
+        portrait = self.portrait(photo, settings.crop, settings.face, settings.nudge)
         portrait_file = folder / "portrait.png"
         portrait.image.save(portrait_file)
-        news.put(Update("views", portrait=portrait_file))
-
+        tell("views", portrait=portrait_file)
         head = self.pipeline(
             portrait,
             seed=settings.seed,
             steps=settings.steps,
             guidance_scale=settings.guidance_scale,
-            on_step=_Stepper(news, check, folder / "previews"),
+            on_step=_Stepper(tell, folder / "previews"),
         )
-        check()
-        news.put(Update("files", splat=head.gaussians.save(folder / "head.spz")))
+        tell("files", splat=head.gaussians.save(folder / "head.spz"), portrait=portrait_file)
 
         def filming(done: int, total: int) -> None:  # starts when all but film and report is written
-            check()
-            first = not (folder / "views.zip").exists()
-            files = {"files": _files(folder), "views": _views(folder)} if first else {}
-            news.put(Update("turntable", done / total, **files))
+            if (folder / "views.zip").exists():
+                return tell("turntable", done / total)
+            pack_views(folder)
+            if settings.extras:
+                save_viewer(folder / "head.spz", folder / "head.html", portrait_file)
+            tell("turntable", done / total, files=_files(folder), views=views_of(folder))
 
-        seconds = {**head.report["seconds"], "portrait": portrait_seconds}
-        head = replace(head, report={**head.report, "seconds": seconds})
+        head = replace(head, report={**head.report, "seconds": {**head.report["seconds"], "portrait": clock.spent["portrait"]}})
         report = head.save(folder, formats=("ply", "splat", "spz"), progress=filming)
-        news.put(Update("done", 1.0, portrait=portrait_file, views=_views(folder), files=_files(folder), report=report))
+        report = {**report, **_moved(settings.nudge)}
+        if settings.extras:
+            tell("mesh", files=_files(folder))
+            save_webp(folder / "turntable.mp4", folder / "turntable.webp")
+            started = time.perf_counter()
+            try:
+                save_mesh(head.gaussians, folder / "head.glb", lambda done, total: tell("mesh", done / total))
+            except MeshError as error:
+                report = {**report, "mesh": str(error)}
+            seconds = {**report["seconds"], "mesh": round(time.perf_counter() - started, 3)}
+            report = {**report, "seconds": {**seconds, "total": round(sum(v for k, v in seconds.items() if k != "total"), 3)}}
+        write_report(report, folder)
+        clock.left("done", 1.0)
+        self._spent = clock.spent
+        news.put(Update("done", 1.0, portrait=portrait_file, views=views_of(folder), files=_files(folder), report=report, folder=folder))
+
+
+def _moved(nudge: Nudge) -> dict:
+    """For the report: how the crop was moved, if it was."""
+    return {} if nudge == Nudge() else {"crop_moved": asdict(nudge)}
+
+
+class _Clock:
+    """Measures stages as they pass, and guesses what is left from this job's pace and the last job's later stages."""
+
+    def __init__(self, before: dict[str, float]):
+        self.before, self.spent = before, {}
+        self.stage, self.since = None, time.perf_counter()
+
+    def left(self, stage: str, fraction: float) -> float | None:
+        now = time.perf_counter()
+        if stage != self.stage:
+            if self.stage:
+                self.spent[self.stage] = now - self.since
+            self.stage, self.since = stage, now
+        stages = list(texts.STAGES)
+        later = stages[stages.index(stage) + 1 :] if stage in stages else []
+        after = sum(self.before.get(name, 0.0) for name in later)
+        if fraction > 0.05:
+            return (now - self.since) * (1 - fraction) / fraction + after
+        return self.before[stage] + after if stage in self.before else None
 
 
 class _Stepper:
     """Turns denoising steps into updates, with a preview now and then, and stops when asked."""
 
-    def __init__(self, news: SimpleQueue, check: Callable[[], None], folder: Path):
-        self.news, self.check, self.folder, self.last = news, check, folder, 0.0
+    def __init__(self, tell: Callable[..., None], folder: Path):
+        self.tell, self.folder, self.last = tell, folder, 0.0
 
     def __call__(self, step) -> None:
-        self.check()
         views, last_step = None, step.index == step.total
         if last_step or time.perf_counter() - self.last > PREVIEW_SECONDS:
             views = self.preview(step)
             self.last = time.perf_counter()
-        self.news.put(Update("views", step.index / step.total, f"step {step.index} of {step.total}", views=views))
+        self.tell("views", step.index / step.total, f"step {step.index} of {step.total}", views=views)
         if last_step:
-            self.news.put(Update("gaussians"))
+            self.tell("gaussians")
 
     def preview(self, step) -> list[Path]:
         """Files, as everything shown: Gradio writes arrays again while a browser still reads them."""
@@ -192,15 +242,10 @@ class _Stepper:
         return paths
 
 
-def _views(folder: Path) -> list[Path]:
+def views_of(folder: Path) -> list[Path]:
     return [folder / "views" / f"{i}_{name}.png" for i, name in enumerate(VIEW_NAMES)]
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    """What of a saved head a visitor can download so far, with the pictures packed into one file."""
-    pack = folder / "views.zip"
-    if not pack.exists():
-        with zipfile.ZipFile(pack, "w", zipfile.ZIP_STORED) as archive:
-            for path in [folder / "portrait.png", *_views(folder)]:
-                archive.write(path, path.relative_to(folder))
-    return {name: folder / name for name in DOWNLOADS if (folder / name).exists()}
+    """What of a head a visitor can download so far."""
+    return {name: folder / name for name in NAMES if (folder / name).exists()}

@@ -6,20 +6,33 @@ import html
 import tempfile
 from abc import ABCMeta
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
+from PIL import Image
 
-from ..cameras import VIEW_NAMES
+from ..cameras import VIEW_NAMES, orbit
+from ..gaussians import Gaussians
+from ..portrait import load_photo
+from ..rendering import render as draw
+from ..rendering.turntable import to_bytes
+from ..splat_io import SplatFileError
 from . import texts
-from .jobs import DOWNLOADS, Jobs, Settings, Stopped, Update, sentence_for
+from .about import about
+from .advice import advice
+from .aligner import Nudge, face_buttons, faces_shown, portrait_frame, portrait_shown
+from .downloads import NAMES
+from .jobs import Jobs, Settings, Stopped, Update, sentence_for, views_of
+from .takes import KEEP_SECONDS, KEPT, Take, drop, keep
 from .theme import style
 from .viewer import shown, splat_viewer
 
 EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
 DELETE_EVERY, DELETE_AFTER = 600, 3600  # seconds
+QUALITIES = ((0.5, "Quick"), (2, "Fine"), (1, "Standard"))  # times the weight set's own number of steps
 LARGEST_SEED = 2**31 - 1
 ONE_HEAD_AT_A_TIME = {"concurrency_id": "head", "concurrency_limit": 1}
 
@@ -35,7 +48,7 @@ def build_app(pipeline, queue_size: int = 8) -> gr.Blocks:
     """The page for one pipeline. One head is made at a time, and at most `queue_size` visitors wait."""
     with gr.Blocks(title=texts.TITLE, analytics_enabled=False, delete_cache=(DELETE_EVERY, DELETE_AFTER), fill_width=True) as app:
         ui = _layout(pipeline)
-        _connect(ui, Jobs(pipeline))
+        _connect(app, ui, Jobs(pipeline))
     return app.queue(max_size=queue_size, api_open=False)
 
 
@@ -48,37 +61,50 @@ def launch(app: gr.Blocks, listen: bool = False, **options: Any):
 def _layout(pipeline) -> SimpleNamespace:
     """Places the components and returns those that take part in events."""
     ui = SimpleNamespace()
-    gr.HTML(f"<div id='head'><h1>{texts.TITLE}</h1><p>{texts.LEAD} {texts.CONSENT}</p></div>")
-    with gr.Row(elem_id="columns"):
+    gr.HTML(f"<header id='head'><h1>{texts.TITLE}</h1><p>{texts.LEAD} {texts.CONSENT}</p></header>")
+    with gr.Tab("Make a head"), gr.Row(elem_id="columns"):
         with gr.Column(scale=4, min_width=340):
             _inputs(ui, pipeline)
         with gr.Column(scale=9, min_width=340):
             _results(ui)
-    gr.HTML(f"<div id='foot'><p>{texts.PRIVACY}</p><p>{html.escape(texts.weights_line(pipeline.weights))}</p></div>")
+    with gr.Tab("About"):
+        gr.HTML(about(pipeline.weights))
+    gr.HTML(f"<div id='foot'><p>{texts.PRIVACY} {html.escape(texts.weights_line(pipeline.weights))}</p></div>")
+    ui.nudge = gr.State(Nudge())
+    ui.takes = gr.State([], time_to_live=KEEP_SECONDS, delete_callback=drop)
     return ui
 
 
 def _inputs(ui: SimpleNamespace, pipeline) -> None:
-    picture = {"height": 220, "min_width": 150, "buttons": []}
-    with gr.Row():
-        ui.photo = Photo(
-            label="Photo",
-            type="filepath",
-            image_mode=None,
-            sources=["upload", "webcam", "clipboard"],
-            placeholder=texts.PHOTO_HINT,
-            elem_id="photo",
-            **picture,
-        )
-        ui.portrait = gr.Image(label="Portrait", interactive=False, elem_id="portrait", **picture)
+    with gr.Row(elem_id="pictures"):
+        with gr.Column(min_width=150, elem_id="photo-side"):
+            ui.photo = Photo(
+                label="Photo",
+                type="filepath",
+                image_mode=None,
+                sources=["upload", "webcam", "clipboard"],
+                placeholder=texts.PHOTO_HINT,
+                elem_id="photo",
+                height=220,
+                min_width=150,
+                buttons=[],
+            )
+            ui.faces = face_buttons("faces")
+        with gr.Column(min_width=150):
+            ui.portrait = portrait_frame("portrait")
     ui.note = gr.HTML(_sentence(texts.HINT), elem_id="note", elem_classes="note")
     with gr.Row(equal_height=True):
         ui.generate = gr.Button("Generate", variant="primary", elem_id="generate")
         ui.stop = gr.Button("Stop", variant="stop", visible=False, elem_id="stop")
+        ui.another = gr.Button("Another take", visible=False, elem_id="another")
     ui.status = gr.HTML(elem_id="status", elem_classes="status")
+    steps = _qualities(pipeline.default_steps)
     with gr.Row(equal_height=True):
-        ui.seed = gr.Number(4, label="Seed", precision=0, minimum=0, maximum=LARGEST_SEED, min_width=100, scale=2, elem_id="seed")
-        ui.random_seed = gr.Button("Random", size="md", min_width=100, scale=1, elem_id="random-seed")
+        ui.quality = gr.Dropdown(
+            steps, value=pipeline.default_steps, label="Quality", filterable=False, min_width=110, scale=2, elem_id="quality"
+        )
+        ui.seed = gr.Number(4, label="Seed", precision=0, minimum=0, maximum=LARGEST_SEED, min_width=80, scale=2, elem_id="seed")
+        ui.random_seed = gr.Button("Random", size="md", min_width=80, scale=1, elem_id="random-seed")
     with gr.Accordion("Advanced", open=False):
         ui.steps = gr.Slider(1, 100, pipeline.default_steps, step=1, label="Steps", info=texts.STEPS)
         ui.guidance_scale = gr.Slider(1, 10, pipeline.default_guidance_scale, step=0.1, label="Guidance", info=texts.GUIDANCE)
@@ -90,41 +116,85 @@ def _inputs(ui: SimpleNamespace, pipeline) -> None:
         ui.examples = gr.Examples([[str(p)] for p in photos], [ui.photo], label="Or try one of these", elem_id="examples")
 
 
+def _qualities(default: int) -> list[tuple[str, int]]:
+    """Names for numbers of steps, fewest first; "Standard" where two would be the same."""
+    named = {max(1, round(default * times)): name for times, name in QUALITIES}
+    return [(named[steps], steps) for steps in sorted(named)]
+
+
 def _results(ui: SimpleNamespace) -> None:
     ui.viewer = splat_viewer("viewer")
-    look = {"columns": 6, "rows": 1, "height": 150, "object_fit": "contain", "show_label": False, "buttons": []}
-    ui.views = gr.Gallery(label="Six views", interactive=False, elem_id="views", **look)
+    look = {"rows": 1, "object_fit": "contain", "show_label": False, "buttons": [], "interactive": False}
+    ui.views = gr.Gallery(label=texts.VIEWS, elem_id="views", columns=6, height=150, **look)
+    ui.strip = gr.Gallery(
+        label=texts.TAKES, elem_id="takes", columns=KEPT, height=120, allow_preview=False, visible=False, **{**look, "show_label": True}
+    )
     with gr.Row(elem_id="downloads"):
-        ui.downloads = {name: gr.DownloadButton(name, size="sm", interactive=False, min_width=80) for name in DOWNLOADS}
+        ui.downloads = {name: gr.DownloadButton(name, size="sm", interactive=False, min_width=80) for name in NAMES}
     ui.ran = gr.HTML(elem_id="ran", elem_classes="note")
 
 
-def _connect(ui: SimpleNamespace, jobs: Jobs) -> None:
-    def show_portrait(photo, crop=True, face=1):
-        """The aligned portrait of a photo, and a sentence about it."""
+def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
+    weights = jobs.pipeline.weights
+
+    def prepare(photo, crop, face, nudge):
+        """The portrait, the faces of the photo and advice: what the page shows before anything slow begins."""
         if not photo:
-            yield None, _sentence(texts.HINT)
+            yield None, None, _sentence(texts.HINT)
             return
         try:
-            made = jobs.portrait(photo, bool(crop), int(face or 1))
+            made = jobs.portrait(photo, bool(crop), int(face or 1), nudge)
         except Exception as error:
             sentence = sentence_for(error)
-            yield None, _sentence(sentence)
+            yield None, None, _sentence(sentence)
             raise gr.Error(sentence, print_exception=False) from None
         with tempfile.TemporaryDirectory(prefix="facelift-") as folder:
             path = Path(folder) / "portrait.png"
             made.image.save(path)
-            yield path, _sentence(texts.portrait_note(len(made.faces), int(face or 1)))
+            found = advice(load_photo(Path(photo).read_bytes()), made.face) if made.face and nudge == Nudge() else []
+            note = " ".join([texts.portrait_note(len(made.faces), int(face or 1)), *found[:2]])
+            yield portrait_shown(path, nudge, made.crop is not None), faces_shown(made, int(face or 1)), _sentence(note)
 
-    def make_head(request: gr.Request, photo, seed, steps, guidance_scale, crop, face) -> Iterator[dict]:
+    def prepare_anew(photo, crop, face):
+        for news in prepare(photo, crop, face, Nudge()):
+            yield *news, Nudge()
+
+    def move(event: gr.EventData, photo, crop, face):
+        nudge = Nudge.read(event._data)
+        for news in prepare(photo, crop, face, nudge):
+            yield *news, nudge
+
+    def portrait(photo: str, crop: bool = True, face: int = 1):
+        """The aligned portrait (512x512 PNG) of a photo and a sentence about it. Face 1 is the largest."""
+        if not photo:
+            raise gr.Error(texts.NO_PHOTO, print_exception=False)
+        try:
+            made = jobs.portrait(photo, bool(crop), int(face or 1))
+        except Exception as error:
+            raise gr.Error(sentence_for(error), print_exception=False) from None
+        found = advice(load_photo(Path(photo).read_bytes()), made.face) if made.face else []
+        with tempfile.TemporaryDirectory(prefix="facelift-") as folder:
+            path = Path(folder) / "portrait.png"
+            made.image.save(path)
+            yield path, " ".join([texts.portrait_note(len(made.faces), int(face or 1)), *found])
+
+    def make_head(request: gr.Request, photo, seed, steps, guidance_scale, crop, face, nudge, takes) -> Iterator[dict]:
         """The page's own Generate: every update of the job, as changes of the page."""
         if not photo:
             yield {ui.status: _sentence(texts.NO_PHOTO)}
             raise gr.Error(texts.NO_PHOTO, print_exception=False)
         yield {**_buttons(ui, running=True), **_cleared(ui), ui.status: _progress(Update("portrait"))}
+        settings, picture = replace(_settings(seed, steps, guidance_scale, crop, face), nudge=nudge), None
         try:
-            for update in jobs.run(request.session_hash, photo, _settings(seed, steps, guidance_scale, crop, face)):
-                yield _changes(ui, update, jobs.pipeline.weights)
+            for update in jobs.run(request.session_hash, photo, settings):
+                picture = update.portrait or picture
+                changes = _changes(ui, update, weights)
+                if update.portrait is not None:
+                    changes[ui.portrait] = portrait_shown(update.portrait, nudge, bool(crop))
+                if update.stage == "done":
+                    takes = keep(takes, update.folder, update.report)
+                    changes |= {ui.takes: takes, ui.strip: _strip(takes), ui.another: gr.Button(visible=True)}
+                yield changes
         except Stopped:
             yield {**_buttons(ui, running=False), ui.status: _sentence(texts.STOPPED)}
         except Exception as error:
@@ -132,22 +202,46 @@ def _connect(ui: SimpleNamespace, jobs: Jobs) -> None:
             yield {**_buttons(ui, running=False), ui.status: _sentence(sentence)}
             raise gr.Error(sentence, print_exception=False) from None
 
-    def generate(request: gr.Request, photo, seed=4, steps=None, guidance_scale=None, crop=True, face=1):
+    def show_take(event: gr.SelectData, takes):
+        """One of the last heads again, seen from where the visitor stands."""
+        if not 0 <= event.index < len(takes):
+            return {}
+        take = takes[event.index]
+        done = Update("done", views=views_of(take.folder), files=take.files, report=take.report, folder=take.folder)
+        return {**_changes(ui, done, weights, keep_view=True), ui.status: _sentence(texts.this_take(take.report))}
+
+    def generate(
+        request: gr.Request, photo: str, seed: int = 4, steps: int | None = None, guidance_scale: float | None = None,
+        crop: bool = True, face: int = 1,
+    ):  # fmt: skip
         """Portrait, six views, splat file (.ply), turntable (.mp4) and report of one photo; what is not there yet is null."""
         if not photo:
             raise gr.Error(texts.NO_PHOTO, print_exception=False)
-        portrait = views = None
+        made = views = None
+        settings = replace(_settings(seed, steps, guidance_scale, crop, face), extras=False)
         try:
-            for update in jobs.run(request.session_hash, photo, _settings(seed, steps, guidance_scale, crop, face)):
-                portrait = portrait if update.portrait is None else update.portrait
+            for update in jobs.run(request.session_hash, photo, settings):
+                made = made if update.portrait is None else update.portrait
                 views = views if update.views is None else _captioned(update.views)
                 done = update.stage == "done"
                 files = [str(update.files[name]) for name in ("head.ply", "turntable.mp4")] if done else [None, None]
-                yield portrait, views, *files, update.report if done else _stage(update)
+                yield made, views, *files, update.report if done else _stage(update)
         except Stopped:
             raise gr.Error(texts.STOPPED, print_exception=False) from None
         except Exception as error:
             raise gr.Error(sentence_for(error), print_exception=False) from None
+
+    def render(splats: str, azimuth: float = 0.0, elevation: float = 0.0, size: int = 512):
+        """A picture of a splat file (.ply, .splat, .spz). Degrees from the front: -90 shows the right side, 90 the left; up is positive."""
+        try:
+            gaussians = Gaussians.load(splats or "")
+        except (SplatFileError, OSError):
+            raise gr.Error(texts.NO_SPLATS, print_exception=False) from None
+        camera = orbit([float(azimuth or 0)], float(elevation or 0), min(1024, max(64, int(size or 512))))
+        with tempfile.TemporaryDirectory(prefix="facelift-") as folder:
+            path = Path(folder) / "render.png"
+            Image.fromarray(to_bytes(draw(gaussians, camera).rgb[0])).save(path)
+            yield path
 
     def stop_job(request: gr.Request):
         jobs.stop(request.session_hash)
@@ -159,32 +253,63 @@ def _connect(ui: SimpleNamespace, jobs: Jobs) -> None:
         """After an error: a job that still waits was refused, since too many do."""
         return {**_buttons(ui, running=False), ui.status: _sentence(texts.BUSY) if status == waiting else status}
 
-    gr.on(
-        [ui.photo.change, ui.crop.input, ui.face.change],
-        show_portrait,
-        [ui.photo, ui.crop, ui.face],
-        [ui.portrait, ui.note],
-        api_name="portrait",
-        show_progress_on=ui.portrait,
-        concurrency_id="portrait",
-        concurrency_limit=1,
-        trigger_mode="always_last",
-    )
-    settings = [ui.photo, ui.seed, ui.steps, ui.guidance_scale, ui.crop, ui.face]
-    shown = [ui.status, ui.portrait, ui.views, ui.viewer, ui.ran, ui.generate, ui.stop, *ui.downloads.values()]
-    buttons = [ui.status, ui.generate, ui.stop]
+    def from_link(request: gr.Request):
+        """?seed= and ?weights= of the page's address."""
+        seed, asked = request.query_params.get("seed", ""), request.query_params.get("weights")
+        sentence = texts.other_weights(asked[:60], weights) if asked not in (None, "auto", weights.name) else texts.HINT
+        return int(seed) if seed.isdecimal() and int(seed) <= LARGEST_SEED else gr.skip(), _sentence(sentence)
+
+    def picked(event: gr.EventData):
+        return event._data["face"]
+
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
+    one_portrait = {"concurrency_id": "portrait", "concurrency_limit": 1}
+    prepared = [ui.portrait, ui.faces, ui.note, ui.nudge]
+    looks = {**quiet, **one_portrait, "trigger_mode": "always_last"}
+    gr.on([ui.photo.change, ui.crop.input, ui.face.change], prepare_anew, [ui.photo, ui.crop, ui.face], prepared, **looks)
+    ui.portrait.nudge(move, [ui.photo, ui.crop, ui.face], prepared, **looks)
+    ui.faces.pick(picked, None, ui.face, **quiet)
+    ui.quality.input(lambda steps: steps, ui.quality, ui.steps, queue=False, **quiet)
+
+    settings = [ui.photo, ui.seed, ui.steps, ui.guidance_scale, ui.crop, ui.face]
+    results = [ui.status, ui.portrait, ui.views, ui.viewer, ui.ran, *ui.downloads.values()]
+    shown = [*results, ui.generate, ui.stop, ui.another, ui.takes, ui.strip]
+    buttons = [ui.status, ui.generate, ui.stop, ui.another]
     at_once = {**quiet, "queue": False}
+    new_seed = {"fn": None, "inputs": None, "outputs": ui.seed, "js": f"() => Math.floor(Math.random() * {LARGEST_SEED})"}
     runs = []
-    for start in [ui.generate.click] + ([ui.examples.load_input_event.then] if ui.examples else []):
+    starts = [ui.generate.click, ui.another.click(**new_seed, api_visibility="private").then]
+    for start in starts + ([ui.examples.load_input_event.then] if ui.examples else []):
         start(lambda: {**_buttons(ui, running=True), ui.status: waiting}, None, buttons, **at_once)  # waiting can be stopped too
-        runs.append(start(make_head, settings, shown, **quiet, **ONE_HEAD_AT_A_TIME))
+        runs.append(start(make_head, [*settings, ui.nudge, ui.takes], shown, **quiet, **ONE_HEAD_AT_A_TIME))
         runs[-1].failure(not_started, ui.status, buttons, **at_once)
     ui.stop.click(stop_job, None, buttons, cancels=runs, **at_once)
-    ui.random_seed.click(None, None, ui.seed, js=f"() => Math.floor(Math.random() * {LARGEST_SEED})", api_visibility="private")
-    files = [gr.File(label=label, visible=False) for label in ("Splat file", "Turntable")]
-    answer = [ui.portrait, ui.views, *files, gr.JSON(label="Report", visible=False)]
-    gr.Button(visible=False).click(generate, settings, answer, api_name="generate", **ONE_HEAD_AT_A_TIME)
+    ui.random_seed.click(**new_seed, api_visibility="private")
+    ui.strip.select(show_take, ui.takes, results, **quiet)
+    app.load(from_link, None, [ui.seed, ui.note], **quiet)
+    _endpoints(settings, generate, portrait, render)
+
+
+def _endpoints(settings: list, generate, portrait, render) -> None:
+    """What programs call; hidden components say what goes in and comes out."""
+
+    def endpoint(function, inputs, outputs, **options) -> None:
+        gr.Button(visible=False).click(function, inputs, outputs, api_name=function.__name__, **options)
+
+    hidden, light = {"visible": False}, {"concurrency_id": "portrait", "concurrency_limit": 1}
+    picture = {**hidden, "type": "filepath"}
+    photo, _, _, _, crop, face = settings
+    answer = [
+        gr.Image(label="Portrait", **picture), gr.Gallery(label="Six views", **hidden), gr.File(label="Splat file", **hidden),
+        gr.File(label="Turntable", **hidden), gr.JSON(label="Report", **hidden),
+    ]  # fmt: skip
+    endpoint(generate, settings, answer, **ONE_HEAD_AT_A_TIME)
+    endpoint(portrait, [photo, crop, face], [gr.Image(label="Portrait", **picture), gr.Textbox(label="Note", **hidden)], **light)
+    asked = [
+        gr.File(label="Splat file", file_types=[".ply", ".splat", ".spz"], **picture), gr.Number(0, label="Azimuth", **hidden),
+        gr.Number(0, label="Elevation", **hidden), gr.Number(512, label="Size", precision=0, **hidden),
+    ]  # fmt: skip
+    endpoint(render, asked, gr.Image(label="Picture", **picture), **light)
 
 
 def _settings(seed, steps, guidance_scale, crop, face) -> Settings:
@@ -200,7 +325,13 @@ def _captioned(views) -> list:
 
 
 def _buttons(ui: SimpleNamespace, running: bool) -> dict:
-    return {ui.generate: gr.Button(visible=not running), ui.stop: gr.Button(visible=running)}
+    changes = {ui.generate: gr.Button(visible=not running), ui.stop: gr.Button(visible=running)}
+    return {**changes, ui.another: gr.Button(visible=False)} if running else changes
+
+
+def _strip(takes: list[Take]):
+    pictures = [(take.thumbnail, f"seed {take.report['seed']}") for take in takes]
+    return gr.Gallery(value=pictures, selected_index=len(takes) - 1, visible=len(takes) > 1)
 
 
 def _cleared(ui: SimpleNamespace) -> dict:
@@ -208,16 +339,17 @@ def _cleared(ui: SimpleNamespace) -> dict:
     return {ui.views: None, ui.viewer: None, ui.ran: "", **downloads}
 
 
-def _changes(ui: SimpleNamespace, update: Update, weights) -> dict:
+def _changes(ui: SimpleNamespace, update: Update, weights, keep_view: bool = False) -> dict:
     """What an update changes on the page."""
     done = update.stage == "done"
     changes = {ui.status: _sentence(texts.DONE) if done else _progress(update)}
-    if update.portrait is not None:
-        changes[ui.portrait] = update.portrait
     if update.views is not None:
         changes[ui.views] = _captioned(update.views)
     if update.splat is not None:
-        changes[ui.viewer] = shown(update.splat)
+        changes[ui.viewer] = shown(update.splat, update.portrait)
+    elif "turntable.mp4" in update.files:
+        folder, files = update.files["turntable.mp4"].parent, update.files
+        changes[ui.viewer] = shown(files["head.spz"], folder / "portrait.png", files["turntable.mp4"], keep_view)
     for name, path in update.files.items():
         changes[ui.downloads[name]] = gr.DownloadButton(value=path, interactive=True)
     if done:
@@ -230,5 +362,6 @@ def _sentence(text: str) -> str:
 
 
 def _progress(update: Update) -> str:
-    words = texts.STAGES[update.stage] + (f", {update.detail}" if update.detail else "") + " …"
-    return f"<div role='status'>{html.escape(words)}</div><div class='bar'><span style='width:{100 * update.fraction:.0f}%'></span></div>"
+    words = ", ".join(filter(None, [texts.STAGES[update.stage], update.detail, texts.left(update.seconds_left)])) + " …"
+    bar = f"<div class='bar' aria-hidden='true'><span style='width:{100 * update.fraction:.0f}%'></span></div>"
+    return f"<div role='status'>{html.escape(words)}</div>{bar}"

@@ -9,13 +9,36 @@ PRIVACY = (
     "they were made, and nothing is kept for training."
 )
 CONSENT = "Use photos of yourself, or of people who agreed to it."
+VIEWS = "The six views"
+TAKES = "Your last heads: click one to see it again"
 PHOTO_HINT = "Drop a photo here\n- or -\nclick to choose one"
 
+QUALITY = "More steps are slower."
+FILES = (
+    "head.html shows the head in any browser, offline, by double click. head.glb is a mesh for Blender and the like: fused from depth "
+    "pictures, so approximate, hair above all. The splat files (.ply, .splat, .spz) are the head itself."
+)
+HOW = (
+    "The face is found and brought to the place and size the models know, and the background is removed. A diffusion model draws the "
+    "head from six sides at once, each view looking at the front while it forms. A second model turns the six views into 3D Gaussians: "
+    "soft, coloured ellipsoids that a browser draws from any side. The method is FaceLift by Lyu and others (ICCV 2025)."
+)
+LIMITS = (
+    "One photo does not show the back of a head: sides and back are plausible guesses, not knowledge, and must not be used to identify "
+    "anyone. Profiles, hands before the face, strong shadows and tiny faces give poor heads. The head does not move, its light is that of "
+    "the photo, and the mesh (.glb) is only an approximation."
+)
+WEIGHTS_NOTE = "The example photos are in the public domain (NASA, US Navy)."
+PROGRAMS = (
+    "The page has an API: /generate, /portrait and /render, described under “Use via API” below. A link to this page may carry "
+    "?seed=7 and ?weights=compact; ?__theme=dark and ?__theme=light choose the look."
+)
 STEPS = "More is slower, and rarely better."
 GUIDANCE = "How closely the views follow the photo."
 CROP = "Off: the photo is an aligned square portrait already."
 FACE = "1 is the largest in the photo."
 
+NO_SPLATS = "Send a .ply, .splat or .spz file of Gaussians."
 NO_PHOTO = "Choose a photo first."
 UNEXPECTED = "Something went wrong on our side, and the details are in the server's log. Try again, or try another photo."
 OUT_OF_MEMORY = "The graphics card ran out of memory. Close other programs that use it, or start with --device cpu."
@@ -23,7 +46,7 @@ BUSY = "Too many visitors are waiting already: try again in a minute."
 DONE = "Your 3D head is ready: drag it to turn."
 STOPPED = "Stopped."
 HINT = "Best is one face, from the front, well lit. JPEG, PNG or WEBP, up to 20 MB."
-READY = "The portrait is what the model sees."
+READY = "The portrait is what the model sees: drag it if the face sits badly."
 
 STAGES = {
     "waiting": "Waiting for its turn",
@@ -32,18 +55,41 @@ STAGES = {
     "gaussians": "Building the 3D head",
     "files": "Writing the files",
     "turntable": "Filming the turntable",
+    "mesh": "Fusing a mesh",
 }
 
-VIEWER = {
-    "label": "3D head: drag to turn, scroll or pinch to zoom",
-    "empty": "Your 3D head will appear here.",
-    "loading": "Loading the 3D head …",
-    "failed": "The 3D head could not be loaded here. The downloads still work.",
-    "lost": "The browser has let go of the graphics card. Reload the page to see the head again.",
-    "no_webgl": "This browser cannot show 3D: it has no WebGL2. Try another browser, or switch on hardware acceleration. Downloads work.",
+ALIGNER = {
+    "face": "Face {n} of {of}",
+    "empty": "The portrait that the model sees",
+    "alt": "The aligned portrait",
+    "frame": "Portrait: drag to move it, pinch or scroll to zoom. Keys: arrows move, + and - zoom, [ and ] turn, 0 resets.",
+    "tools": "Move the portrait",
+    "in": "Larger (+)",
+    "out": "Smaller (-)",
+    "left": "Turn left ([)",
+    "right": "Turn right (])",
+    "reset": "As it was found (0)",
 }
 
 MATTING = {"none": "background kept", "alpha channel": "background: the photo's own transparency"}
+
+
+def left(seconds: float | None) -> str:
+    """A guess of the time left, in words people use."""
+    if seconds is None or seconds < 1:
+        return ""
+    if seconds < 90:
+        return f"about {seconds:.0f} s left" if seconds < 10 else f"about {5 * round(seconds / 5)} s left"
+    return f"about {seconds / 60:.0f} min left"
+
+
+def this_take(report: dict) -> str:
+    return f"This is the head of seed {report.get('seed')}."
+
+
+def other_weights(asked: str, weights) -> str:
+    """For a link that asks for weights which this page does not run."""
+    return f"The link asks for the weights {asked!r}, but this page runs {without_path(weights.name, weights)}."
 
 
 def portrait_note(faces: int, chosen: int) -> str:
@@ -53,7 +99,7 @@ def portrait_note(faces: int, chosen: int) -> str:
     if faces == 1:
         return READY
     which = "the largest" if chosen == 1 else f"number {chosen} by size"
-    return f"{faces} faces found, {which} is used. {READY}"
+    return f"{faces} faces found, {which} is used: click another in the photo to change that."
 
 
 def no_such_face(face: int, found: int) -> str:
@@ -63,7 +109,7 @@ def no_such_face(face: int, found: int) -> str:
 def what_ran(report: dict, weights) -> str:
     """One paragraph on how a head was made, from its report and the weight set."""
     seconds = report.get("seconds", {})
-    names = ("portrait", "views", "gaussians", "files", "turntable", "total")
+    names = ("portrait", "views", "gaussians", "files", "turntable", "mesh", "total")
     spent = ", ".join(f"{name} {seconds[name]:.1f} s" for name in names if seconds.get(name) is not None)
     matting = report.get("matting")
     parts = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,41 +10,47 @@ import gradio as gr
 from gradio.data_classes import FileData
 from gradio.processing_utils import move_files_to_cache
 
-from . import texts
-
-HERE = Path(__file__).parent
-MODULE = HERE.parents[1] / "assets" / "viewer" / "spark.min.js"
-HTML = f"""<div class="splat-viewer" data-state="empty">
-  <div class="splat-stage"></div>
-  <div class="splat-message" role="status">{texts.VIEWER["empty"]}</div>
-  <div class="splat-tools">
-    <button type="button" data-do="rotate" aria-pressed="false">Turn</button>
-    <button type="button" data-do="reset">Front</button>
-    <button type="button" data-do="full" aria-pressed="false">Full size</button>
-  </div>
-</div>"""
+ASSETS = Path(__file__).parents[2] / "assets" / "viewer"
+MODULE = ASSETS / "spark.min.js"
+ON_LOAD = """
+const engine = () => import(new URL(props.module.url, document.baseURI).href);
+const show = headViewer(element.querySelector(".splat-viewer"), engine, props.words);
+watch("value", () => show(props.value));
+show(props.value);
+"""
 
 
 def splat_viewer(elem_id: str) -> gr.HTML:
-    """Shows a Gaussian splat file: orbit, zoom, touch, turning, front view, full size.
+    """Shows a Gaussian splat file; `assets/viewer/viewer.js` says what it can do and what tests can read from it.
 
-    Its value is `shown(path)`, or None to clear it. For tests, the element `.splat-viewer` carries data-state (empty, loading, loaded,
-    error, no-webgl), data-splats and data-frames. (A function, not a subclass: for those Gradio writes a .pyi file beside the source.)
+    Its value is `shown(...)`, or None to clear it. (A function, not a subclass: for those Gradio writes a .pyi file beside the source.)
     """
     gr.set_static_paths([MODULE])
     viewer = gr.HTML(
-        html_template=HTML,
-        css_template=(HERE / "viewer.css").read_text(encoding="utf-8"),
-        js_on_load=(HERE / "viewer.js").read_text(encoding="utf-8"),
+        html_template=read("viewer.html"),
+        css_template=read("viewer.css"),
+        js_on_load=read("viewer.js") + ON_LOAD,
         apply_default_css=False,
         elem_id=elem_id,
-        texts=texts.VIEWER,
+        words=json.loads(read("words.json")),
     )
     # The module's address is a property: in the value it would be a download of 3 MB for every API client.
     viewer.props["module"] = move_files_to_cache(FileData(path=str(MODULE)).model_dump(), viewer, postprocess=True)
     return viewer
 
 
-def shown(path: str | Path) -> dict[str, Any]:
-    """The viewer's value for a .splat, .spz or .ply file of a head that faces -y with z up; Gradio adds the address."""
-    return FileData(path=str(path), orig_name=Path(path).name).model_dump()
+def read(name: str) -> str:
+    return (ASSETS / name).read_text(encoding="utf-8")
+
+
+def shown(splat: Path, portrait: Path | None = None, film: Path | None = None, keep_view: bool = False) -> dict[str, Any]:
+    """The viewer's value: a .splat, .spz or .ply file of a head that faces -y with z up, the portrait to compare it with, and the film
+    for browsers without WebGL2. keep_view: the camera stays where it is, to compare two heads. Gradio adds the addresses.
+    """
+    return {"splat": file_data(splat), "portrait": file_data(portrait), "film": file_data(film), "keep_view": keep_view}
+
+
+def file_data(path: Path | None) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    return FileData(path=str(path), orig_name=Path(path).name, size=Path(path).stat().st_size).model_dump()

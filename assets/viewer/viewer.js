@@ -1,0 +1,374 @@
+// The 3D viewer of the page and of head.html: `headViewer(root, engine, texts)` returns `show(value)`.
+// root: an element filled with viewer.html. engine: () => Promise of the module spark.min.js. texts: the words, by name.
+// value: null, or { splat: {url, orig_name} or {bytes, orig_name}, portrait: {url}, film: {url}, keep_view }.
+// For tests, root carries data-state (empty, loading, loaded, error, no-webgl), data-splats and data-frames.
+function headViewer(root, engine, texts) {
+  const HOME = [0, -2.7, 0]; // the front camera of the six views: the head faces -y and z is up
+  const FIELD_OF_VIEW = 50;
+  const AZIMUTHS = { front: 0, left: Math.PI / 2, back: Math.PI, right: -Math.PI / 2 }; // of the camera, seen from above, from -y to +x
+  const part = (name) => root.querySelector(name);
+  const tool = (name) => part(`[data-do=${name}]`);
+  const stage = part(".splat-stage"), message = part(".splat-message"), compare = part(".splat-compare"), wipe = part(".splat-wipe");
+  const film = part(".splat-film"), progress = part(".splat-progress"), settings = part(".splat-settings");
+  const still = matchMedia("(prefers-reduced-motion: reduce)");
+
+  root.setAttribute("aria-label", texts.label);
+  part(".splat-tools").setAttribute("aria-label", texts.tools);
+  wipe.setAttribute("aria-label", texts.wipe);
+  message.textContent = texts.empty;
+  for (const element of root.querySelectorAll("[data-text]")) element.textContent = texts[element.dataset.text];
+  for (const button of root.querySelectorAll("button")) {
+    const [words, hint] = texts.buttons[button.dataset.do ?? button.dataset.view];
+    button.textContent = words;
+    button.title = hint;
+  }
+
+  let view = null; // renderer, scene, camera, controls, spark
+  let opening = null;
+  let mesh = null;
+  let shownSplat = null;
+  let request = 0; // a newer load makes an older one void
+  let flight = 0; // a newer turn to a view ends an older one
+
+  function setState(state, text = "") {
+    root.dataset.state = state;
+    message.textContent = text;
+    progress.hidden = state !== "loading";
+  }
+
+  function hasWebGL2() {
+    try {
+      return Boolean(document.createElement("canvas").getContext("webgl2"));
+    } catch {
+      return false;
+    }
+  }
+
+  async function open() {
+    const { OrbitControls, PerspectiveCamera, Scene, SparkRenderer, SplatMesh, Vector3, WebGLRenderer, dyno } = await engine();
+    const renderer = new WebGLRenderer({ antialias: false, powerPreference: "high-performance" });
+    const coarse = matchMedia("(pointer: coarse)").matches;
+    renderer.setPixelRatio(Math.min(devicePixelRatio, coarse ? 1.5 : 2));
+    const canvas = renderer.domElement;
+    canvas.tabIndex = 0;
+    canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", `${texts.label}. ${texts.keys}`);
+    stage.append(canvas);
+
+    const scene = new Scene();
+    const camera = new PerspectiveCamera(FIELD_OF_VIEW, 1, 0.05, 20);
+    camera.up.set(0, 0, 1); // before OrbitControls, which reads it once
+    camera.position.set(...HOME);
+    const controls = new OrbitControls(camera, canvas);
+    controls.enableDamping = !still.matches;
+    controls.dampingFactor = 0.15;
+    controls.minDistance = 0.8;
+    controls.maxDistance = 8;
+    controls.autoRotateSpeed = 3;
+    controls.saveState();
+
+    // Draw only when something moved or a sort has finished: a page left open costs nothing.
+    let queued = false;
+    let onScreen = true;
+    let frames = 0;
+    const invalidate = () => {
+      if (queued || !onScreen) return;
+      queued = true;
+      requestAnimationFrame(draw);
+    };
+    const spark = new SparkRenderer({ renderer, onDirty: invalidate });
+    scene.add(spark);
+    function draw() {
+      queued = false;
+      if (!root.isConnected) return close();
+      controls.update();
+      renderer.render(scene, camera);
+      root.dataset.frames = ++frames;
+      if (controls.autoRotate) invalidate();
+    }
+    controls.addEventListener("change", invalidate);
+    controls.addEventListener("start", () => flight++);
+
+    function resize() {
+      const { clientWidth: width, clientHeight: height } = stage;
+      if (!root.isConnected) return close();
+      if (!width || !height) return;
+      renderer.setSize(width, height, false);
+      camera.aspect = width / height;
+      const half = Math.tan((FIELD_OF_VIEW * Math.PI) / 360); // the shorter side shows the whole head
+      camera.fov = (Math.atan(half / Math.min(1, camera.aspect)) * 360) / Math.PI;
+      camera.updateProjectionMatrix();
+      compare.style.width = compare.style.height = `${Math.min(width, height)}px`; // what the portrait shows
+      invalidate();
+    }
+    const resized = new ResizeObserver(resize);
+    resized.observe(stage);
+    const seen = new IntersectionObserver((entries) => {
+      onScreen = entries[entries.length - 1].isIntersecting;
+      invalidate();
+    });
+    seen.observe(stage);
+    resize();
+
+    canvas.addEventListener("webglcontextlost", (event) => {
+      event.preventDefault();
+      setState("error", texts.lost);
+    });
+
+    // Size and threshold of the splats, as a step of the shader: nothing is computed again when a slider moves.
+    const size = dyno.dynoFloat(1), least = dyno.dynoFloat(0);
+    const adjust = () =>
+      dyno.dynoBlock({ gsplat: dyno.Gsplat }, { gsplat: dyno.Gsplat }, ({ gsplat }) => {
+        const { scales, opacity } = dyno.splitGsplat(gsplat).outputs;
+        const visible = dyno.select(dyno.lessThan(opacity, least), dyno.dynoConst("float", 0), opacity);
+        return { gsplat: dyno.combineGsplat({ gsplat, scales: dyno.mul(scales, size), opacity: visible }) };
+      });
+
+    function close() {
+      resized.disconnect();
+      seen.disconnect();
+      controls.dispose();
+      mesh?.dispose();
+      renderer.dispose();
+      renderer.forceContextLoss();
+      canvas.remove();
+      mesh = view = opening = shownSplat = null;
+    }
+    return { SplatMesh, Vector3, renderer, scene, camera, controls, spark, invalidate, canvas, size, least, adjust };
+  }
+
+  // Spark sorts in a worker: the picture is right only once it has nothing left to do.
+  async function settled() {
+    const { spark, invalidate } = view;
+    for (let frame = 0; view && frame < 600; frame++) {
+      const busy = spark.dirty || spark.sorting || spark.sortDirty || !spark.activeSplats;
+      if (frame > 1 && !busy) return;
+      invalidate();
+      await new Promise((done) => requestAnimationFrame(done));
+    }
+  }
+
+  function drop() {
+    mesh?.removeFromParent();
+    mesh?.dispose();
+    mesh = shownSplat = null;
+    delete root.dataset.splats;
+  }
+
+  async function bytesOf(file) {
+    if (file.bytes) return file.bytes;
+    const answer = await fetch(new URL(file.url, document.baseURI));
+    if (!answer.ok) throw new Error(`${answer.status} for the splat file`);
+    const total = file.size || Number(answer.headers.get("content-length"));
+    const chunks = [];
+    let got = 0;
+    for (const reader = answer.body.getReader(); ; ) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      chunks.push(value);
+      got += value.length;
+      if (total) part(".splat-progress span").style.width = `${Math.min(100, (100 * got) / total)}%`;
+    }
+    return new Uint8Array(await new Blob(chunks).arrayBuffer());
+  }
+
+  function showFilm(file) {
+    film.hidden = !file;
+    if (!file || film.dataset.url === file.url) return;
+    film.dataset.url = film.src = file.url;
+    film.setAttribute("aria-label", texts.film);
+    film.autoplay = !still.matches;
+  }
+
+  async function show(value) {
+    const splat = value?.splat;
+    if (!splat) {
+      request++;
+      drop();
+      setComparing(false);
+      showFilm(null);
+      view?.invalidate();
+      return setState("empty", texts.empty);
+    }
+    if (value.portrait?.url) part(".splat-photo").src = value.portrait.url;
+    tool("compare").hidden = !value.portrait?.url;
+    if (!hasWebGL2()) {
+      showFilm(value.film);
+      return setState("no-webgl", value.film ? texts.no_webgl_film : texts.no_webgl);
+    }
+    const key = splat.url ?? splat.bytes;
+    if (key === shownSplat) return;
+    const mine = ++request;
+    shownSplat = key;
+    setComparing(false);
+    setState("loading", texts.loading);
+    part(".splat-progress span").style.width = "0";
+    try {
+      const [opened, bytes] = await Promise.all([(opening ??= open()), bytesOf(splat)]);
+      view = opened;
+      const next = new view.SplatMesh({ fileBytes: bytes, fileName: splat.orig_name });
+      await next.initialized;
+      if (mine !== request) return next.dispose();
+      drop();
+      shownSplat = key;
+      mesh = next;
+      mesh.objectModifier = view.adjust();
+      mesh.updateGenerator();
+      view.scene.add(mesh);
+      paint();
+      if (!value.keep_view) reset();
+      await settled();
+      if (mine !== request) return;
+      root.dataset.splats = mesh.numSplats ?? mesh.packedSplats.numSplats;
+      setState("loaded");
+    } catch (error) {
+      console.error(error);
+      if (!view) opening = null;
+      if (mine !== request) return;
+      shownSplat = null;
+      setState("error", texts.failed);
+    }
+  }
+
+  function home() {
+    const { controls } = view;
+    flight++;
+    setRotating(false);
+    controls.enableDamping = false; // forget the swing of the last drag
+    controls.update();
+    controls.reset();
+    controls.enableDamping = !still.matches;
+    view.invalidate();
+  }
+
+  function reset() {
+    if (!view) return;
+    setComparing(false);
+    home();
+    for (const input of settings.querySelectorAll("input")) input.value = input.defaultValue;
+    paint();
+  }
+
+  // To one of the four sides at the height of the eyes, along the shorter way.
+  function turnTo(name) {
+    if (!view) return;
+    setComparing(false);
+    setRotating(false);
+    const { camera, controls } = view;
+    const mine = ++flight;
+    const offset = camera.position.clone().sub(controls.target);
+    const start = { azimuth: Math.atan2(offset.x, -offset.y), height: Math.asin(offset.z / offset.length()), target: controls.target.clone() };
+    const way = ((AZIMUTHS[name] - start.azimuth + 3 * Math.PI) % (2 * Math.PI)) - Math.PI;
+    const distance = offset.length(), begun = performance.now(), time = still.matches ? 0 : 350;
+    (function fly(now) {
+      if (mine !== flight || !view) return;
+      const t = time ? Math.min(1, Math.max(0, now - begun) / time) : 1;
+      const eased = t * t * (3 - 2 * t);
+      const azimuth = start.azimuth + eased * way, height = (1 - eased) * start.height;
+      controls.target.copy(start.target).multiplyScalar(1 - eased);
+      place(azimuth, height, distance);
+      if (t < 1) requestAnimationFrame(fly);
+    })(begun);
+  }
+
+  function place(azimuth, height, distance) {
+    const { camera, controls, invalidate } = view;
+    const level = Math.cos(height) * distance;
+    camera.position.set(Math.sin(azimuth) * level, -Math.cos(azimuth) * level, Math.sin(height) * distance).add(controls.target);
+    controls.update();
+    invalidate();
+  }
+
+  function step(azimuth, height, zoom = 1) {
+    flight++;
+    const { camera, controls } = view;
+    const offset = camera.position.clone().sub(controls.target);
+    const distance = Math.min(8, Math.max(0.8, offset.length() * zoom));
+    const up = Math.asin(offset.z / offset.length()) + height;
+    place(Math.atan2(offset.x, -offset.y) + azimuth, Math.min(1.5, Math.max(-1.5, up)), distance);
+  }
+
+  function setRotating(on) {
+    if (!view) return;
+    flight++;
+    view.controls.autoRotate = on;
+    tool("rotate").setAttribute("aria-pressed", on);
+    view.invalidate();
+  }
+
+  // The photo over the head as its own camera sees it; the slider moves the border.
+  function setComparing(on) {
+    on = on && Boolean(view && mesh);
+    compare.hidden = !on;
+    tool("compare").setAttribute("aria-pressed", on);
+    if (!view) return;
+    if (on) home();
+    view.controls.enabled = !on;
+  }
+
+  function setFull(on) {
+    root.classList.toggle("full", on);
+    tool("full").setAttribute("aria-pressed", on);
+    if (on) root.requestFullscreen?.().catch(() => {}); // where it is not allowed, the whole window must do
+    else if (document.fullscreenElement === root) document.exitFullscreen();
+  }
+
+  function paint() {
+    const [background, size, opacity] = ["background", "size", "opacity"].map((name) => part(`[data-set=${name}]`).value);
+    root.style.setProperty("--splat-background", background);
+    if (!view) return;
+    view.renderer.setClearColor(background, 1); // white at first: the model was made for it
+    view.size.value = Number(size);
+    view.least.value = Number(opacity);
+    mesh?.updateVersion();
+    view.invalidate();
+  }
+
+  function picture() {
+    if (!view || !mesh) return;
+    view.renderer.render(view.scene, view.camera); // the canvas keeps its picture only until the browser has shown it
+    view.canvas.toBlob((blob) => {
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(blob);
+      link.download = "head.png";
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+    }, "image/png");
+  }
+
+  function toggleSettings() {
+    settings.hidden = !settings.hidden;
+    tool("settings").setAttribute("aria-expanded", !settings.hidden);
+  }
+
+  const actions = {
+    rotate: () => setComparing(false) ?? setRotating(!view?.controls.autoRotate),
+    compare: () => setComparing(compare.hidden),
+    full: () => setFull(!root.classList.contains("full")),
+    settings: toggleSettings,
+    picture,
+    reset,
+  };
+  const keys = {
+    ArrowLeft: () => step(-Math.PI / 24, 0), ArrowRight: () => step(Math.PI / 24, 0),
+    ArrowUp: () => step(0, Math.PI / 36), ArrowDown: () => step(0, -Math.PI / 36),
+    "+": () => step(0, 0, 0.9), "=": () => step(0, 0, 0.9), "-": () => step(0, 0, 1.1),
+    1: () => turnTo("front"), 2: () => turnTo("left"), 3: () => turnTo("back"), 4: () => turnTo("right"),
+    0: reset, r: actions.rotate, c: actions.compare, p: picture, f: actions.full,
+  };
+  for (const button of root.querySelectorAll("[data-view]")) button.addEventListener("click", () => turnTo(button.dataset.view));
+  for (const button of root.querySelectorAll("[data-do]")) button.addEventListener("click", actions[button.dataset.do]);
+  for (const input of settings.querySelectorAll("input")) input.addEventListener("input", paint);
+  wipe.addEventListener("input", () => compare.style.setProperty("--at", `${wipe.value}%`));
+  root.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") return setFull(false);
+    if (!view || event.target !== view.canvas || event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
+    event.preventDefault();
+    if (!compare.hidden && event.key !== "c") setComparing(false);
+    keys[event.key]();
+  });
+  document.addEventListener("fullscreenchange", () => {
+    if (!document.fullscreenElement && root.classList.contains("full")) setFull(false);
+  });
+  return show;
+}

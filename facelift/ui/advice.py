@@ -1,0 +1,59 @@
+"""What a visitor can do for a better head, told from the photo and its face. Advice only: nothing is refused."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from PIL import Image
+
+from ..portrait import Face
+
+SMALL, DARK, BRIGHT, TURNED, TILTED = 90, 55, 235, 35, 15  # pixels, grey levels of 255, degrees
+# Points of MediaPipe's mesh: the tip of the nose, the sides of the face, the outer corners of the eyes (the subject's right first).
+NOSE, SIDES, EYES = 1, (234, 454), (33, 263)
+
+
+def advice(photo: Image.Image, face: Face) -> list[str]:
+    """Sentences about a face of a photo, the weightiest first; empty where all is well."""
+    found = []
+    if face.landmarks is not None:
+        turned, tilted = abs(yaw(face.landmarks)), roll(face.landmarks)
+        if turned > TURNED:
+            found.append(f"The face is turned about {5 * round(turned / 5)} degrees away: a photo from the front gives a better head.")
+        if abs(tilted) > TILTED:
+            side = "⟲" if tilted > 0 else "⟳"
+            found.append(f"The head is tilted by about {abs(tilted):.0f} degrees: {side} under the portrait turns it upright.")
+    if face.size < SMALL:
+        found.append(f"The face is only {face.size:.0f} pixels wide in the photo: a closer one shows more detail.")
+    x0, y0, x1, y1 = face.box
+    if min(x0, y0) < -0.05 * face.size or x1 > photo.width + 0.05 * face.size or y1 > photo.height + 0.05 * face.size:
+        found.append("The face is cut off by the border of the photo: what is missing will be guessed.")
+    elif y0 < 0.25 * face.size:
+        found.append("There is little room above the face: the top of the head will be guessed.")
+    light = brightness(photo, face)
+    if light < DARK:
+        found.append("The face is dark: more light in front of it helps.")
+    elif light > BRIGHT:
+        found.append("The face is overexposed: softer light helps.")
+    return found
+
+
+def yaw(points: np.ndarray) -> float:
+    """How far a face is turned, in degrees, from where the nose stands between the sides of the face; positive to the picture's right."""
+    across = points[SIDES[1]] - points[SIDES[0]]
+    where = float((points[NOSE] - points[SIDES[0]]) @ across / max(1e-6, across @ across))
+    return math.degrees(math.asin(max(-1.0, min(1.0, 2 * where - 1))))
+
+
+def roll(points: np.ndarray) -> float:
+    """How far a head is tilted, in degrees clockwise in the picture, from the line of the eyes."""
+    x, y = points[EYES[1]] - points[EYES[0]]
+    return math.degrees(math.atan2(y, x))
+
+
+def brightness(photo: Image.Image, face: Face) -> float:
+    """Median grey level within the face box."""
+    box = [max(0, round(v)) for v in face.box]
+    part = photo.convert("RGB").crop((box[0], box[1], min(box[2], photo.width), min(box[3], photo.height))).convert("L")
+    return float(np.median(np.asarray(part))) if min(part.size) > 0 else 128.0

@@ -1,0 +1,137 @@
+"""What the tests of the page share: a served page, a browser, and what people do with them."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+import urllib.request
+import zipfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from facelift.cameras import VIEW_NAMES, orbit
+from facelift.gaussians import Gaussians
+from facelift.rendering import render
+from facelift.ui.downloads import NAMES
+
+ROOT = Path(__file__).parents[1]
+PHOTO = ROOT / "assets" / "examples" / "grace_hopper.jpg"
+BARE = ".splat-tools, .splat-settings {display: none !important}"  # the viewer without its buttons
+QUIET = ["--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS = ["--headless=new", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", *QUIET]
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def answers(url: str) -> bool:
+    try:
+        return urllib.request.urlopen(url, timeout=5).status == 200
+    except OSError:
+        return False
+
+
+def wait_until(true, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.1)
+
+
+@contextmanager
+def opened(browser):
+    """Opens pages, and checks in the end that they asked no other host for anything."""
+    contexts, requests = [], []
+
+    def open_(url: str, script: str = "", **context):
+        contexts.append(browser.new_context(**{"viewport": {"width": 1366, "height": 768}, **context}))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(120_000)
+        page.on("request", lambda request: requests.append((url, request.url)))
+        if script:
+            page.add_init_script(script)
+        page.goto(url)
+        page.wait_for_selector("#generate")
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    outside = [asked for url, asked in requests if not asked.startswith((url, "data:", "blob:"))]
+    assert requests and not outside, outside
+
+
+def upload(page, path: Path) -> None:
+    page.set_input_files("#photo input[type=file]", path)
+
+
+def make_head(page, seconds: float, photo: Path = PHOTO) -> None:
+    upload(page, photo)
+    page.wait_for_selector("#portrait img[src]")
+    page.click("#generate")
+    page.wait_for_function("document.querySelectorAll('#views .grid-container img').length == 6", timeout=1000 * seconds)
+    page.wait_for_selector(".splat-viewer[data-state=loaded]", timeout=1000 * seconds)
+
+
+def download_all(page, folder: Path) -> dict[str, Path]:
+    files = {}
+    for name in NAMES:
+        with page.expect_download() as download:
+            page.click(f"#downloads button:has-text('{name}'):enabled, #downloads a:has-text('{name}')")
+        assert download.value.suggested_filename == name
+        files[name] = folder / name
+        download.value.save_as(files[name])
+    return files
+
+
+def check_files(files: dict[str, Path], frames: int) -> None:
+    import imageio.v3 as iio
+
+    n = len(Gaussians.load(files["head.ply"]))
+    assert n > 1000
+    assert len(Gaussians.load(files["head.splat"])) == len(Gaussians.load(files["head.spz"])) == n
+    assert json.loads(files["report.json"].read_text())["gaussians"] == n
+    assert len(iio.imread(files["turntable.mp4"])) == frames
+    with zipfile.ZipFile(files["views.zip"]) as archive:
+        assert set(archive.namelist()) == {"portrait.png", *(f"views/{i}_{name}.png" for i, name in enumerate(VIEW_NAMES))}
+        assert archive.testzip() is None
+
+
+def small(image: np.ndarray | Image.Image) -> np.ndarray:
+    if isinstance(image, np.ndarray):
+        image = Image.fromarray(image)
+    return np.asarray(image.convert("RGB").resize((48, 48), Image.Resampling.BOX), dtype=float).ravel()
+
+
+def likeness(a, b) -> float:
+    return float(np.corrcoef(small(a), small(b))[0, 1])
+
+
+def check_picture(page, ply: Path, folder: Path) -> None:
+    """The canvas shows what our renderer shows from the front: upright, not mirrored, not from behind."""
+    page.locator("#viewer canvas").screenshot(path=folder / "canvas.png", style=BARE)
+    canvas = Image.open(folder / "canvas.png").convert("RGB")
+    side = min(canvas.size)
+    left, top = (canvas.width - side) // 2, (canvas.height - side) // 2
+    shown = canvas.crop((left, top, left + side, top + side))
+    views = render(Gaussians.load(ply), orbit([0, 180], size=256)).rgb.clamp(0, 1).mul(255).byte().permute(0, 2, 3, 1).numpy()
+    front, back = views
+    same = likeness(shown, front)
+    assert same > 0.97, same
+    for name, other in {"upside down": front[::-1], "mirrored": front[:, ::-1], "from behind": back}.items():
+        assert likeness(shown, other) < same - 0.01, name
+
+
+def at_rest(page) -> None:
+    """Waits until the viewer draws no more, as it must when nothing moves: software WebGL takes up to seconds a frame."""
+    frames, end = None, time.monotonic() + 120
+    while frames != (frames := page.get_attribute(".splat-viewer", "data-frames")):
+        assert time.monotonic() < end, "draws though nothing moves"
+        page.wait_for_timeout(1500)
