@@ -22,9 +22,9 @@ class FrontPriority:
     """Distances in world units (1 is about 19 cm).
 
     behind: Gaussians of views 1.. up to this far behind the front surface are dropped, and all before it.
-    spacing: the front surface counts only where neighbouring pixels' points are closer than this, i.e. where it is not steep.
-    opacity_logit: the least opacity of a front Gaussian that counts.
-    cover: a front Gaussian is at least this many point spacings wide (its largest two scales), so that none can be seen between.
+    spacing: a surface counts only where neighbouring pixels' points are closer than this, i.e. where it is not steep.
+    opacity_logit: the least opacity of a Gaussian that counts, in front and from behind: nobody is to be seen through.
+    cover: such a Gaussian is at least this many point spacings wide (its largest two scales), so that nothing can be seen between.
     margin: what the front view shows as background is empty space, this many pixels away from the figure: nothing may stand there.
     """
 
@@ -36,9 +36,9 @@ class FrontPriority:
 
 
 def point_spacing(means: Tensor) -> Tensor:
-    """Distance to the farther horizontal or vertical neighbour. means: Shape (H, W, 3). Returns Shape (H, W)."""
-    dx = (means[:, 1:] - means[:, :-1]).norm(dim=-1)
-    dy = (means[1:] - means[:-1]).norm(dim=-1)
+    """Distance to the farther horizontal or vertical neighbour. means: Shape (..., H, W, 3). Returns Shape (..., H, W)."""
+    dx = (means[..., 1:, :] - means[..., :-1, :]).norm(dim=-1)
+    dy = (means[..., 1:, :, :] - means[..., :-1, :, :]).norm(dim=-1)
     far = means.new_tensor(9.0)
     dx = torch.minimum(F.pad(dx, (1, 0), value=far), F.pad(dx, (0, 1), value=far))
     dy = torch.minimum(F.pad(dy, (0, 0, 1, 0), value=far), F.pad(dy, (0, 0, 0, 1), value=far))
@@ -54,8 +54,11 @@ def apply_front_priority(pixel: PixelGaussians, cameras: Cameras, rule: FrontPri
         rotation, origin = camera.c2w[0, :3, :3], camera.c2w[0, :3, 3]
         fx, fy, cx, cy = camera.intrinsics[0]
         surface = (means[0] - origin).norm(dim=-1)  # (H, W)
-        spacing = point_spacing(means[0])
-        counts = (opacities[0] > 0) & (spacing < rule.spacing)
+        forward = cameras.c2w[:, :3, 2]
+        firm = (forward @ forward[0]).abs() > 0.99  # the front, and what is seen from behind: neither lets the other shine through
+        spacing = point_spacing(means)
+        solid = (opacities > 0) & (spacing < rule.spacing) & firm[:, None, None]
+        counts = solid[0]
         least = (rule.cover * spacing.clamp_max(rule.spacing)).log()[..., None]
         local = (means[1:] - origin) @ rotation  # (V-1, H, W, 3) in the front camera
         u = (fx * local[..., 0] / local[..., 2] + cx).floor().long()
@@ -67,12 +70,12 @@ def apply_front_priority(pixel: PixelGaussians, cameras: Cameras, rule: FrontPri
         figure = F.max_pool2d(figure, 2 * rule.margin + 1, 1, rule.margin)[0, 0] > 0
         dropped = inside & (gap < torch.where(counts[v, u], rule.behind, 0.0))  # what hides the photo's surface contradicts it
         dropped |= inside & ~figure[v, u]
-    front = torch.where(counts, opacities[0].clamp_min(rule.opacity_logit), opacities[0])
-    others = torch.where(dropped, torch.full_like(opacities[1:], GATED_LOGIT), opacities[1:])
+    opaque = torch.where(solid, opacities.clamp_min(rule.opacity_logit), opacities)
+    dropped = torch.cat([torch.zeros_like(dropped[:1]), dropped])
     scales = pixel.scales[0]
-    thinnest = torch.arange(3, device=scales.device) == scales[0].argmin(-1, keepdim=True)  # across the surface: stays thin
-    covering = torch.where(thinnest, scales[0], torch.maximum(scales[0], least))
-    return pixel._replace(opacities=torch.cat([front[None], others])[None], scales=torch.cat([covering[None], scales[1:]])[None])
+    thinnest = torch.arange(3, device=scales.device) == scales.argmin(-1, keepdim=True)  # across the surface: stays thin
+    covering = torch.where(thinnest | ~firm[:, None, None, None], scales, torch.maximum(scales, least))
+    return pixel._replace(opacities=torch.where(dropped, GATED_LOGIT, opaque)[None], scales=covering[None])
 
 
 def smooth_front(pixel: PixelGaussians, cameras: Cameras, window: int) -> PixelGaussians:

@@ -33,7 +33,10 @@ REPORTED_VERSIONS = ("torch", "diffusers", "transformers", "mediapipe", "rembg",
 
 @dataclass(frozen=True)
 class Step:
-    """Progress of the slow stage. index counts from 1 to total; `preview()` decodes the current estimate, uint8 (6, H, W, 3)."""
+    """Progress of the slow stage. index counts from 1 to total, over both rounds where a weight set makes views twice.
+
+    `preview()` decodes the current estimate, uint8 (6, H, W, 3).
+    """
 
     stage: str
     index: int

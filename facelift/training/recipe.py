@@ -1,0 +1,103 @@
+"""The compact weights from nothing, or better from what there is, on one CUDA GPU: five stages, each a call of some minutes.
+
+    python -m facelift.training.recipe data --work DIR --heads 4000 --workers 16
+    python -m facelift.training.recipe views --work DIR --minutes 9 --start weights/compact
+    python -m facelift.training.recipe reconstructor --work DIR --minutes 6 --start weights/compact
+    python -m facelift.training.recipe joint --work DIR --minutes 4
+    python -m facelift.training.recipe export --work DIR
+
+A stage goes on with what --work holds, data shard by shard; a training begins anew from the best it finds there, else from --start, with
+warm-up. What a stage leaves is enough for the next: nothing but --work/runs need be kept. --tiny runs it all in minutes on a CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import export, generate, reconstructor, views
+
+STAGES = ("data", "views", "reconstructor", "joint", "export")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Batch sizes and learning rates for one kind of machine."""
+
+    view_batch: int = 48
+    view_lr: float = 6e-4
+    batch: int = 8
+    lr: float = 4e-4
+    joint_batch: int = 4
+    joint_lr: float = 2e-4
+    channels: str | None = None
+    evaluate_every: int = 1000
+    steps: int = 1_000_000  # the clock ends a stage
+
+
+TINY = Scale(view_batch=1, batch=1, joint_batch=1, channels="32,32,32,32", evaluate_every=2, steps=2)
+
+
+def run_stage(stage: str, args: argparse.Namespace, scale: Scale) -> None:
+    work: Path = args.work
+    runs = work / "runs"
+    data = ["--data", str(work / "train"), "--test", str(work / "test")]
+    machine = ["--device", args.device, "--workers", str(args.workers), "--minutes", str(args.minutes)]
+    machine += ["--steps", str(scale.steps), "--evaluate-every", str(scale.evaluate_every)]
+    machine += ["--channels", scale.channels] if scale.channels else []
+
+    def train(main, name: str, batch: int, lr: float, *more: str) -> None:
+        """A run of its own each time, so that the learning rate has its whole course; it starts from the one before."""
+        before = sorted((p for p in runs.glob(f"{name}_*") if (p / "last.pt").exists()), key=number)
+        start = str(before[-1] / "last.pt") if before else args.start and str(args.start)
+        out = runs / f"{name}_{number(before[-1]) + 1 if before else 0}"
+        main([*data, "--out", str(out), *machine, "--batch", str(batch), "--lr", str(lr), *(["--init", start] if start else []), *more])
+
+    if stage == "data":
+        from ..synthesis.__main__ import main as synthesise
+
+        common = ["--format", "shards", "--workers", str(max(1, args.workers))]
+        synthesise(["--out", str(work / "test"), "--heads", str(min(48, args.heads)), "--split", "held-out", *common])
+        synthesise(["--out", str(work / "train"), "--heads", str(args.heads), *common])
+    elif stage == "views":
+        train(views.main, "views", scale.view_batch, scale.view_lr)
+    elif stage == "reconstructor":
+        train(reconstructor.main, "reconstructor", scale.batch, scale.lr, "--stage", "rendered")
+    elif stage == "joint":
+        made = work / "generated"
+        generate.main(["--data", str(work / "train"), "--views", str(latest(runs, "views")), "--out", str(made), "--device", args.device])
+        train(reconstructor.main, "reconstructor", scale.joint_batch, scale.joint_lr, "--stage", "rendered", "--generated", str(made))
+    else:
+        export.main(
+            ["--views", str(latest(runs, "views")), "--reconstructor", str(latest(runs, "reconstructor")), "--out", str(work / "compact")]
+        )
+
+
+def number(run: Path) -> int:
+    return int(run.name.rsplit("_", 1)[1])
+
+
+def latest(runs: Path, name: str) -> Path:
+    found = sorted((p for p in runs.glob(f"{name}_*") if (p / "last.pt").exists()), key=number)
+    if not found:
+        raise SystemExit(f"no finished {name} run in {runs}: run that stage first")
+    return found[-1]
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("stage", choices=STAGES)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--heads", type=int, default=4000)
+    parser.add_argument("--minutes", type=float, default=9.0, help="of training in this call")
+    parser.add_argument("--start", type=Path, help="weights to begin with where --work has none: a run's last.pt or a compact folder")
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--workers", type=int, default=12)
+    parser.add_argument("--tiny", action="store_true", help="smallest models and two steps: a trial of the whole recipe")
+    args = parser.parse_args(argv)
+    run_stage(args.stage, args, TINY if args.tiny else Scale())
+
+
+if __name__ == "__main__":
+    main()
