@@ -27,7 +27,9 @@ DEPTH_VIEWS = [(30 * i, 0) for i in range(12)] + [(60 * i, 40) for i in range(6)
 TEXTURE_VIEWS = [(45 * i, 0) for i in range(8)] + [(0, 45), (120, 45), (240, 45), (0, 85)]
 COLUMNS = 4  # of pictures in the texture
 TRUNCATION = 4  # cells
-HIDDEN = 0.04  # world units behind the nearest surface
+HIDDEN = 0.06  # world units behind the nearest surface
+FRONT_BONUS = 0.3  # the front view is the photo itself
+SMOOTHING = 12  # rounds of averaging with neighbours, so that the choice of a picture changes along lines and not in specks
 
 
 class MeshError(ValueError):
@@ -46,14 +48,14 @@ def save_mesh(gaussians: Gaussians, path: str | Path, progress: Callable[[int, i
     gaussians = gaussians.detach()
     total = len(DEPTH_VIEWS) + len(TEXTURE_VIEWS)
     told = (lambda done: progress(done, total)) if progress else lambda done: None
-    vertices, faces, normals = _surface(*_fuse(gaussians, told))
+    vertices, faces = _surface(*_fuse(gaussians, told))
     cameras = _cameras(TEXTURE_VIEWS, TEXTURE_SIZE)
     pictures, depths = [], []
     for i in range(len(cameras)):
         pictures.append(_picture(gaussians, cameras[i]))
         depths.append(_depth(gaussians, cameras[i]).cpu())
         told(len(DEPTH_VIEWS) + i + 1)
-    best = _best_views(vertices, faces, normals, cameras, depths)
+    best = _best_views(vertices, faces, cameras, depths)
     vertices, faces, uv = _unwrap(vertices, faces, best, cameras)
     material = PBRMaterial(baseColorTexture=_atlas(pictures), metallicFactor=0.0, roughnessFactor=1.0)
     turned = vertices[:, [0, 2, 1]] * (1, 1, -1)
@@ -103,7 +105,9 @@ def _fuse(gaussians: Gaussians, told: Callable[[int], None]) -> tuple[Tensor, Te
         weight += seen
         told(i + 1)
     distances = torch.where(weight > 0, total / weight.clamp_min(1), -1.0).view(*shape)  # what no camera sees is inside
-    return avg_pool3d(distances[None, None], 3, 1, 1, count_include_pad=False)[0, 0], start, cell
+    for _ in range(2):
+        distances = avg_pool3d(distances[None, None], 3, 1, 1, count_include_pad=False)[0, 0]
+    return distances, start, cell
 
 
 def _project(points: Tensor, camera: Cameras) -> tuple[Tensor, Tensor, Tensor]:
@@ -113,8 +117,8 @@ def _project(points: Tensor, camera: Cameras) -> tuple[Tensor, Tensor, Tensor]:
     return (x / z * fx + cx).round(), (y / z * fy + cy).round(), z
 
 
-def _surface(distances: Tensor, start: Tensor, cell: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Vertices (V, 3), faces (F, 3) and outward vertex normals (V, 3) of the largest piece."""
+def _surface(distances: Tensor, start: Tensor, cell: float) -> tuple[Tensor, Tensor]:
+    """Vertices (V, 3) and triangles (F, 3), counter-clockwise from outside, of the largest piece."""
     from skimage.measure import label, marching_cubes
 
     volume = np.pad(distances.cpu().numpy(), 1, constant_values=1.0)
@@ -123,14 +127,15 @@ def _surface(distances: Tensor, start: Tensor, cell: float) -> tuple[Tensor, Ten
     if len(sizes) == 0:
         raise MeshError("The head's Gaussians enclose nothing.")
     volume[(pieces > 0) & (pieces != sizes.argmax() + 1)] = 1.0
-    vertices, faces, normals, _ = marching_cubes(volume, 0.0, gradient_direction="ascent")
+    vertices, faces, _, _ = marching_cubes(volume, 0.0, gradient_direction="ascent")
     vertices = (torch.from_numpy(vertices.copy()) - 1) * cell + start.cpu()
-    return vertices, torch.from_numpy(faces[:, ::-1].astype(np.int64)), torch.from_numpy(normals.copy())
+    return vertices, torch.from_numpy(faces[:, ::-1].astype(np.int64))
 
 
-def _best_views(vertices: Tensor, faces: Tensor, normals: Tensor, cameras: Cameras, depths: list[Tensor]) -> Tensor:
+def _best_views(vertices: Tensor, faces: Tensor, cameras: Cameras, depths: list[Tensor]) -> Tensor:
     """For each triangle the camera that looks at it most squarely, of those from which nothing hides it. Shape (F,)."""
-    centres, facing = vertices[faces].mean(1), torch.nn.functional.normalize(normals[faces].mean(1), dim=1)
+    a, b, c = vertices[faces].unbind(1)
+    centres, facing = (a + b + c) / 3, torch.nn.functional.normalize(torch.linalg.cross(b - a, c - a), dim=1)
     scores = []
     for i, depth in enumerate(depths):
         x, y, z = _project(centres, cameras[i])
@@ -138,8 +143,14 @@ def _best_views(vertices: Tensor, faces: Tensor, normals: Tensor, cameras: Camer
         nearest = depth[y.clamp(0, side).long(), x.clamp(0, side).long()]
         outside = (x < 0) | (y < 0) | (x > side) | (y > side)
         towards = torch.nn.functional.normalize(cameras.c2w[i, :3, 3] - centres, dim=1)
-        scores.append((facing * towards).sum(1) - 2.0 * (outside | (z > nearest + HIDDEN)))
-    return torch.stack(scores).argmax(0)
+        scores.append((facing * towards).sum(1) - 1.0 * (outside | (z > nearest + HIDDEN)) + (FRONT_BONUS if i == 0 else 0.0))
+    scores = torch.stack(scores, 1)
+    corners = faces.reshape(-1)
+    count = torch.bincount(corners, minlength=len(vertices))[:, None].clamp_min(1)
+    for _ in range(SMOOTHING):
+        sums = torch.zeros(len(vertices), scores.shape[1]).index_add_(0, corners, scores.repeat_interleave(3, 0))
+        scores = (sums / count)[faces].mean(1)
+    return scores.argmax(1)
 
 
 def _unwrap(vertices: Tensor, faces: Tensor, best: Tensor, cameras: Cameras) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -54,7 +54,7 @@ def opened(browser):
         contexts.append(browser.new_context(**{"viewport": {"width": 1366, "height": 768}, **context}))
         page = contexts[-1].new_page()
         page.set_default_timeout(120_000)
-        page.on("request", lambda request: requests.append((url, request.url)))
+        page.on("request", lambda request: requests.append((url.partition("?")[0], request.url)))
         if script:
             page.add_init_script(script)
         page.goto(url)

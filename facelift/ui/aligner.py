@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from PIL import Image
+import numpy as np
+from PIL import Image, ImageOps
 
 from ..portrait import Portrait, load_photo, make_portrait
 from ..portrait.crop import FACE_CENTRE, SIZE
@@ -16,6 +17,7 @@ from . import texts
 from .viewer import file_data
 
 HERE = Path(__file__).parent
+BICUBIC = Image.Resampling.BICUBIC
 FACES = '<div class="faces" role="group"></div>'
 PORTRAIT = """<div class="aligner" data-state="empty">
   <div class="frame" tabindex="0" role="application"><img alt="" draggable="false"><span class="empty"></span></div>
@@ -49,28 +51,49 @@ class Nudge:
 
 
 def nudged(data: bytes, portrait: Portrait, nudge: Nudge) -> Portrait:
-    """The portrait of the same face with the crop moved, cut out anew from the photo. Raises PhotoError."""
+    """The portrait of the same face with the crop moved. Raises PhotoError.
+
+    What was in the frame before keeps its outline; only what comes in from outside is cut out anew.
+    """
     if nudge == Nudge() or portrait.crop is None:
         return portrait
-    moved = make_portrait(_framed(load_photo(data), portrait, nudge), crop=False)
-    return replace(moved, face=portrait.face, faces=portrait.faces, crop=portrait.crop)
+    framed = _framed(load_photo(data), portrait, nudge)
+    rgb, alpha = _moved(portrait.image, nudge, (255, 255, 255)), _moved(portrait.alpha, nudge, 0)
+    inner = Image.new("L", (SIZE - 6, SIZE - 6), 255)  # the outermost rows of a portrait may be empty
+    known = _moved(ImageOps.expand(inner, 3), nudge, 0) > 253
+    rgb = np.where((alpha > 250)[..., None], np.asarray(framed.convert("RGB")), rgb)  # the photo is sharper, the edges are not clean
+    if not known.all():
+        fresh = make_portrait(framed, crop=False)
+        rgb = np.where(known[..., None], rgb, np.asarray(fresh.image))
+        alpha = np.where(known, alpha, np.asarray(fresh.alpha))
+    return replace(portrait, image=Image.fromarray(rgb), alpha=Image.fromarray(alpha))
+
+
+def _moved(image: Image.Image, nudge: Nudge, fill) -> np.ndarray:
+    """A portrait-sized picture, moved."""
+    return np.asarray(image.transform((SIZE, SIZE), Image.Transform.AFFINE, _matrix(nudge, 1 / nudge.zoom), BICUBIC, fillcolor=fill))
 
 
 def _framed(photo: Image.Image, portrait: Portrait, nudge: Nudge) -> Image.Image:
     """The part of the photo that the moved portrait shows, 512x512, white (or clear) beyond its border."""
     crop = portrait.crop
-    width, height = (max(1, round(side * nudge.zoom)) for side in crop.scaled_size)
-    scaled = photo.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    scaled = photo.resize([max(1, round(side * nudge.zoom)) for side in crop.scaled_size], BICUBIC, reducing_gap=3.0)
     left, top = crop.crop_in_scaled[0] - crop.paste_at[0], crop.crop_in_scaled[1] - crop.paste_at[1]
+    fill = (255, 255, 255, 0) if photo.mode == "RGBA" else (255, 255, 255)
+    return scaled.transform((SIZE, SIZE), Image.Transform.AFFINE, _matrix(nudge, 1.0, left, top), BICUBIC, fillcolor=fill)
+
+
+def _matrix(nudge: Nudge, scale: float, left: float = 0.0, top: float = 0.0) -> tuple[float, ...]:
+    """From pixels of the moved portrait to those of a source: shift and turn undone, `scale` source pixels for each.
+
+    left, top: where the unmoved portrait lies in the source, in portrait pixels.
+    """
     cx, cy = FACE_CENTRE
     angle = math.radians(nudge.turn)
-    cos, sin = math.cos(angle), math.sin(angle)
-    # Portrait pixel -> pixel of the scaled photo: undo the shift, undo the turn about the face, zoom is in the scaled photo already.
-    px, py = (cx + left) * nudge.zoom, (cy + top) * nudge.zoom
-    sx, sy = cx + nudge.x, cy + nudge.y
-    matrix = (cos, sin, px - cos * sx - sin * sy, -sin, cos, py + sin * sx - cos * sy)
-    fill = (255, 255, 255, 0) if photo.mode == "RGBA" else (255, 255, 255)
-    return scaled.transform((SIZE, SIZE), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC, fillcolor=fill)
+    cos, sin = scale * math.cos(angle), scale * math.sin(angle)
+    x, y = cx + nudge.x, cy + nudge.y
+    size = scale * nudge.zoom  # source pixels for each pixel of the unmoved portrait
+    return cos, sin, (cx + left) * size - cos * x - sin * y, -sin, cos, (cy + top) * size + sin * x - cos * y
 
 
 def face_buttons(elem_id: str) -> gr.HTML:

@@ -33,6 +33,10 @@ from .viewer import shown, splat_viewer
 EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
 DELETE_EVERY, DELETE_AFTER = 600, 3600  # seconds
 QUALITIES = ((0.5, "Quick"), (2, "Fine"), (1, "Standard"))  # times the weight set's own number of steps
+NAME_EXAMPLES = """() => document.querySelectorAll("#examples .gallery-item").forEach((button) => {
+  const file = decodeURIComponent(button.querySelector("img")?.src ?? "").split("/").pop();
+  button.setAttribute("aria-label", `Example: ${file.split(".")[0].replaceAll("_", " ")}`);
+})"""
 LARGEST_SEED = 2**31 - 1
 ONE_HEAD_AT_A_TIME = {"concurrency_id": "head", "concurrency_limit": 1}
 
@@ -285,8 +289,8 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
         runs[-1].failure(not_started, ui.status, buttons, **at_once)
     ui.stop.click(stop_job, None, buttons, cancels=runs, **at_once)
     ui.random_seed.click(**new_seed, api_visibility="private")
-    ui.strip.select(show_take, ui.takes, results, **quiet)
-    app.load(from_link, None, [ui.seed, ui.note], **quiet)
+    ui.strip.select(show_take, ui.takes, shown, **quiet)
+    app.load(from_link, None, [ui.seed, ui.note], js=NAME_EXAMPLES, **quiet)
     _endpoints(settings, generate, portrait, render)
 
 

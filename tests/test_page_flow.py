@@ -1,0 +1,161 @@
+"""Before and after Generate: faces, crop, advice, takes, links, and the API's smaller endpoints."""
+
+from __future__ import annotations
+
+import io
+import re
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fakes import painted_head
+from page import PHOTO, likeness, upload, wait_until
+from PIL import Image
+
+from facelift.cameras import orbit
+from facelift.portrait import find_faces, make_portrait
+from facelift.rendering import render
+from facelift.ui.advice import advice, roll, yaw
+from facelift.ui.aligner import Nudge, nudged
+
+OTHER = PHOTO.with_name("astronaut.png")
+
+
+@pytest.fixture(scope="module")
+def two_faces(tmp_path_factory) -> Path:
+    """Grace Hopper, larger, left of Eileen Collins."""
+    path = tmp_path_factory.mktemp("photos") / "two.png"
+    both = Image.new("RGB", (1024, 600), (200, 200, 200))
+    both.paste(Image.open(PHOTO).convert("RGB"), (0, 0))
+    both.paste(Image.open(OTHER).convert("RGB"), (512, 60))
+    both.save(path)
+    return path
+
+
+def portrait_on(page) -> Image.Image:
+    return Image.open(io.BytesIO(urllib.request.urlopen(page.get_attribute("#portrait img", "src")).read())).convert("RGB")
+
+
+def new_portrait(page, old: str) -> Image.Image:
+    wait_until(lambda: page.get_attribute("#portrait img", "src") != old, 60)
+    return portrait_on(page)
+
+
+def test_a_face_is_chosen_by_a_click_and_moved_by_keys(stand_in, open_page, two_faces):
+    _, url = stand_in
+    page = open_page(url)
+    upload(page, two_faces)
+    page.wait_for_selector("#faces button >> nth=1")
+    assert "2 faces" in page.inner_text("#note")
+    grace, collins = (make_portrait(path, matting="mediapipe").image for path in (PHOTO, OTHER))
+    assert likeness(portrait_on(page), grace) > 0.95
+    photo = page.locator("#photo img").bounding_box()
+    boxes = [page.locator(f"#faces button >> nth={i}").bounding_box() for i in (0, 1)]
+    assert photo["x"] < boxes[0]["x"] < photo["x"] + photo["width"] / 2 < boxes[1]["x"] < photo["x"] + photo["width"]
+    old = page.get_attribute("#portrait img", "src")
+    page.click("#faces button >> nth=1")
+    before = new_portrait(page, old)
+    assert likeness(before, collins) > 0.95
+
+    old = page.get_attribute("#portrait img", "src")
+    page.focus("#portrait .frame")
+    for _ in range(6):
+        page.keyboard.press("ArrowRight")
+    moved = new_portrait(page, old)
+    back = moved.crop((36, 0, 512, 512))
+    assert likeness(back, before.crop((0, 0, 476, 512))) > 0.97
+    assert likeness(moved, before) < 0.97
+    old = page.get_attribute("#portrait img", "src")
+    page.keyboard.press("0")
+    assert likeness(new_portrait(page, old), before) > 0.999
+
+
+def test_nudges_move_zoom_and_turn_about_the_face():
+    data = PHOTO.read_bytes()
+    start = make_portrait(data, matting="mediapipe")
+    still = nudged(data, start, Nudge(x=0.001))
+    assert likeness(still.image, start.image) > 0.99
+    assert np.asarray(still.image).shape == (512, 512, 3)
+    cx, cy = 251.8, 280.0
+    zoomed = nudged(data, start, Nudge(zoom=2.0))
+    inner = start.image.crop((round(cx / 2), round(cy / 2), round(cx / 2) + 256, round(cy / 2) + 256))
+    assert likeness(zoomed.image, inner) > 0.97
+    turned = nudged(data, start, Nudge(turn=20))
+    middle = (100, 100, 400, 400)
+    assert likeness(turned.image.rotate(20, center=(cx, cy)).crop(middle), start.image.crop(middle)) > 0.97  # PIL turns the other way
+    assert Nudge.read({"x": "nonsense", "zoom": 1e9, "turn": float("nan")}) == Nudge(zoom=2.5)
+
+
+def test_advice_names_what_is_wrong():
+    photo = Image.open(PHOTO).convert("RGB")
+    (face, *_) = find_faces(photo)
+    assert abs(yaw(face.landmarks)) < 15 and abs(roll(face.landmarks)) < 10
+    assert not any("dark" in words or "turned" in words for words in advice(photo, face))
+    assert any("dark" in words for words in advice(Image.eval(photo, lambda v: v // 8), face))
+    small = photo.resize((photo.width // 3, photo.height // 3))
+    assert any("pixels wide" in words for words in advice(small, find_faces(small)[0]))
+    tilted = photo.rotate(-25, fillcolor=(80, 80, 80))
+    (words, *_) = advice(tilted, find_faces(tilted)[0])
+    assert "tilted" in words and "⟲" in words
+
+
+def test_takes_stay_and_can_be_seen_again(stand_in, open_page):
+    _, url = stand_in
+    page = open_page(f"{url}/?seed=7&weights=released")
+    page.wait_for_function("document.querySelector('#seed input').value == '7'")
+    assert "this page runs stand-in" in page.inner_text("#note")
+    page.click("#examples .gallery-item >> nth=1")
+    page.wait_for_selector("#ran p")
+    assert "seed 7" in page.inner_text("#ran")
+    assert not page.is_visible("#takes")
+    page.click("#another")
+    page.wait_for_function("/seed (?!7,)/.test(document.querySelector('#ran').innerText)")
+    second = int(re.search(r"seed (\d+)", page.inner_text("#ran"))[1])
+    assert second != 7 and page.input_value("#seed input") == str(second)
+    page.click("#takes button.thumbnail-lg >> nth=0")
+    page.wait_for_function("document.querySelector('#ran').innerText.includes('seed 7,')")
+    page.wait_for_selector(".splat-viewer[data-state=loaded]")
+
+
+def test_quality_sets_the_steps(stand_in, open_page):
+    pipeline, url = stand_in
+    page = open_page(url)
+    page.click("#quality input")
+    page.click("ul[role=listbox] li:has-text('Fine')")
+    page.click("button:has-text('Advanced')")
+    page.wait_for_function(f"[...document.querySelectorAll('input[type=number]')].some(e => e.value == '{2 * pipeline.default_steps}')")
+
+
+def test_labels_and_colours(stand_in, open_page):
+    _, url = stand_in
+    page = open_page(url, color_scheme="dark")
+    upload(page, PHOTO)
+    page.wait_for_selector("#faces button")
+    unnamed = page.evaluate(
+        """() => [...document.querySelectorAll('button, input, select, textarea, a')].filter((e) => e.offsetParent &&
+        !(e.innerText?.trim() || e.getAttribute('aria-label') || e.title || e.labels?.length || e.getAttribute('aria-labelledby')))
+        .map((e) => e.outerHTML.slice(0, 200))"""
+    )
+    assert not unnamed
+    page.click("button[role=tab]:has-text('About')")
+    page.wait_for_selector("#about svg")
+    assert "Gaussians" in page.inner_text("#about") and "CC0-1.0" in page.inner_text("#about")
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert max(int(v) for v in re.findall(r"\d+", dark)[:3]) < 80
+
+
+def test_render_endpoint(stand_in, tmp_path):
+    from gradio_client import Client, handle_file
+
+    _, url = stand_in
+    head = painted_head()
+    api = Client(url, verbose=False)
+    path = api.predict(handle_file(head.save(tmp_path / "head.spz")), azimuth=90, size=256, api_name="/render")
+    want = render(head, orbit([90], size=256)).rgb[0].clamp(0, 1).mul(255).byte().permute(1, 2, 0).numpy()
+    assert likeness(Image.open(path).convert("RGB"), want) > 0.99
+    (tmp_path / "bad.ply").write_text("no splats")
+    with pytest.raises(Exception, match="of Gaussians"):
+        api.predict(handle_file(tmp_path / "bad.ply"), api_name="/render")
+    names = set(api.view_api(return_format="dict")["named_endpoints"])
+    assert names == {"/generate", "/portrait", "/render"}
