@@ -15,6 +15,7 @@ def about(weights) -> str:
         ("How it works", texts.HOW),
         ("What it cannot do", texts.LIMITS),
         ("Weights", html.escape(texts.weights_line(weights)) + " " + texts.WEIGHTS_NOTE),
+        ("Files", texts.FILES),
         ("Privacy", texts.PRIVACY + " " + texts.CONSENT),
         ("For programs", texts.PROGRAMS),
     ]

@@ -1,9 +1,10 @@
 // Runs once, with `element`, `props`, `watch` and `trigger` given by gr.HTML: a box for each face over the photo.
 const layer = element.querySelector(".faces");
-const photo = document.getElementById("photo");
+const side = element.closest("#photo-side"); // holds the photo too, which may come later than this
+const photo = () => side.querySelector("#photo img");
 
 function draw() {
-  const image = photo?.querySelector("img");
+  const image = photo();
   const boxes = props.value?.boxes ?? [];
   layer.replaceChildren();
   if (!image?.naturalWidth || !boxes.length) return;
@@ -26,12 +27,12 @@ function draw() {
 }
 
 function drawWhenThere() {
-  const image = photo?.querySelector("img");
+  const image = photo();
   if (image && !image.complete) image.addEventListener("load", draw, { once: true });
   draw();
 }
 
 new ResizeObserver(draw).observe(layer);
-new MutationObserver(drawWhenThere).observe(photo, { childList: true, subtree: true, attributes: true, attributeFilter: ["src"] });
+new MutationObserver((changes) => changes.every((c) => layer.contains(c.target)) || drawWhenThere()).observe(side, { childList: true, subtree: true, attributes: true, attributeFilter: ["src"] });
 watch("value", drawWhenThere);
 drawWhenThere();

@@ -105,9 +105,9 @@ def _inputs(ui: SimpleNamespace, pipeline) -> None:
     steps = _qualities(pipeline.default_steps)
     with gr.Row(equal_height=True):
         ui.quality = gr.Dropdown(
-            steps, value=pipeline.default_steps, label="Quality", filterable=False, min_width=110, scale=2, elem_id="quality"
+            steps, value=pipeline.default_steps, label="Quality", filterable=False, min_width=130, scale=3, elem_id="quality"
         )
-        ui.seed = gr.Number(4, label="Seed", precision=0, minimum=0, maximum=LARGEST_SEED, min_width=80, scale=2, elem_id="seed")
+        ui.seed = gr.Number(4, label="Seed", precision=0, minimum=0, maximum=LARGEST_SEED, min_width=70, scale=2, elem_id="seed")
         ui.random_seed = gr.Button("Random", size="md", min_width=80, scale=1, elem_id="random-seed")
     with gr.Accordion("Advanced", open=False):
         ui.steps = gr.Slider(1, 100, pipeline.default_steps, step=1, label="Steps", info=texts.STEPS)
@@ -131,7 +131,7 @@ def _results(ui: SimpleNamespace) -> None:
     look = {"rows": 1, "object_fit": "contain", "show_label": False, "buttons": [], "interactive": False}
     ui.views = gr.Gallery(label=texts.VIEWS, elem_id="views", columns=6, height=150, **look)
     ui.strip = gr.Gallery(
-        label=texts.TAKES, elem_id="takes", columns=KEPT, height=120, allow_preview=False, visible=False, **{**look, "show_label": True}
+        label=texts.TAKES, elem_id="takes", columns=KEPT, height=118, allow_preview=False, visible=False, **{**look, "show_label": True}
     )
     with gr.Row(elem_id="downloads"):
         ui.downloads = {name: gr.DownloadButton(name, size="sm", interactive=False, min_width=80) for name in NAMES}

@@ -13,7 +13,7 @@ VIEWS = "The six views"
 TAKES = "Your last heads: click one to see it again"
 PHOTO_HINT = "Drop a photo here\n- or -\nclick to choose one"
 
-QUALITY = "More steps are slower."
+MESH_NOTE = "head.html opens offline by double click; head.glb is an approximate mesh."
 FILES = (
     "head.html shows the head in any browser, offline, by double click. head.glb is a mesh for Blender and the like: fused from depth "
     "pictures, so approximate, hair above all. The splat files (.ply, .splat, .spz) are the head itself."
@@ -118,7 +118,7 @@ def what_ran(report: dict, weights) -> str:
         MATTING.get(matting, f"background removed by {matting}"),
         f"seed {report.get('seed')}, {report.get('steps')} steps, guidance {report.get('guidance_scale')}",
     ]
-    return " · ".join(parts) + f". {spent[:1].upper()}{spent[1:]}."
+    return " · ".join(parts) + f". {spent[:1].upper()}{spent[1:]}. {MESH_NOTE}"
 
 
 def weights_line(weights) -> str:
