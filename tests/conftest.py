@@ -44,7 +44,7 @@ def visit(stand_in, browser):
     """A page on which a head has been made."""
     _, url = stand_in
     with opened(browser) as open_:
-        page = open_(url)
+        page = open_(url, viewport={"width": 960, "height": 600})  # software WebGL is slow: small pictures
         make_head(page, 120)
         page.wait_for_selector("#ran p")
         yield page

@@ -134,4 +134,4 @@ def at_rest(page) -> None:
     frames, end = None, time.monotonic() + 120
     while frames != (frames := page.get_attribute(".splat-viewer", "data-frames")):
         assert time.monotonic() < end, "draws though nothing moves"
-        page.wait_for_timeout(1500)
+        page.wait_for_timeout(1000)

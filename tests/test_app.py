@@ -96,9 +96,9 @@ def test_viewer_controls(visit, tmp_path):
     visit.click("[data-do=rotate]")
     assert likeness(start, picture("rotated.png")) < 0.999
     visit.click("[data-do=full]")
-    assert visit.locator("#viewer canvas").bounding_box() == {"x": 0, "y": 0, "width": 1366, "height": 768}
+    assert visit.locator("#viewer canvas").bounding_box() == {"x": 0, "y": 0, "width": 960, "height": 600}
     visit.keyboard.press("Escape")
-    assert visit.locator("#viewer canvas").bounding_box()["width"] < 1000
+    assert visit.locator("#viewer canvas").bounding_box()["width"] < 700
 
 
 def test_stop_ends_the_job_at_its_next_step_and_frees_the_page(stand_in, open_page, monkeypatch):
@@ -252,7 +252,7 @@ def test_visitors_take_turns_and_get_their_own(stand_in):
     jobs = [c.submit(handle_file(PHOTO), seed=seed, api_name="/generate") for c, seed in ((one, 11), (two, 22))]
     assert [job.result(timeout=240)[4]["seed"] for job in jobs] == [11, 22]
     assert pipeline.most_at_once == 1
-    wait_until(lambda: not list(Path(tempfile.gettempdir()).glob("facelift-*")), 10)
+    wait_until(lambda: not list(Path(tempfile.gettempdir()).glob("facelift-*")), 60)
 
 
 def test_other_files_of_the_server_stay_private(stand_in):
