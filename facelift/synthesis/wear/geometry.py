@@ -12,10 +12,11 @@ from ..template import face_normals, unit
 
 
 def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """Area-weighted. Shape (V, 3)."""
+    """Area-weighted, of length 1 however small the triangles; upwards where they have no area at all. Shape (V, 3)."""
     faces = face_normals(vertices, triangles)
     total = np.stack([np.bincount(triangles.ravel(), np.repeat(faces[:, c], 3), len(vertices)) for c in range(3)], 1)
-    return unit(total)
+    length = np.linalg.norm(total, axis=1, keepdims=True)
+    return np.where(length > 0, total / np.where(length > 0, length, 1), [0.0, 0.0, 1.0])
 
 
 def sheet_triangles(rows: int, columns: int, closed: bool = False) -> np.ndarray:
