@@ -17,24 +17,15 @@ from PIL import Image
 
 from facelift.cameras import Cameras, orbit, rays, six_views
 from facelift.cli.render import read_cameras
-from facelift.synthesis import dataset
+from facelift.synthesis import dataset, sheets
 from facelift.synthesis.__main__ import main
-from facelift.synthesis.head import make_head
-from facelift.synthesis.renderer import NoContextError, Renderer
+from facelift.synthesis.audit import hair_over_cheek
+from facelift.synthesis.head import build_head, draw_looks, make_head
 from facelift.synthesis.rigs import make_rig
 from facelift.synthesis.supply import SPLITS, Settings, iterate_heads, plan, render_head
 from facelift.training.data import HeadShards
 
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture(scope="session")
-def renderer():
-    dataset.prepare_worker()
-    try:
-        return Renderer()
-    except NoContextError as error:
-        pytest.skip(str(error))
 
 
 def pixel_of(points: np.ndarray, cameras: Cameras, view: int) -> tuple[np.ndarray, np.ndarray]:
@@ -215,3 +206,21 @@ def test_killed_run_resumes(renderer, tmp_path):
         for picture in folder.glob("*.webp"):
             Image.open(picture).load()
     assert not list(tmp_path.glob(".partial*"))
+
+
+def test_sheet_shows_every_row(renderer, tmp_path):
+    rows = [(str(seed), draw_looks(seed)) for seed in (3, 5)]
+    page = np.array(sheets.sheet(renderer, rows, ("front", "back"), 1, 48))
+    half = len(page) // 2
+    assert (page[:half] < 200).any() and (page[half:] < 200).any() and not np.array_equal(page[:half], page[half : 2 * half])
+    assert sheets.main(["--out", str(tmp_path), "--only", "hair:mohawk"]) == 2
+
+
+def test_audit_knows_hair_over_the_cheek():
+    """Loose curls hide a cheek from one of the 45-degree cameras, a shaved head neither; beards do not count."""
+    cameras = six_views(512)
+    for style, beard, expected in (("bald", "full", False), ("long curls", "none", True)):
+        looks = draw_looks(1)
+        looks = replace(looks, hair=replace(looks.hair, style=style, beard=beard), wear=replace(looks.wear, hat=None, scarf=None))
+        scene = build_head(looks)
+        assert any(hair_over_cheek(scene, cameras[view], side) for view, side in ((1, -1), (5, 1))) == expected

@@ -80,7 +80,7 @@ def test_hat_hides_the_hair_under_it(heads, style):
 
     without, under = grow(surface, identity, style)[0], grow(surface, identity, style, covered=covered)[0]
     above = [s.points[:, 1:].reshape(-1, 3) for s in under if s.kind == "hair"]
-    assert np.mean(covered(np.concatenate(above))) < 0.02
+    assert np.mean(covered(np.concatenate(above))) < 0.03
     assert len(long_hair(under)) < len(long_hair(without))
     assert len(long_hair(under)) > 0  # and the rest is still there
 

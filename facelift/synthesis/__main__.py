@@ -10,11 +10,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from .cycles import NoBlenderError
 from .dataset import HEADS_PER_SHARD, Output, prepare_worker, write_dataset
 from .options import PAPER, Options
 from .renderer import NoContextError
 from .rigs import RIG_WORDS
-from .supply import SPLITS, Settings, plan
+from .supply import RENDERERS, SPLITS, Settings, plan
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,6 +35,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--supersample", type=int, default=2, help="samples a pixel and side (default: 2)")
     p.add_argument("--jitter", type=float, metavar="X", help="heads stand off the perfect crop, 1 as photos differ (default: 0, shards 1)")
     p.add_argument("--exact", action="store_true", help="every hair in every view, slower; else small and far ones are thinned out")
+    p.add_argument("--renderer", choices=RENDERERS, default="opengl", help="cycles: path tracing by Blender's package bpy, far slower")
+    p.add_argument("--samples", type=int, default=64, help="paths a pixel, of cycles alone (default: 64)")
     p.add_argument("--paper", action="store_true", help="no glasses, hats, scarves or earrings")
     return p
 
@@ -50,6 +53,8 @@ def main(argv: list[str] | None = None) -> int:
             jitter=args.jitter if args.jitter is not None else float(shards),
             exact=args.exact,
             normals=args.normals,
+            renderer=args.renderer,
+            samples=args.samples,
             options=PAPER if args.paper else Options(),
         )
         if shards and not settings.views.startswith("six"):
@@ -62,7 +67,7 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenExecutor:
         print("error: a worker process died, perhaps for want of memory; start again to continue", file=sys.stderr)
         return 1
-    except (ValueError, NoContextError, OSError) as error:
+    except (ValueError, NoContextError, NoBlenderError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     for name, error in failed.items():

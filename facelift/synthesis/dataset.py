@@ -15,20 +15,22 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from functools import lru_cache
+from multiprocessing import util
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from ..cameras import Cameras, rays
+from .cycles import CyclesRenderer
 from .renderer import Renderer
-from .supply import RenderedHead, Settings, render_head
+from .supply import GENERATOR, RenderedHead, Settings, make_renderer, render_head
 
 HEADS_PER_SHARD = 16
 DEPTH_UNIT = 1e-4  # of the cameras' world, one step of the 16-bit depth pictures
 EMPTY = 9.0  # offset of a pixel that shows nothing
 WEBP = dict(lossless=True, exact=True, method=1, quality=0)  # higher settings: 8 % smaller, twice as long
-_renderer: Renderer | None = None  # of this worker process
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ def keep_settings(settings: Settings, output: Output) -> None:
 
 
 def describe(settings: Settings, output: Output) -> dict:
-    return {**asdict(settings), **{name: getattr(output, name) for name in ("format", "picture", "depth", "normals")}}
+    written = {name: getattr(output, name) for name in ("format", "picture", "depth", "normals")}
+    return {"generator": GENERATOR, **asdict(settings), **written}
 
 
 def make_all(missing: list[Job], settings: Settings, output: Output, workers: int) -> Iterator[tuple[str, str | None]]:
@@ -113,8 +116,9 @@ def prepare_worker() -> None:
 
 
 def start_worker() -> None:
-    """A worker ends with the process that started it, even when that was killed."""
+    """A worker ends with the process that started it, even when that was killed, and at once: Blender's own farewell may hang."""
     prepare_worker()
+    util.Finalize(None, os._exit, args=(0,), exitpriority=-100)
     parent = multiprocessing.parent_process()
 
     def leave_too() -> None:
@@ -124,15 +128,18 @@ def start_worker() -> None:
     threading.Thread(target=leave_too, daemon=True).start()
 
 
+@lru_cache(maxsize=1)
+def renderer_of_process(kind: str, samples: int) -> Renderer | CyclesRenderer:
+    prepare_worker()
+    return make_renderer(kind, samples)
+
+
 def make_folder(job: Job, settings: Settings, output: Output) -> tuple[str, str | None]:
     """Name of the folder and None, or what went wrong: one odd head does not stop a thousand others."""
-    global _renderer
-    if _renderer is None:
-        prepare_worker()
-        _renderer = Renderer()
+    renderer = renderer_of_process(settings.renderer, settings.samples)
     name, tasks = job
     try:
-        heads = (render_head(_renderer, seed, appearance, settings) for seed, appearance in tasks)
+        heads = (render_head(renderer, seed, appearance, settings) for seed, appearance in tasks)
         write = write_shard if output.format == "shards" else write_head
         write_whole(output.folder / name, lambda folder: write(folder, heads, output))
     except (ValueError, IndexError, FloatingPointError, np.linalg.LinAlgError) as error:

@@ -17,8 +17,8 @@ OPPOSITES = (
 )  # fmt: skip
 # of the Gaussians the features are drawn from
 SPREAD = {
-    "head": 0.16, "forehead": 0.18, "eyebrows": 0.22, "eyes": 0.2, "nose": 0.2, "mouth": 0.2, "cheek": 0.25, "chin": 0.22, "ears": 0.28,
-    "neck": 0.2, "asym": 0.1,
+    "head": 0.14, "forehead": 0.15, "eyebrows": 0.2, "eyes": 0.18, "nose": 0.17, "mouth": 0.17, "cheek": 0.2, "chin": 0.17, "ears": 0.26,
+    "neck": 0.2, "asym": 0.07,
 }  # fmt: skip
 CALMER = {
     "eye-push": 0.5, "eye-eyefold": 0.65, "eye-bag": 0.65, "ear-wing": 0.6, "mouth-scale-depth": 0.5, "mouth-angles": 0.6, "head-age": 1.2,
@@ -26,6 +26,7 @@ CALMER = {
 }  # fmt: skip
 MACRO = ("head-age", "head-fat")  # follow age and weight, steer nothing
 LIMIT = 1.0
+WOMEN = -0.35  # mean of 0 female .. 1 male: MakeHuman's women alone pass for men too often
 OUTLINES = tuple(
     f"head-{shape}" for shape in ("diamond", "invertedtriangular", "oval", "rectangular", "round", "square", "triangular")
 )  # of these the opposite is a face too, though no morph is made for it
@@ -54,7 +55,7 @@ def draw_identity(rng: np.random.Generator, template: Template) -> Identity:
     child, old = draw_age(rng)
     fat = float(np.clip(rng.normal(0, 0.45), -1, 1))
     muscle = float(np.clip(rng.normal(0.2 if male else 0, 0.2), 0, 0.8))
-    masculine = float(np.clip(rng.normal(0.92 if male else 0.06, 0.1), 0, 1))
+    masculine = float(np.clip(rng.normal(0.92 if male else WOMEN, 0.1), -0.5, 1))
     weights = np.zeros(len(template.names), np.float32)
     add_build(weights, template, masculine, ethnicity, child, old, fat, muscle)
     local = local_features(template)
@@ -80,7 +81,7 @@ def add_build(weights, template: Template, masculine: float, ethnicity, child: f
     for sex, of_sex in (("male", masculine), ("female", 1 - masculine)):
         for age, of_age in ages.items():
             part = of_sex * of_age
-            if part < 1e-3:
+            if abs(part) < 1e-3:
                 continue
             for descent, share in zip(DESCENTS, ethnicity, strict=True):
                 weights[template.index(f"macro/{descent}-{sex}-{age}")] += part * share

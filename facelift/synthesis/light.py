@@ -14,10 +14,13 @@ ENVIRONMENT = (32, 64)  # rows from the zenith down, columns from azimuth -180 t
 MODES, ODDS = ("ambient", "environment", "studio"), (0.2, 0.4, 0.4)
 
 
-def draw_light(rng: np.random.Generator) -> Light:
-    """ambient: the same from everywhere, as in the paper's Blender scenes. environment: sky, ground and coloured lobes, seldom a sun.
-    studio: dim surroundings and one to three key lights, mostly soft boxes."""
-    mode = str(rng.choice(MODES, p=ODDS))
+def draw_light(rng: np.random.Generator, mode: str | None = None) -> Light:
+    """mode: one of MODES; None draws it.
+
+    ambient: the same from everywhere, as in the paper's Blender scenes. environment: sky, ground and coloured lobes, seldom a sun.
+    studio: dim surroundings and one to three key lights, mostly soft boxes.
+    """
+    mode = mode or str(rng.choice(MODES, p=ODDS))
     if mode == "ambient":
         surroundings = np.ones((*ENVIRONMENT, 3)) * (1 + rng.uniform(0, 0.3) * grid()[..., 2:])
         if rng.random() < 0.7:  # a window or lamp to be seen in the eyes, too small to matter much elsewhere

@@ -1,6 +1,6 @@
 """What the parts of the generator hand to each other. Model space: metres, z up, the face looks to -y, x to the subject's left.
 
-identity, expression, pose -> Surface -> hair, clothes, skin ... -> Scene -> renderer. A renderer sees nothing but the Scene.
+identity, expression, pose -> Surface -> hair, clothes, skin ... -> Scene -> renderer -> Views. A renderer sees nothing but the Scene.
 Colours are linear RGB.
 """
 
@@ -59,7 +59,7 @@ class Mesh:
     gloss and roughness do the rest), "lens" (see-through, reflecting).
     vertices, normals, albedo: Shape (V, 3). rest: Shape (V, 3). Coordinates for noise and patterns, which do not move with the pose.
     gloss, roughness: Shape (V,) or a number. extra: Shape (V, 2) or None. Two more values a shader may want (skin: stubble, face mask).
-    parameters: whatever the kind's shader takes beyond that, by name (cloth: pattern, pattern_scale, second_color, neckline ...).
+    parameters: whatever the kind's shader takes beyond that, by name (cloth: pattern, pattern_scale, second_color ...).
     shadows: whether it throws shadows. two_sided: seen from behind too.
     """
 
@@ -123,3 +123,17 @@ class Scene:
     light: Light
     to_world: np.ndarray
     meta: dict
+
+
+@dataclass(frozen=True)
+class Views:
+    """V pictures of one head.
+
+    rgba: uint8, Shape (V, H, W, 4). sRGB, straight alpha. depth: float32, Shape (V, H, W). Along the camera's z axis, in the units of
+    the cameras' world; 0 where nothing is; the nearest of a pixel's samples; lenses are looked through.
+    normals: float32, Shape (V, H, W, 3) or None. Unit, in the cameras' world; 0 where nothing is.
+    """
+
+    rgba: np.ndarray
+    depth: np.ndarray
+    normals: np.ndarray | None

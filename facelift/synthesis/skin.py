@@ -13,7 +13,7 @@ from .template import load_template, smoothstep
 
 MELANIN = np.array([0, 0.2, 0.4, 0.6, 0.8, 1])
 TONES = np.array(
-    [(0.74, 0.52, 0.42), (0.62, 0.39, 0.28), (0.47, 0.27, 0.175), (0.29, 0.150, 0.088), (0.150, 0.072, 0.042), (0.062, 0.031, 0.021)]
+    [(0.74, 0.52, 0.42), (0.62, 0.39, 0.28), (0.47, 0.27, 0.175), (0.29, 0.150, 0.084), (0.152, 0.075, 0.037), (0.066, 0.0325, 0.0165)]
 )
 LIPSTICKS = ((0.45, 0.03, 0.05), (0.5, 0.12, 0.12), (0.30, 0.03, 0.10), (0.55, 0.2, 0.18), (0.25, 0.05, 0.05), (0.1, 0.01, 0.06))
 # places on the average face: centre (|x|, y, z) and extent, metres
@@ -106,7 +106,7 @@ def skin_mesh(surface: Surface, identity: Identity, skin: SkinLook, hair: HairLo
 
     color = np.tile(skin.color, (len(rest), 1))
     color *= np.exp(waves(rest, rng, 40)[:, None] * [0.025, 0.05, 0.055] + waves(rest, rng, 130)[:, None] * [0.018, 0.03, 0.03])
-    color *= np.exp(-(redness(rest, masks, skin) * (1 - 0.75 * skin.melanin))[:, None] * [0.06, 0.32, 0.30])
+    color *= np.exp(-(redness(rest, masks, skin) * (1 - 0.9 * skin.melanin))[:, None] * [0.06, 0.32, 0.30])
     color *= np.exp(-0.45 * skin.melanin * outskirts(rest, masks)[:, None] * [0.8, 1, 1.1])
     color *= np.exp(-skin.under_eyes * near(rest, *BELOW_EYES)[:, None] * [0.5, 0.75, 0.55])
     color *= np.exp(-skin.dark_lids * masks["eyelids"][:, None] * [0.8, 1.0, 0.9])
@@ -130,6 +130,7 @@ def skin_mesh(surface: Surface, identity: Identity, skin: SkinLook, hair: HairLo
         gloss=skin.gloss * (0.85 + 0.4 * near(rest, *T_ZONE)) * (1 + 0.6 * lips) * (1 - 0.8 * roots.clip(0, 1)),
         roughness=skin.roughness * (1 - 0.35 * lips),
         extra=np.stack([roots, masks["face"]], 1),
+        two_sided=False,  # no camera sees the inside of a body that is closed or clothed
         parameters=dict(
             bump=skin.bump,
             freckles=skin.freckles,
@@ -137,7 +138,8 @@ def skin_mesh(surface: Surface, identity: Identity, skin: SkinLook, hair: HairLo
             spots=skin.spots,
             blotches=skin.blotches,
             melanin=skin.melanin,
-            moles=skin.moles,
+            marks=int((skin.moles[:, 3] > 0).sum()),
+            moles=skin.moles[np.argsort(-skin.moles[:, 3], kind="stable")],
         ),
     )
 

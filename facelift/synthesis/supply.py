@@ -9,14 +9,17 @@ from dataclasses import asdict, dataclass, field, replace
 import numpy as np
 
 from ..cameras import Cameras
+from .cycles import CyclesRenderer
 from .head import make_head
 from .options import Options
-from .renderer import Renderer, Views
+from .renderer import Renderer
 from .rigs import make_rig, off_centre
-from .scene import Light, Scene
+from .scene import Light, Scene, Views
 
 # Seeds of identities. Evaluation uses heads of "held-out" by this name; training never reaches them.
 SPLITS = {"train": range(0, 9_000_000), "held-out": range(9_000_000, 10_000_000)}
+RENDERERS = ("opengl", "cycles")
+GENERATOR = 2  # counted up whenever a seed comes to look different, so that no dataset mixes two generators
 RIG, JITTER = 100, 101  # streams of random numbers beside those of head.py
 
 
@@ -25,6 +28,7 @@ class Settings:
     """views: name of a rig (rigs.py). size: pixels a side. supersample: samples a pixel and side.
 
     jitter: how far heads stand off the perfect crop, 1 as photos differ. exact: every strand in every view. options: what heads wear.
+    renderer: of RENDERERS. samples: paths a pixel, of cycles alone.
     """
 
     views: str = "six"
@@ -34,11 +38,15 @@ class Settings:
     exact: bool = False
     normals: bool = False
     options: Options = field(default_factory=Options)
+    renderer: str = "opengl"
+    samples: int = 64
 
     def __post_init__(self):
         make_rig(self.views, np.random.default_rng(0), 8)
         if self.size < 16 or self.supersample < 1:
             raise ValueError(f"size must be at least 16 and supersample at least 1, not {self.size} and {self.supersample}")
+        if self.renderer not in RENDERERS or self.samples < 1:
+            raise ValueError(f"renderer must be {' or '.join(RENDERERS)} and samples at least 1, not {self.renderer} and {self.samples}")
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,12 @@ def plan(seed: int, heads: int | None, appearances: int = 1, split: str = "train
     return itertools.islice(pairs, heads)
 
 
-def render_head(renderer: Renderer, seed: int, appearance: int, settings: Settings) -> RenderedHead:
+def make_renderer(kind: str, samples: int = 64) -> Renderer | CyclesRenderer:
+    """kind: of RENDERERS; one of each per process. Raises NoContextError or NoBlenderError."""
+    return CyclesRenderer(samples) if kind == "cycles" else Renderer()
+
+
+def render_head(renderer: Renderer | CyclesRenderer, seed: int, appearance: int, settings: Settings) -> RenderedHead:
     """seed: absolute, as `plan` gives it."""
 
     def stream(part: int) -> np.random.Generator:
@@ -108,19 +121,20 @@ def iterate_heads(
     split: str = "train",
     worker: int = 0,
     workers: int = 1,
-    renderer: Renderer | None = None,
+    renderer: Renderer | CyclesRenderer | str = "opengl",
     **settings,
 ) -> Iterator[RenderedHead]:
     """Renders heads as they are asked for; endless within the split unless `heads` is given.
 
     worker, workers: this process's share, so that of several processes no two render the same head; every process makes its own
-    iterator (and with it its OpenGL context, unless a `renderer` is given). settings: the other fields of Settings.
-    Raises ValueError and NoContextError.
+    iterator (and with it its OpenGL context, unless `renderer` is one and no name). settings: the other fields of Settings.
+    Raises ValueError, NoContextError and NoBlenderError.
     """
-    chosen = Settings(views=views, size=size, **settings)
+    named = isinstance(renderer, str)
+    chosen = Settings(views=views, size=size, **settings, **(dict(renderer=renderer) if named else {}))
     if not 0 <= worker < workers:
         raise ValueError(f"worker {worker} of {workers}")
     tasks = plan(seed, heads, appearances, split)
-    renderer = renderer or Renderer()
+    renderer = make_renderer(chosen.renderer, chosen.samples) if named else renderer
     for identity, appearance in itertools.islice(tasks, worker, None, workers):
         yield render_head(renderer, identity, appearance, chosen)

@@ -17,6 +17,7 @@ from .template import Template, smoothstep
 POSE_SPREAD = (5.0, 3.5, 2.0)  # degrees of yaw, pitch, roll: the crop turns no face upright, people look about
 POSE_LIMIT = 14.0
 LID_MIDDLES = (0.0293, -0.1344, 0.7382), (0.0294, -0.1323, 0.7305)  # on the average face, upper and lower
+TEETH_BACK = 0.008  # metres, at most
 MOUTH = np.array([0, -0.147, 0.668])
 PUPIL_HEIGHT = 0.56  # between the lower and the upper lid
 NECK = (0.545, 0.645)  # heights at rest between which the neck bends
@@ -41,7 +42,7 @@ def make_surface(template: Template, identity: Identity, expression: Expression,
     vertices = (vertices * (1 - bend) + turn(vertices) * bend).astype(np.float32)
     curl_lashes(vertices, template, rotation)
     normals = template.normals(vertices)
-    hold_teeth_back(vertices, normals, template)
+    hold_teeth_back(vertices, normals, template, rotation[:, 1])
     return Surface(template, vertices, normals, turn(centers), radii, turn(head_center), rotation, pitch)
 
 
@@ -127,15 +128,18 @@ def settle_mouth(vertices: np.ndarray, template: Template) -> None:
     teeth[~upper] += np.array([0, -0.002, 0.0008], np.float32)
 
 
-def hold_teeth_back(vertices: np.ndarray, normals: np.ndarray, template: Template) -> None:
-    """No tooth comes through lips or chin."""
-    outside = np.flatnonzero((template.masks["inside_mouth"] < 0.3) & (template.masks["face"] > 0.3))
+def hold_teeth_back(vertices: np.ndarray, normals: np.ndarray, template: Template, back: np.ndarray) -> None:
+    """No tooth comes through lips or chin: each row moves back as a whole, as single teeth would gape. back: Shape (3,)."""
+    masks, forward = template.masks, -normals[: template.body] @ back
+    outside = np.flatnonzero((masks["inside_mouth"] < 0.3) & (masks["face"] > 0.3) & (forward > 0.4))
     outside = outside[np.linalg.norm(template.rest[outside] - MOUTH, axis=1) < 0.05]
-    teeth = vertices[template.ranges["teeth"]]
+    teeth, upper = vertices[template.ranges["teeth"]], upper_teeth(template)
     distance, nearest = cKDTree(vertices[outside]).query(teeth)
     skin, outward = vertices[outside[nearest]], normals[outside[nearest]]
     beyond = ((teeth - skin) * outward).sum(1) + 0.002
-    teeth -= outward * np.where(distance < 0.012, beyond.clip(0), 0)[:, None].astype(np.float32)
+    beyond = np.where(distance < 0.010, beyond, 0).clip(0)
+    for row in (upper, ~upper):
+        teeth[row] += (back * min(float(np.percentile(beyond[row], 98)), TEETH_BACK)).astype(np.float32)
 
 
 @lru_cache(maxsize=2)

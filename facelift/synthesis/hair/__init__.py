@@ -36,13 +36,16 @@ def grow_hair(
             tuft = tuft._replace(points=outside(tuft.points, covered))
         if len(tuft.points):
             strands.append(_colored(tuft, look, scalp, hair_rng))
-    brows = grow_brows(scalp, look, brow_rng, bool(identity.male))
+    brows, tint = grow_brows(scalp, look, brow_rng, bool(identity.male), identity.child)
     if brows is not None:
-        strands.append(_plain(brows, look.brow_color * 0.9 + 0.012, 0.25, brow_rng))
+        fair = 0.012 + (0.0 if identity.male else 0.010) + 0.03 * identity.child  # finer hair lets more skin through
+        strands.append(_plain(brows, look.brow_color * 0.9 + fair * np.array([1.3, 1.0, 0.8]), 0.25, brow_rng))
     beard = grow_beard(scalp, look, beard_rng)
     if beard is not None:
         dyed = look.name == "dyed"
         strands.append(_plain(beard, look.brow_color if dyed else look.color * 0.8, 0.2, beard_rng, look.grey))
+    if look.name != "dyed":
+        cover = np.maximum(cover, tint)
     return tuple(strands), cover
 
 

@@ -1,6 +1,6 @@
 """Draws a Scene with OpenGL: light is baked once per head at vertices and strand points, then views only rasterise."""
 
 from .context import NoContextError
-from .draw import Renderer, Views
+from .draw import Renderer
 
-__all__ = ["NoContextError", "Renderer", "Views"]
+__all__ = ["NoContextError", "Renderer"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..exposure import automatic_exposure
 from ..scene import Light, Mesh, Scene, Strands
 from ..template import Template, neighbour_mean, unit
 from .context import assign, source
@@ -19,10 +20,6 @@ DENSE, CELL = 1_500, 0.014  # triangles above which a mesh is made coarser for s
 CRISP = 0.003  # metres of penumbra below which the first key light's shadow is computed per fragment
 SKY_THROUGH_LIPS = {"mouth": 0.18, "eye": 0.10}  # light that reaches wet things from their surroundings, share of the mean
 BOUNCE = 0.7  # share of that light; the fit is for walls all around
-FACE_BRIGHTNESS = 0.92  # light on a face of middle colour, times its albedo is what a picture shows
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
-MIDDLE_SKIN, METERING = 0.26, 0.3  # albedo; how far cameras go to show every skin equally bright, 0..1
-WHITE_BALANCE = 0.75  # how far they go to make the light on a face white, 0..1
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ class Baker:
         ]
         places = [np.concatenate([s.points.reshape(-1, 3), tangents(s.points).reshape(-1, 3)], 1) for s in scene.strands]
         strands = self.run(lookup, places, strand=True)
-        exposure = light.exposure * automatic_exposure(scene, meshes)
+        exposure = light.exposure * metered_exposure(scene, meshes)
         matrix = keys[0] if len(keys) else np.eye(4)
         return Baked(meshes, strands, exposure, matrix, blurs[0] / (2 * REACH) if crisp else 0.0)
 
@@ -234,8 +231,8 @@ def bounces(open_sky: np.ndarray, albedo: np.ndarray) -> np.ndarray:
     return 1 + BOUNCE * (np.maximum(v, ((v * a + b) * v + d) * v) / v - 1)
 
 
-def automatic_exposure(scene: Scene, meshes: list[np.ndarray]) -> np.ndarray:
-    """What a camera's automatic exposure and white balance make of the light on the face: a factor a channel. Shape (3,)."""
+def metered_exposure(scene: Scene, meshes: list[np.ndarray]) -> np.ndarray:
+    """Automatic exposure by the baked light on the face. Shape (3,)."""
     light, template = scene.light, scene.surface.template
     face = template.masks["face"] > 0.8
     for mesh, values in zip(scene.meshes, meshes, strict=True):
@@ -243,8 +240,5 @@ def automatic_exposure(scene: Scene, meshes: list[np.ndarray]) -> np.ndarray:
             total = values[face, :3].mean(0)
             for i, (direction, color) in enumerate(zip(light.key_directions[:3], light.key_colors, strict=False)):
                 total = total + color * (values[face, 3 + i] * (mesh.normals[face] @ direction).clip(0)).mean()
-            total = total.clip(0.05)
-            balance = (total.mean() / total) ** WHITE_BALANCE
-            metered = (MIDDLE_SKIN / (np.asarray(mesh.albedo)[face] @ LUMINANCE).mean()) ** METERING
-            return (FACE_BRIGHTNESS * metered / total.mean()).clip(0.15, 4) * balance
+            return automatic_exposure(total, np.asarray(mesh.albedo)[face].mean(0))
     return np.ones(3)

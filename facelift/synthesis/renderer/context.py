@@ -41,15 +41,11 @@ def source(*names: str, **defines: object) -> str:
 
 
 class Programs:
-    """mesh: one program per kind, and "cut cloth": a shader that may discard is slower, as depth cannot be tested before it.
-
-    The noise volume, the surroundings and the first key light's depth are textures 0, 1 and 2.
-    """
+    """mesh: one program per kind. The noise volume, the surroundings and the first key light's depth are textures 0, 1 and 2."""
 
     def __init__(self, context):
         vertex = source("mesh.vert")
         self.mesh = {kind: context.program(vertex, source("common", "mesh", f"{kind}.frag")) for kind in MESH_KINDS}
-        self.mesh["cut cloth"] = context.program(vertex, source("common", "mesh", "cloth.frag", CUT=1))
         self.strand = context.program(source("common", "strand.vert"), source("strand.frag"))
         self.depth = context.program(source("depth.vert"), source("depth.frag"))
         self.resolve = context.program(source("screen.vert"), source("resolve.frag"))

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...cameras import Cameras
 from ..light import harmonics
-from ..scene import Light, Mesh, Scene
+from ..scene import Light, Mesh, Scene, Views
 from . import ribbons
 from .bake import REACH, Baked, Baker
 from .context import Programs, Targets, assign, create_context, noise_volume
@@ -18,36 +18,20 @@ NEAR, FAR = 0.5, 6.0  # of the cameras' world
 ORDER = ("skin", "cloth", "solid", "mouth", "eye", "lash", "lens")
 # what a mesh may set by Mesh.parameters, and what holds otherwise
 PARAMETERS = {
-    "skin": dict(bump=1.0, freckles=0.0, age=0.0, spots=0.0, blotches=0.5, melanin=0.3, moles=np.zeros((6, 4))),
+    "skin": dict(bump=1.0, freckles=0.0, age=0.0, spots=0.0, blotches=0.5, melanin=0.3, marks=0, moles=np.zeros((6, 4))),
     "eye": dict(iris=(0.06, 0.03, 0.015), iris_angle=24.0, pupil_angle=10.0),
     "mouth": {},
     "lash": dict(length=0.7),
-    "cloth": dict(pattern=0, pattern_scale=60.0, second_color=(0.5, 0.5, 0.5), contrast=1.0, weave=0.3, neckline=(-1.0, 0.0, 0.0, 0.0)),
+    "cloth": dict(pattern=0, pattern_scale=60.0, second_color=(0.5, 0.5, 0.5), contrast=1.0, weave=0.3),
     "solid": dict(metal=0.0, weave=0.0),
     "lens": dict(opacity=0.05, reflectance=0.05, coating=(1.0, 1.0, 1.0)),
 }
-UNCUT = (0.05, 0.0)  # `extra` of cloth that has none: far from any edge, unfolded
 MESH_LAYOUT = (("position", 3), ("normal", 3), ("albedo", 3), ("rest", 3), ("irradiance", 3), ("visibility", 4), ("material", 4))
-
-
-@dataclass(frozen=True)
-class Views:
-    """V pictures of one head.
-
-    rgba: uint8, Shape (V, H, W, 4). sRGB, straight alpha. depth: float32, Shape (V, H, W). Along the camera's z axis, in the units of
-    the cameras' world; 0 where nothing is; the nearest of a pixel's samples; lenses are looked through.
-    normals: float32, Shape (V, H, W, 3) or None. Unit, in the cameras' world; 0 where nothing is.
-    """
-
-    rgba: np.ndarray
-    depth: np.ndarray
-    normals: np.ndarray | None
 
 
 @dataclass
 class Drawable:
     kind: str
-    program: str
     two_sided: bool
     array: object
     buffers: list
@@ -131,14 +115,13 @@ class Renderer:
 
     def upload_mesh(self, mesh: Mesh, baked: np.ndarray) -> Drawable:
         uniforms = {**PARAMETERS[mesh.kind], **mesh.parameters}
-        name = "cut cloth" if mesh.kind == "cloth" and (mesh.extra is not None or uniforms["neckline"][0] >= 0) else mesh.kind
-        program = self.programs.mesh[name]
+        program = self.programs.mesh[mesh.kind]
         buffer = self.context.buffer(mesh_data(mesh, baked))
         indices = self.context.buffer(np.ascontiguousarray(mesh.triangles, np.int32))
         layout = " ".join(f"{size}f" if name in program else f"{4 * size}x" for name, size in MESH_LAYOUT)
         used = [name for name, _ in MESH_LAYOUT if name in program]
         array = self.context.vertex_array(program, [(buffer, layout, *used)], indices)
-        return Drawable(mesh.kind, name, mesh.two_sided, array, [buffer, indices], uniforms)
+        return Drawable(mesh.kind, mesh.two_sided, array, [buffer, indices], uniforms)
 
     def render(self, cameras: Cameras, supersample: int = 2, normals: bool = False, exact: bool = False) -> Views:
         """The loaded scene from every camera.
@@ -159,7 +142,7 @@ class Renderer:
         width, height = size[0] * supersample, size[1] * supersample
         framebuffer, textures = self.targets.pictures(width, height, depth_buffer=True)
         framebuffer.use()
-        framebuffer.color_mask = ((True,) * 4,) * 3
+        framebuffer.color_mask = written = ((True,) * 4, (True,) * 4, (normals,) * 4)
         framebuffer.clear(0, 0, 0, 0, depth=1.0)
         self.context.enable_only(self.context.DEPTH_TEST)
         model_to_camera = np.linalg.inv(c2w) @ self.scene.to_world
@@ -174,9 +157,9 @@ class Renderer:
                 framebuffer.color_mask = ((True,) * 4, (False,) * 4, (False,) * 4)
                 self.context.enable(self.context.BLEND)
                 self.context.blend_func = self.context.ONE, self.context.ONE_MINUS_SRC_ALPHA
-            assign(self.programs.mesh[drawable.program], drawable.uniforms)
+            assign(self.programs.mesh[drawable.kind], drawable.uniforms)
             self.draw_sides(drawable)
-        framebuffer.color_mask = ((True,) * 4,) * 3
+        framebuffer.color_mask = written
         return self.resolve(textures, size, supersample, normals)
 
     def draw_sides(self, drawable: Drawable) -> None:
@@ -189,8 +172,8 @@ class Renderer:
 
     def draw_strands(self, eye: np.ndarray, samples: int, exact: bool) -> None:
         """Nearest sectors first, so that what they hide costs little."""
-        large = samples >= 768 or exact
-        share = 1.0 if samples >= 1280 or exact else 0.85 if large else 0.6
+        large = samples >= 1280 or exact
+        share = 1.0 if large else 0.75 if samples >= 768 else 0.6
         toward = eye - self.scene.surface.head_center
         facing = np.cos(np.arange(ribbons.BINS) * 2 * math.pi / ribbons.BINS - math.atan2(toward[0], -toward[1]))
         program = self.programs.strand
@@ -241,8 +224,6 @@ def mesh_data(mesh: Mesh, baked: np.ndarray) -> np.ndarray:
     data[:, 19], data[:, 20] = mesh.gloss, np.maximum(mesh.roughness, 0.05)
     if mesh.extra is not None:
         data[:, 21:23] = mesh.extra
-    elif mesh.kind == "cloth":
-        data[:, 21:23] = UNCUT
     return data
 
 

@@ -5,7 +5,8 @@ uniform float age;       // 0 until about 35, 1 very old
 uniform float spots;     // of age
 uniform float blotches;  // how unevenly blood shows
 uniform float melanin;
-uniform vec4 moles[6];   // rest position, radius; 0: none
+uniform int marks;       // moles in use
+uniform vec4 moles[6];   // rest position, radius
 
 const float SHINE = 1.8;
 const vec2 EYE_CORNER = vec2(0.043, 0.734);
@@ -40,22 +41,36 @@ void main() {
   vec4 coarse = texture(noise, v_rest * 14.0), middle = texture(noise, v_rest * 41.0), fine = texture(noise, v_rest * 101.0);
   vec3 smooth_normal = n;
   n = normalize(n + pores(coarse, middle, fine) * bump * (0.55 - face * 0.05));
+  // what light loses, all in one exponential
   float pale = 1.0 - 0.7 * melanin;
-  color *= exp(((coarse.a - 0.5) * vec3(0.06, 0.24, 0.22) + (coarse.g - 0.5) * vec3(0.07, 0.08, 0.11)) * (0.3 + 0.7 * blotches) * (0.4 + 0.6 * pale)
-    + (middle.a - 0.5) * vec3(0.14, 0.22, 0.24) + (fine.a - 0.5) * vec3(0.16, 0.22, 0.24));
+  vec3 lost = ((coarse.a - 0.5) * vec3(0.06, 0.24, 0.22) + (coarse.g - 0.5) * vec3(0.07, 0.08, 0.11)) * ((-0.3 - 0.7 * blotches) * (0.4 + 0.6 * pale))
+    - (middle.a - 0.5) * vec3(0.14, 0.22, 0.24) - (fine.a - 0.5) * vec3(0.16, 0.22, 0.24);
   if (age > 0.02) {
     vec4 line = lines(v_rest, face, roots, coarse.b);
     n = normalize(n + line.xyz * 0.30 * age);
-    color *= exp(-vec3(0.45, 0.65, 0.7) * age * line.w * 0.5);
+    lost += vec3(0.45, 0.65, 0.7) * (age * line.w * 0.5);
+    float spot = smoothstep(0.69, 0.74, middle.b * 0.65 + coarse.b * 0.35) * spots * 0.8;
+    lost += vec3(0.30, 0.48, 0.65) * spot;
   }
-  float sunny = 0.25 + 0.75 * exp(-pow((v_rest.z - 0.706) / 0.026, 2.0));  // nose and cheeks
-  float lips = fall(0.022, 0.028, abs(v_rest.x)) * smoothstep(0.650, 0.656, v_rest.z) * fall(0.679, 0.683, v_rest.z);
-  float freckle = smoothstep(0.66 - 0.03 * sunny, 0.74, fine.g * 0.75 + middle.g * 0.25) * freckles * face * sunny * (1.0 - lips);
-  color *= mix(vec3(1.0), vec3(0.74, 0.58, 0.46), freckle);
-  float spot = smoothstep(0.69, 0.74, middle.b * 0.65 + coarse.b * 0.35) * spots * 0.8;
-  color *= mix(vec3(1.0), vec3(0.74, 0.62, 0.52), spot);
-  for (int i = 0; i < 6; i++) {
-    float there = fall(0.6, 1.0, distance(v_rest, moles[i].xyz) / max(moles[i].w, 1e-6) + fine.r - 0.5);
+  float side = abs(v_rest.x), bare = face * (1.0 - fall(0.022, 0.028, side) * smoothstep(0.650, 0.656, v_rest.z) * fall(0.679, 0.683, v_rest.z));
+  if (freckles > 0.0) {
+    float sunny = 0.25 + 0.75 * exp(-pow((v_rest.z - 0.706) / 0.026, 2.0));  // nose and cheeks
+    lost += vec3(0.30, 0.54, 0.78) * (smoothstep(0.66 - 0.03 * sunny, 0.74, fine.g * 0.75 + middle.g * 0.25) * freckles * bare * sunny);
+  }
+  // pores, wide on the nose and beside it
+  float wide = fall(0.012, 0.04, side) * smoothstep(0.66, 0.69, v_rest.z) * fall(0.74, 0.77, v_rest.z);
+  float pit = smoothstep(0.60, 0.70, fine.b * 0.6 + fine.r * 0.4) * (0.3 + 0.7 * wide) * bare;
+  lost += vec3(0.12, 0.15, 0.16) * pit;
+  if (melanin < 0.45) {  // veins at temples, neck and below the eyes
+    float thin = face * (smoothstep(0.045, 0.058, side) * smoothstep(0.735, 0.75, v_rest.z)
+      + 0.7 * fall(0.724, 0.728, v_rest.z) * smoothstep(0.706, 0.714, v_rest.z)) + 0.8 * fall(0.61, 0.63, v_rest.z) * smoothstep(0.015, 0.04, side);
+    float vein = fall(0.008, 0.035, abs(coarse.b + 0.25 * (middle.g - 0.5) - 0.5)) * thin * fall(0.15, 0.45, melanin) * (1.0 - roots);
+    lost += vec3(0.20, 0.10, 0.05) * vein;
+  }
+  color *= exp(-lost);
+  n = normalize(n - vec3(0.0, 0.0, 0.12 * bump * pit));
+  for (int i = 0; i < marks; i++) {
+    float there = fall(0.6, 1.0, distance(v_rest, moles[i].xyz) / moles[i].w + fine.r - 0.5);
     color *= mix(vec3(1.0), vec3(0.34, 0.24, 0.20), there);
   }
   color *= mix(1.0, 0.62 + 0.5 * smoothstep(0.35, 0.7, fine.g * 0.7 + middle.a * 0.3), roots);
