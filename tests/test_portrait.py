@@ -294,3 +294,18 @@ def test_shipped_models_are_the_ones_described():
     for name, size, digest in rows:
         data = (folder / name).read_bytes()
         assert len(data) == int(size.replace(",", "")) and hashlib.sha256(data).hexdigest() == digest
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads memory from Linux's /proc")
+def test_a_server_that_makes_many_portraits_keeps_its_memory(astronaut):
+    small = astronaut.resize((256, 256))
+
+    def megabytes() -> float:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    first = make_portrait(small, matting="mediapipe")
+    before = megabytes()
+    for _ in range(12):
+        again = make_portrait(small, matting="mediapipe")
+    assert megabytes() - before < 10
+    assert first.image.tobytes() == again.image.tobytes()  # models that stay open carry nothing over

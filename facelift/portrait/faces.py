@@ -6,23 +6,19 @@ then at overlapping tiles of half the size, and so on; each find is confirmed an
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from math import ceil
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-LANDMARKER = Path(__file__).resolve().parents[2] / "weights" / "mediapipe" / "face_landmarker.task"
+from .models import MAX_FACES, MIN_CONFIDENCE, MediaPipeModels, mediapipe_image, mediapipe_models
+
 TILE = 192  # pixels at which a tile is shown to the detector
 SMALLEST_TILE = 240  # pixels of the photo: faces down to about 30 px
 OVERLAP = 0.3  # of a tile: a face larger than that was found a step before
-MIN_CONFIDENCE = 0.5
 MIN_CONFIDENCE_IN_TILE = 0.65  # many tiles, many chances to be wrong
-MAX_FACES = 8
 
 
 @dataclass(frozen=True)
@@ -58,10 +54,11 @@ def find_faces(image: Image.Image) -> tuple[Face, ...]:
     Tiles one step finer than the first step that finds a face are searched too, so that the smaller faces of a group are offered.
     """
     faces, last = [], False
-    with _Detectors() as detectors:
+    models = mediapipe_models()
+    with models.lock:
         for tile in _tile_sizes(image.size):
-            rough = _distinct(detectors.detect(image, tile))[: 2 * MAX_FACES]
-            faces = _distinct(faces + [detectors.measure(image, face) for face in rough])
+            rough = _distinct(_detect(models, image, tile))[: 2 * MAX_FACES]
+            faces = _distinct(faces + [_measure(models, image, face) for face in rough])
             if last or (faces and tile < 4 * SMALLEST_TILE):
                 break
             last = bool(faces)
@@ -87,55 +84,34 @@ def face_from_landmarks(points: np.ndarray, confidence: float | None = None) -> 
     return Face(tuple(float(v) for v in box), confidence, points)
 
 
-class _Detectors:
-    """MediaPipe's detector and landmarker for the length of a `with`: left open, they complain when Python ends."""
+def _detect(models: MediaPipeModels, image: Image.Image, tile: int) -> list[Face]:
+    """Rough faces of one tile size, most certain first."""
+    least = MIN_CONFIDENCE if tile >= max(image.size) else MIN_CONFIDENCE_IN_TILE
+    k = min(1.0, TILE / tile)
+    small = image.resize([max(1, round(side * k)) for side in image.size], Image.Resampling.BILINEAR, reducing_gap=2.0)
+    faces = []
+    for x, y, part in _tiles(np.asarray(small), round(tile * k)):
+        for d in models.detector.detect(mediapipe_image(part)).detections:
+            b, confidence = d.bounding_box, float(d.categories[0].score)
+            box = ((b.origin_x + x) / k, (b.origin_y + y) / k, (b.origin_x + b.width + x) / k, (b.origin_y + b.height + y) / k)
+            if confidence >= least:
+                faces.append(Face(box, confidence))
+    return sorted(faces, key=lambda face: -face.confidence)
 
-    def __enter__(self) -> _Detectors:
-        from mediapipe.tasks.python import BaseOptions, vision
 
-        with zipfile.ZipFile(LANDMARKER) as bundle:
-            detector = BaseOptions(model_asset_buffer=bundle.read("face_detector.tflite"))
-        landmarker = BaseOptions(model_asset_path=str(LANDMARKER))
-        with ExitStack() as stack:
-            self.detector = stack.enter_context(
-                vision.FaceDetector.create_from_options(vision.FaceDetectorOptions(detector, min_detection_confidence=MIN_CONFIDENCE))
-            )
-            self.landmarker = stack.enter_context(
-                vision.FaceLandmarker.create_from_options(vision.FaceLandmarkerOptions(landmarker, num_faces=MAX_FACES))
-            )
-            self.stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *error) -> None:
-        self.stack.close()
-
-    def detect(self, image: Image.Image, tile: int) -> list[Face]:
-        """Rough faces of one tile size, most certain first."""
-        least = MIN_CONFIDENCE if tile >= max(image.size) else MIN_CONFIDENCE_IN_TILE
-        k = min(1.0, TILE / tile)
-        small = image.resize([max(1, round(side * k)) for side in image.size], Image.Resampling.BILINEAR, reducing_gap=2.0)
-        faces = []
-        for x, y, part in _tiles(np.asarray(small), round(tile * k)):
-            for d in self.detector.detect(mediapipe_image(part)).detections:
-                b, confidence = d.bounding_box, float(d.categories[0].score)
-                box = ((b.origin_x + x) / k, (b.origin_y + y) / k, (b.origin_x + b.width + x) / k, (b.origin_y + b.height + y) / k)
-                if confidence >= least:
-                    faces.append(Face(box, confidence))
-        return sorted(faces, key=lambda face: -face.confidence)
-
-    def measure(self, image: Image.Image, rough: Face) -> Face | None:
-        """The face by its landmarks, or None where there turns out to be none."""
-        x, y = (int(v - 1.25 * rough.size) for v in rough.centre)
-        side = int(2.5 * rough.size)
-        around = (max(x, 0), max(y, 0), min(x + side, image.width), min(y + side, image.height))
-        part = image.crop(around)
-        size = np.array(part.size)
-        part.thumbnail((512, 512), Image.Resampling.BILINEAR)
-        faces = []
-        for landmarks in self.landmarker.detect(mediapipe_image(np.asarray(part))).face_landmarks:
-            points = np.array([(p.x, p.y) for p in landmarks]) * size + around[:2]
-            faces.append(face_from_landmarks(points, rough.confidence))
-        return max((f for f in faces if _overlap(f, rough) > 0.3), key=lambda f: _overlap(f, rough), default=None)
+def _measure(models: MediaPipeModels, image: Image.Image, rough: Face) -> Face | None:
+    """The face by its landmarks, or None where there turns out to be none."""
+    x, y = (int(v - 1.25 * rough.size) for v in rough.centre)
+    side = int(2.5 * rough.size)
+    around = (max(x, 0), max(y, 0), min(x + side, image.width), min(y + side, image.height))
+    part = image.crop(around)
+    size = np.array(part.size)
+    part.thumbnail((512, 512), Image.Resampling.BILINEAR)
+    faces = []
+    for landmarks in models.landmarker.detect(mediapipe_image(np.asarray(part))).face_landmarks:
+        points = np.array([(p.x, p.y) for p in landmarks]) * size + around[:2]
+        faces.append(face_from_landmarks(points, rough.confidence))
+    return max((f for f in faces if _overlap(f, rough) > 0.3), key=lambda f: _overlap(f, rough), default=None)
 
 
 def _tile_sizes(size: tuple[int, int]) -> Iterator[int]:
@@ -155,12 +131,6 @@ def _tiles(pixels: np.ndarray, tile: int) -> Iterator[tuple[int, int, np.ndarray
     for y in starts(pixels.shape[0]):
         for x in starts(pixels.shape[1]):
             yield x, y, pixels[y : y + tile, x : x + tile]
-
-
-def mediapipe_image(pixels: np.ndarray):
-    import mediapipe
-
-    return mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(pixels))
 
 
 def _overlap(a: Face, b: Face) -> float:

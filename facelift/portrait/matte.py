@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .faces import Face, mediapipe_image
+from .faces import Face
+from .models import MediaPipeModels, mediapipe_image, mediapipe_models
 from .photo import PhotoError, on_white
 
-SEGMENTER = Path(__file__).resolve().parents[2] / "weights" / "mediapipe" / "selfie_segmentation.tflite"
 SEGMENTER_SIZE = 256
 REMBG_MODEL = "u2net"  # rembg's default when the release was made
 REMBG_HOST = "https://github.com"  # where rembg downloads its models
@@ -143,24 +143,27 @@ def _clipped(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:
 def _person(image: Image.Image, windows: list, region: tuple[int, int, int, int], work_size: tuple[int, int]) -> np.ndarray:
     """Probability of a person, the mean over all windows. Shape (H, W) of the region at work size, float32 0..1."""
     import cv2
-    from mediapipe.tasks.python import BaseOptions, vision
 
     total = np.zeros(work_size[::-1], np.float32)
     weights = np.full_like(total, 1e-6)
     k = work_size[0] / (region[2] - region[0])
-    options = vision.ImageSegmenterOptions(BaseOptions(model_asset_path=str(SEGMENTER)), output_confidence_masks=True)
-    with vision.ImageSegmenter.create_from_options(options) as segmenter:
+    models = mediapipe_models()
+    with models.lock:
         for window in windows:
             pixels = np.asarray(image.resize((SEGMENTER_SIZE, SEGMENTER_SIZE), Image.Resampling.BILINEAR, box=window, reducing_gap=3.0))
-            upright, mirrored = (
-                segmenter.segment(mediapipe_image(p)).confidence_masks[0].numpy_view().squeeze() for p in (pixels, pixels[:, ::-1])
-            )
+            upright, mirrored = (_confidence(models, p) for p in (pixels, pixels[:, ::-1]))
             sx, sy = (k * (window[i + 2] - window[i]) / SEGMENTER_SIZE for i in (0, 1))
             place = np.array([[sx, 0, (window[0] - region[0]) * k + (sx - 1) / 2], [0, sy, (window[1] - region[1]) * k + (sy - 1) / 2]])
             weight = _feather(window, image.size)
             total += cv2.warpAffine(weight * (upright + mirrored[:, ::-1]) / 2, place, work_size, flags=cv2.INTER_CUBIC)
             weights += cv2.warpAffine(weight, place, work_size, flags=cv2.INTER_LINEAR)
     return np.clip(total / weights, 0, 1)
+
+
+def _confidence(models: MediaPipeModels, pixels: np.ndarray) -> np.ndarray:
+    """The segmenter's mask, copied: its memory goes with the result it belongs to."""
+    result = models.segmenter.segment(mediapipe_image(pixels))
+    return result.confidence_masks[0].numpy_view().squeeze().copy()
 
 
 def _feather(window: tuple[int, int, int, int], size: tuple[int, int]) -> np.ndarray:
