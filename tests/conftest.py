@@ -1,15 +1,28 @@
-"""Fixtures of the tests of the page."""
+"""Fixtures that several tests share: a served page and a browser; the OpenGL renderer of synthetic heads."""
 
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 from fakes import FakePipeline
-from page import FLAGS, free_port, make_head, opened
+from page import FLAGS, download_all, free_port, make_head, opened
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
+def renderer():
+    from facelift.synthesis.dataset import prepare_worker
+    from facelift.synthesis.renderer import NoContextError, Renderer
+
+    prepare_worker()
+    try:
+        return Renderer()
+    except NoContextError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
 def stand_in():
     """A served page on a pipeline without weights: (pipeline, url)."""
     from facelift.ui import build_app, launch
@@ -21,7 +34,7 @@ def stand_in():
     app.close(verbose=False)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser():
     api = pytest.importorskip("playwright.sync_api")
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -39,7 +52,7 @@ def open_page(browser):
         yield open_
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def visit(stand_in, browser):
     """A page on which a head has been made."""
     _, url = stand_in
@@ -48,3 +61,9 @@ def visit(stand_in, browser):
         make_head(page, 120)
         page.wait_for_selector("#ran p")
         yield page
+
+
+@pytest.fixture(scope="session")
+def files(visit, tmp_path_factory) -> dict[str, Path]:
+    """What the visitor took home, by file name."""
+    return download_all(visit, tmp_path_factory.mktemp("downloads"))

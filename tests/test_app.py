@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -55,12 +56,11 @@ def real():
             server.terminate()
 
 
-def test_visit(visit, tmp_path):
+def test_visit(visit, files, tmp_path):
     visit.wait_for_selector("#ran p")
     ran = visit.inner_text("#ran")
     assert all(words in ran for words in ("stand-in", "cpu", "mediapipe", "seed 4", "views", " s")), ran
     assert "CC0-1.0" in visit.inner_text("#foot") and "deleted" in visit.inner_text("#foot")
-    files = download_all(visit, tmp_path)
     check_files(files, 12)
     check_picture(visit, files["head.ply"], tmp_path)
     assert not visit.evaluate("document.documentElement.scrollWidth > innerWidth")
@@ -122,25 +122,33 @@ def test_stop_ends_the_job_at_its_next_step_and_frees_the_page(stand_in, open_pa
 def test_a_full_queue_is_said_so(browser):
     from facelift.ui import build_app, launch
 
-    pipeline, port = FakePipeline(step_seconds=2.0), free_port()
+    pipeline, port = FakePipeline(step_seconds=1.0), free_port()
     pipeline.default_steps = 90  # the first visitor's job outlasts the others' clicks on any machine
     app = build_app(pipeline, queue_size=1)
     launch(app, server_port=port, prevent_thread_lock=True, quiet=True)
+
+    def in_line() -> int:
+        return json.load(urllib.request.urlopen(f"http://127.0.0.1:{port}/gradio_api/queue/status"))["queue_size"]
+
     try:
         with opened(browser) as open_:
             pages = [open_(f"http://127.0.0.1:{port}") for _ in range(3)]
             for page in pages:
                 upload(page, PHOTO)
                 page.wait_for_selector("#portrait img[src]")
-            for page in pages:
-                page.click("#generate")
-                page.wait_for_selector("#stop" if page is not pages[-1] else "#status:has-text('Too many visitors')")
-                page.wait_for_timeout(1000)
+            pages[0].click("#generate")
+            wait_until(lambda: pipeline.running == 1, 60)
+            pages[1].click("#generate")
+            wait_until(lambda: in_line() == 1, 60)
+            pages[2].click("#generate")
+            pages[2].wait_for_selector("#status:has-text('Too many visitors')")
             assert pages[-1].is_visible("#generate")
             assert "turn" in pages[1].inner_text("#status")
             pages[1].click("#stop")
             pages[1].wait_for_selector("#status:has-text('Stopped')")
             pages[0].click("#stop")
+            pages[0].wait_for_selector("#status:has-text('Stopped')")
+            wait_until(lambda: in_line() == 0, 60)  # until then, a click would be refused again
             pipeline.step_seconds = 0.02
             pages[2].click("#generate")  # there is room again
             pages[2].wait_for_selector(".splat-viewer[data-state=loaded]")
@@ -193,6 +201,8 @@ def test_a_phone_gets_one_column(stand_in, open_page):
     _, url = stand_in
     page = open_page(url, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     make_head(page, 120)
+    box = "document.querySelector('#viewer').getBoundingClientRect()"
+    page.wait_for_function(f"{box}.top >= 0 && {box}.bottom <= 844")  # the page scrolls to the head
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     generate, viewer = page.locator("#generate").bounding_box(), page.locator("#viewer canvas").bounding_box()
     assert viewer["y"] > generate["y"] and viewer["width"] > 300 and viewer["height"] < 450

@@ -113,6 +113,11 @@ def test_takes_stay_and_can_be_seen_again(stand_in, open_page):
     page.wait_for_function("/seed (?!7,)/.test(document.querySelector('#ran').innerText)")
     second = int(re.search(r"seed (\d+)", page.inner_text("#ran"))[1])
     assert second != 7 and page.input_value("#seed input") == str(second)
+    for strip in ("#views", "#takes"):
+        shown = page.locator(strip).bounding_box()
+        for button in page.locator(f"{strip} button.thumbnail-lg").all():
+            box = button.bounding_box()
+            assert box["y"] >= shown["y"] and box["y"] + box["height"] <= shown["y"] + shown["height"], (strip, box, shown)  # whole
     page.click("#takes button.thumbnail-lg >> nth=0")
     page.wait_for_function("document.querySelector('#ran').innerText.includes('seed 7,')")
     page.wait_for_selector(".splat-viewer[data-state=loaded]")

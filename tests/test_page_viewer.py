@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import io
 import urllib.request
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from page import BARE, at_rest, download_all, likeness, opened
+from page import BARE, at_rest, likeness, opened
 from PIL import Image
 
 from facelift.cameras import orbit
@@ -29,11 +28,6 @@ def picture(page) -> Image.Image:
 def seen_from(gaussians: Gaussians, azimuth: float) -> np.ndarray:
     rgb = render(gaussians, orbit([azimuth], size=256)).rgb[0].clamp(0, 1)
     return rgb.mul(255).byte().permute(1, 2, 0).numpy()
-
-
-@pytest.fixture(scope="module")
-def files(visit, tmp_path_factory) -> dict[str, Path]:
-    return download_all(visit, tmp_path_factory.mktemp("downloads"))
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ function headViewer(root, engine, texts) {
   const stage = part(".splat-stage"), message = part(".splat-message"), compare = part(".splat-compare"), wipe = part(".splat-wipe");
   const film = part(".splat-film"), progress = part(".splat-progress"), settings = part(".splat-settings");
   const still = matchMedia("(prefers-reduced-motion: reduce)");
+  const narrow = matchMedia("(max-width: 820px)"); // one column, as in page.css: the head appears below what was pressed
 
   root.setAttribute("aria-label", texts.label);
   part(".splat-tools").setAttribute("aria-label", texts.tools);
@@ -222,6 +223,7 @@ function headViewer(root, engine, texts) {
       if (mine !== request) return;
       root.dataset.splats = mesh.numSplats ?? mesh.packedSplats.numSplats;
       setState("loaded");
+      if (!value.keep_view && narrow.matches) root.scrollIntoView({ block: "center", behavior: still.matches ? "auto" : "smooth" });
     } catch (error) {
       console.error(error);
       if (!view) opening = null;
