@@ -22,7 +22,6 @@ from .gaussians import RELEASE_APP, FilterPreset, Gaussians, concatenate
 from .gslrm import GSLRM, GSLRMConfig, PixelGaussians, config_from_state, flatten_gaussians
 from .multiview.loading import load_compact, load_released
 from .multiview.pipeline import DenoisingStep, MultiViewPipeline, to_bytes
-from .multiview.second_look import first_look, second_look
 from .portrait import Portrait, make_portrait
 from .rendering import render
 from .unet_reconstructor import UNetReconstructor, UNetReconstructorConfig
@@ -33,10 +32,7 @@ REPORTED_VERSIONS = ("torch", "diffusers", "transformers", "mediapipe", "rembg",
 
 @dataclass(frozen=True)
 class Step:
-    """Progress of the slow stage. index counts from 1 to total, over both rounds where a weight set makes views twice.
-
-    `preview()` decodes the current estimate, uint8 (6, H, W, 3).
-    """
+    """Progress of the slow stage. index counts from 1 to total. `preview()` decodes the current estimate, uint8 (6, H, W, 3)."""
 
     stage: str
     index: int
@@ -210,26 +206,16 @@ class FaceLiftPipeline:
         return Head(portrait.image, to_bytes(views), cameras, gaussians, report)
 
     def make_views(self, portrait: Portrait, seed: int, steps: int | None, guidance_scale: float | None, on_step=None) -> Tensor:
-        """Six views, Shape (6, 3 or 4, S, S), 0..1.
-
-        A weight set with `second_look` makes them twice: the second time it sees the first head's front from the other cameras.
-        """
+        """Six views, Shape (6, 3 or 4, S, S), 0..1."""
         picture = portrait.image
         if self.views.codec.channels == 4:
             picture = picture.copy()
             picture.putalpha(portrait.alpha)
 
-        def draw(round_: int, rounds: int, look: Tensor | None) -> Tensor:
-            def forward(step: DenoisingStep) -> None:
-                on_step(Step("views", round_ * step.total + step.index, rounds * step.total, step.preview))
+        def forward(step: DenoisingStep) -> None:
+            on_step(Step("views", step.index, step.total, step.preview))
 
-            return self.views(picture, seed, steps, guidance_scale, forward if on_step else None, look)
-
-        if not self.views.config.second_look:
-            return draw(0, 1, None)
-        pixels, cameras = self.views.pictures(picture)[0], six_views(self.views.config.image_size)
-        _, pixel = self.reconstruct(draw(0, 2, first_look(pixels, cameras)), cameras.to(self.device))
-        return draw(1, 2, second_look(pixels, pixel.offset[0, 0].cpu(), cameras))
+        return self.views(picture, seed, steps, guidance_scale, forward if on_step else None)
 
     @torch.inference_mode()
     def reconstruct(self, views: Tensor, cameras: Cameras) -> tuple[Gaussians, PixelGaussians]:

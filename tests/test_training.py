@@ -14,7 +14,7 @@ from facelift.front_priority import FrontPriority, apply_front_priority, smooth_
 from facelift.gaussians import SH_C0, Gaussians
 from facelift.gslrm import GATED_LOGIT, PixelGaussians
 from facelift.rendering import render
-from facelift.training import reconstructor, views
+from facelift.training import depth, reconstructor, views
 from facelift.training.data import EMPTY, HeadShards
 
 RADIUS = 0.6
@@ -102,15 +102,28 @@ def test_split_front_shows_the_full_size_portrait(shards):
     assert (picture[:, 0::2].mean() - picture[:, 1::2].mean()).abs() > 0.1
 
 
+@pytest.fixture(scope="module")
+def depth_run(shards, tmp_path_factory) -> Path:
+    """A depth model that has hardly learnt anything."""
+    out = tmp_path_factory.mktemp("depth")
+    tiny = ["--channels", "32,32,32", "--batch", "1", "--steps", "1", "--evaluate-every", "1"]
+    depth.main(["--data", str(shards), "--test", str(shards), "--out", str(out), *tiny])
+    return out
+
+
 @pytest.mark.parametrize(
     "main, options",
     [
+        (depth.main, ["--channels", "32,32,32", "--batch", "1"]),
         (views.main, ["--channels", "32,32,32,32", "--batch", "1"]),
         (reconstructor.main, ["--channels", "32,32,32,32", "--stage", "rendered"]),
     ],
-    ids=["views", "reconstructor"],
+    ids=["depth", "views", "reconstructor"],
 )
-def test_a_killed_run_goes_on_to_the_same_weights(shards, tmp_path, main, options):
+def test_a_killed_run_goes_on_to_the_same_weights(shards, depth_run, tmp_path, main, options):
+    if main is views.main:
+        options = [*options, "--depth", str(depth_run)]
+
     def run(folder: str, *more: str) -> dict:
         data = ["--data", str(shards), "--test", str(shards), "--out", str(tmp_path / folder), "--evaluate-every", "1"]
         main([*data, *options, *more, "--steps", "3"])

@@ -12,7 +12,7 @@ import json
 from ..pipeline import FaceLiftPipeline
 
 PIPELINE_SWITCHES = ("front_priority", "smooth_depth", "detail")
-VIEW_SWITCHES = ("steps", "guidance_scale", "keep_portrait", "second_look")
+VIEW_SWITCHES = ("steps", "guidance_scale", "keep_portrait")
 
 
 def load_variant(text: str, device: str | None = None) -> FaceLiftPipeline:

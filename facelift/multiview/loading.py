@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, UNet2DConditionModel, UNet2DModel
 from diffusers.pipelines.stable_diffusion import StableUnCLIPImageNormalizer
 from safetensors.torch import load_file
 from torch import Tensor
@@ -17,6 +17,7 @@ from .attention import ViewAttention, set_view_attention
 from .codec import PixelCodec, VAECodec
 from .conditioning import ClipConditioner, ViewIndexConditioner
 from .pipeline import MultiViewConfig, MultiViewPipeline
+from .portrait_depth import PortraitDepth
 
 RELEASED_SCHEDULER = dict(
     beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type="v_prediction", clip_sample=False,
@@ -72,7 +73,7 @@ def load_released(folder: Path, prompt_embeds: Tensor, device: torch.device, dty
 
 
 def load_compact(folder: Path, settings: dict, device: torch.device, dtype: torch.dtype) -> MultiViewPipeline:
-    """folder: `unet/`, `scheduler/`, `prompt_embeds.safetensors`. settings: the fields of `MultiViewConfig`."""
+    """folder: `unet/`, `scheduler/`, `prompt_embeds.safetensors`, maybe `depth/`. settings: the fields of `MultiViewConfig`."""
     unet, num_views = load_unet(folder / "unet", dtype)
     config = MultiViewConfig(num_views=num_views, **settings)
     scheduler = DDIMScheduler.from_pretrained(folder / "scheduler")
@@ -80,4 +81,8 @@ def load_compact(folder: Path, settings: dict, device: torch.device, dtype: torc
     prompt_embeds = load_file(folder / "prompt_embeds.safetensors")["prompt_embeds"]
     memory_format = torch.channels_last if device.type == "cpu" else torch.contiguous_format
     unet = unet.to(device=device, memory_format=memory_format)
-    return MultiViewPipeline(unet, scheduler, codec, ViewIndexConditioner(num_views), prompt_embeds, config)
+    depth = None
+    if (folder / "depth").is_dir():
+        depth = UNet2DModel.from_pretrained(folder / "depth", torch_dtype=torch.float32, low_cpu_mem_usage=False)
+        depth = PortraitDepth(depth).eval().requires_grad_(False).to(device=device, memory_format=memory_format)
+    return MultiViewPipeline(unet, scheduler, codec, ViewIndexConditioner(num_views), prompt_embeds, config, depth)

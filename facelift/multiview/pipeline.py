@@ -11,9 +11,11 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 from PIL import Image
 from torch import Tensor
 
+from ..cameras import six_views
 from .codec import PixelCodec, VAECodec
 from .conditioning import Conditioner, Draw
-from .second_look import keep_seen
+from .look import keep_seen, turned_look
+from .portrait_depth import PortraitDepth
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,6 @@ class MultiViewConfig:
 
     image_size: pixels a side that the model works at.
     keep_portrait: view 0 of the result is the portrait itself instead of its reconstruction.
-    second_look: the model also takes what the portrait shows to the other cameras (`multiview.second_look`).
     """
 
     num_views: int = 6
@@ -31,7 +32,6 @@ class MultiViewConfig:
     guidance_scale: float = 3.0
     eta: float = 1.0
     keep_portrait: bool = False
-    second_look: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,11 @@ class MultiViewPipeline:
         conditioner: Conditioner,
         prompt_embeds: Tensor,
         config: MultiViewConfig,
+        depth: PortraitDepth | None = None,
     ):
+        """depth: for models that also take what the portrait shows to the other cameras (`multiview.look`)."""
         self.unet, self.scheduler, self.codec, self.conditioner, self.config = unet, scheduler, codec, conditioner, config
-        self.prompt_embeds = prompt_embeds
+        self.prompt_embeds, self.depth = prompt_embeds, depth
 
     @property
     def device(self) -> torch.device:
@@ -96,12 +98,14 @@ class MultiViewPipeline:
         return torch.from_numpy(pixels)[None].float() / 255
 
     @torch.inference_mode()
-    def encode(self, portrait: Image.Image, draw: Draw, look: Tensor | None = None) -> Condition:
-        """The picture is encoded once and repeated for the views. look: Shape (V, 4, S, S), for models that take one."""
+    def encode(self, portrait: Image.Image, draw: Draw) -> Condition:
+        """The picture is encoded once and repeated for the views."""
         v = self.config.num_views
         labels = self.conditioner.class_labels(portrait, draw).to(self.device)
-        latents = self.codec.encode(self.pictures(portrait).to(self.device)).expand(v, -1, -1, -1)
-        if self.config.second_look:
+        pictures = self.pictures(portrait).to(self.device)
+        latents = self.codec.encode(pictures).expand(v, -1, -1, -1)
+        if self.depth is not None:
+            look = turned_look(pictures[0].cpu(), self.depth(pictures)[0].cpu(), six_views(self.config.image_size))
             latents = torch.cat([latents, self.codec.encode(look.to(latents))], 1)
         dtype = self.unet.dtype
         labels = labels.to(dtype) if labels.is_floating_point() else labels
@@ -123,7 +127,7 @@ class MultiViewPipeline:
             labels = torch.cat([self.conditioner.unconditional(labels), labels])
             blind, seeing = self._unet(torch.cat([blank, x]), t, torch.cat([text, text]), labels).chunk(2)
             output = blind + guidance_scale * (seeing - blind)
-        return keep_seen(output, condition.latents[:, self.codec.latent_channels :]) if self.config.second_look else output
+        return keep_seen(output, condition.latents[:, self.codec.latent_channels :]) if self.depth is not None else output
 
     def _unet(self, x: Tensor, t: Tensor, text: Tensor, labels: Tensor) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last) if x.device.type == "cpu" else x
@@ -166,15 +170,14 @@ class MultiViewPipeline:
         steps: int | None = None,
         guidance_scale: float | None = None,
         on_step: Callable[[DenoisingStep], None] | None = None,
-        look: Tensor | None = None,
     ) -> Tensor:
-        """Returns (V, 3 or 4, S, S) in 0..1, in the order of `cameras.VIEW_NAMES`. look: as in `encode`."""
+        """Returns (V, 3 or 4, S, S) in 0..1, in the order of `cameras.VIEW_NAMES`."""
         steps = self.config.steps if steps is None else steps
         guidance_scale = self.config.guidance_scale if guidance_scale is None else guidance_scale
         if not 1 <= steps <= self.scheduler.config.num_train_timesteps:
             raise ValueError(f"steps must lie between 1 and {self.scheduler.config.num_train_timesteps}, not {steps}")
         draw = seeded_noise(seed)
-        condition = self.encode(portrait, draw, look)
+        condition = self.encode(portrait, draw)
         latents = self.prepare_latents(condition, draw)
         latents = self.denoise(latents, condition, steps, guidance_scale, self.config.eta, draw, on_step)
         views = self.decode(latents).float()

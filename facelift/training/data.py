@@ -59,7 +59,7 @@ class HeadShards:
         rgba = rgba.permute(0, 3, 1, 2).float() / 255
         offset = offset.float()
         if rng is not None and rng.random() < 0.5:
-            order = MIRRORED_VIEWS + list(range(6, len(rgba)))
+            order = [v for v in MIRRORED_VIEWS if v < len(rgba)] + list(range(6, len(rgba)))
             rgba, offset = rgba.flip(-1)[order], offset.flip(-1)[order]
             flip = torch.diag(torch.tensor([-1.0, 1.0, 1.0, 1.0]))
             c2w = torch.cat([c2w[:6], flip @ c2w[6:] @ flip])

@@ -1,6 +1,6 @@
-"""Writes a compact weight folder (fp16 safetensors) from two training runs.
+"""Writes a compact weight folder (fp16 safetensors) from three training runs.
 
-python -m facelift.training.export --views runs/views --reconstructor runs/rendered --out weights/compact --steps 1
+python -m facelift.training.export --depth runs/depth --views runs/views --reconstructor runs/rendered --out weights/compact --steps 1
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..front_priority import FrontPriority
 from ..gaussians import FilterPreset
 from ..unet_reconstructor import UNetReconstructorConfig
 from .start import reconstructor_weights, view_weights, widths
-from .views import CompactViewModel, compact_scheduler
+from .views import CompactViewModel, compact_scheduler, load_depth
 
 
 def half(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -26,13 +26,16 @@ def half(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--depth", type=Path, required=True, help="run of facelift.training.depth")
     parser.add_argument("--views", type=Path, required=True, help="run of facelift.training.views")
     parser.add_argument("--reconstructor", type=Path, required=True, help="run of facelift.training.reconstructor")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=1, help="denoising steps the set asks for by default")
     args = parser.parse_args(argv)
 
-    weights = view_weights(args.views / "last.pt")
+    load_depth(args.depth).unet.half().save_pretrained(args.out / "multiview" / "depth")
+
+    weights = view_weights(args.views)
     model = CompactViewModel(widths(weights))
     model.load_state_dict(weights)
     for name in ("multiview/unet", "reconstructor"):
@@ -44,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
     save_file({"prompt_embeds": model.prompt_embeds.detach().contiguous()}, args.out / "multiview" / "prompt_embeds.safetensors")
     compact_scheduler().save_pretrained(args.out / "multiview" / "scheduler")
 
-    weights = reconstructor_weights(args.reconstructor / "last.pt")
+    weights = reconstructor_weights(args.reconstructor)
     save_file(half(weights), args.out / "reconstructor" / "model.safetensors")
     config = UNetReconstructorConfig(channels=widths(weights))
     settings = {
@@ -56,7 +59,6 @@ def main(argv: list[str] | None = None) -> None:
             "guidance_scale": 1.0,
             "eta": 0.0,
             "keep_portrait": True,
-            "second_look": True,
         },
         "reconstructor": {"type": "unet", **asdict(config)},
         "front_priority": asdict(FrontPriority()),

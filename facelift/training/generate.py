@@ -1,6 +1,6 @@
 """Views of training heads as a trained view generator makes them, for the reconstructor's last stage.
 
-python -m facelift.training.generate --data DIR --views runs/views --out runs/generated --heads 200
+python -m facelift.training.generate --data DIR --depth runs/depth --views runs/views --out runs/generated --heads 200
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ import torch
 from ..multiview.codec import PixelCodec
 from .data import HeadShards
 from .start import view_weights, widths
-from .views import FACTOR, CompactViewModel, compact_scheduler, look_of, sample_views
+from .views import FACTOR, CompactViewModel, Looks, compact_scheduler, sample_views
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", required=True)
     parser.add_argument("--views", type=Path, required=True, help="run of facelift.training.views")
+    parser.add_argument("--depth", type=Path, required=True, help="run of facelift.training.depth, or a compact weight folder")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--heads", type=int, default=200)
     parser.add_argument("--steps", type=int, default=1, help="denoising steps")
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
-    weights = view_weights(args.views / "last.pt")
+    weights = view_weights(args.views)
     model = CompactViewModel(widths(weights))
     model.load_state_dict(weights)
     model.eval().to(args.device, memory_format=torch.channels_last)
-    heads, codec, scheduler = HeadShards(args.data), PixelCodec(FACTOR), compact_scheduler()
+    heads, codec, scheduler, looks = HeadShards(args.data), PixelCodec(FACTOR), compact_scheduler(), Looks(args.depth)
     args.out.mkdir(parents=True, exist_ok=True)
     for index in np.linspace(0, len(heads) - 1, min(args.heads, len(heads))).astype(int):
         sample = heads.sample(int(index), None, slice(6))
-        look = look_of(sample, np.random.default_rng([3, index]), first=False)
-        views = sample_views(model, scheduler, codec, sample.portrait, look, args.steps)
+        views = sample_views(model, scheduler, codec, sample.portrait, looks(sample.portrait), args.steps)
         np.save(args.out / f"{index}.npy", (views * 255).round().byte().permute(0, 2, 3, 1).numpy())
 
 

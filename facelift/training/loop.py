@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
 
 def trapezoid(progress: float, step: int, warmup: int, decay: float = 0.25) -> float:
-    """Learning-rate factor: linear warm-up over the first steps, flat, linear to 2 % over the last part. progress: 0 to 1."""
-    return min(1.0, (step + 1) / warmup) * max(0.02, min(1.0, (1 - progress) / decay))
+    """Learning-rate factor: linear warm-up over the first steps, flat, linear to 2 % over the last part. progress: 0 to 1.
+
+    decay: that last part's share; 0 stays flat to the end.
+    """
+    return min(1.0, (step + 1) / warmup) * (max(0.02, min(1.0, (1 - progress) / decay)) if decay else 1.0)
 
 
 def samples_from(dataset: Dataset, start: int, stop: int, batch: int, workers: int) -> DataLoader:
@@ -28,6 +37,8 @@ class Trainer:
     """Optimizer, EMA and checkpoint of one model. `folder` then holds last.pt (everything), log.jsonl (the curve).
 
     minutes: a budget after which `running` says no, whatever the step; the learning rate then follows the clock if that is ahead.
+    accelerator: mixed precision, gradient accumulation and several processes; train `trainer.model`, inside `accumulate`. A checkpoint
+        does not depend on it: it holds the bare model.
     """
 
     def __init__(
@@ -41,13 +52,22 @@ class Trainer:
         betas=(0.9, 0.98),
         weight_decay=0.01,
         ema: float = 0.999,
+        decay: float = 0.25,
+        accelerator: Accelerator | None = None,
     ):
+        if accelerator and minutes:
+            raise ValueError("a budget of minutes would end the processes at different steps: give steps")
+        self.decay, self.accelerator = decay, accelerator
         self.model, self.folder, self.lr, self.ema_decay = model, Path(folder), lr, ema
         self.steps, self.warmup, self.minutes = steps, warmup, minutes
         self.folder.mkdir(parents=True, exist_ok=True)
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=lr, betas=betas, weight_decay=weight_decay, fused=True)
         self.ema = copy.deepcopy(model).eval().requires_grad_(False)
+        if accelerator:
+            self.model, self.optimizer = accelerator.prepare(model, self.optimizer)
+        self.bare = model  # without what the accelerator wraps around it
         self.step, self.started, self.skipped = 0, time.time(), 0
+        self.means: dict[str, torch.Tensor] = {}  # of what `average` was given
 
     @property
     def progress(self) -> float:
@@ -59,39 +79,57 @@ class Trainer:
     def running(self) -> bool:
         return self.progress < 1.0
 
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes."""
+        return self.accelerator is None or self.accelerator.is_main_process
+
+    def accumulate(self) -> contextlib.AbstractContextManager:
+        """Around the work on one batch; `update` acts on the last batch of a step only."""
+        return self.accelerator.accumulate(self.model) if self.accelerator else contextlib.nullcontext()
+
+    def backward(self, loss: torch.Tensor) -> None:
+        self.accelerator.backward(loss) if self.accelerator else loss.backward()
+
     def resume(self, path: Path | None = None) -> bool:
         path = path or self.folder / "last.pt"
         if not path.exists():
             return False
         state = torch.load(path, weights_only=True, map_location="cpu")
-        self.model.load_state_dict(state["model"])
+        self.bare.load_state_dict(state["model"])
         self.ema.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step = state["step"]
+        self.step, self.means = state["step"], state.get("means", {})  # runs begun before means were kept have none
         return True
 
     def start_from(self, weights: dict[str, torch.Tensor]) -> None:
         """Weights of an earlier run, maybe of a smaller model; step and optimizer begin anew."""
-        weights = widened(weights, self.model)
-        self.model.load_state_dict(weights)
+        weights = widened(weights, self.bare)
+        self.bare.load_state_dict(weights)
         self.ema.load_state_dict(weights)
 
     def save(self) -> None:
+        if not self.is_main:
+            return
         state = {
-            "model": self.model.state_dict(),
+            "model": self.bare.state_dict(),
             "ema": self.ema.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
+            "means": self.means,
         }
-        temporary = self.folder / "last.pt.tmp"
-        torch.save(state, temporary)
-        os.replace(temporary, self.folder / "last.pt")
+        write_whole(self.folder / "last.pt", lambda path: torch.save(state, path))
 
-    def update(self) -> torch.Tensor:
-        """Clips, steps, averages. Returns the gradient norm; a step with a non-finite one is skipped and counted."""
+    def update(self) -> torch.Tensor | None:
+        """Clips, steps, averages. Returns the gradient norm; a step with a non-finite one is skipped and counted.
+
+        None while gradients of further batches belong to the same step.
+        """
+        if self.accelerator and not self.accelerator.sync_gradients:
+            return None
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.lr * trapezoid(self.progress, self.step, self.warmup)
+            group["lr"] = self.lr * trapezoid(self.progress, self.step, self.warmup, self.decay)
         if torch.isfinite(norm):
             self.optimizer.step()
         else:
@@ -100,14 +138,28 @@ class Trainer:
         self.step += 1
         decay = min(self.ema_decay, (1 + self.step) / (20 + self.step))
         with torch.no_grad():
-            torch._foreach_lerp_(list(self.ema.parameters()), list(self.model.parameters()), 1 - decay)
+            torch._foreach_lerp_(list(self.ema.parameters()), list(self.bare.parameters()), 1 - decay)
         return norm.detach()
 
+    def average(self, values: dict[str, torch.Tensor]) -> None:
+        """Running means of numbers, for the curve: a checkpoint keeps them, so that it goes on after a kill as if there had been none."""
+        self.means = {k: self.means.get(k, v.detach()).to(v.device).lerp(v.detach(), 0.03) for k, v in values.items()}
+
     def log(self, **values) -> None:
+        if not self.is_main:
+            return
         entry = {"step": self.step, "seconds": round(time.time() - self.started, 1), "skipped": self.skipped, **values}
         print(json.dumps(entry), flush=True)
         with open(self.folder / "log.jsonl", "a") as file:
             file.write(json.dumps(entry) + "\n")
+
+
+def write_whole(path: Path, save: Callable[[Path], object]) -> None:
+    """The file appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".partial_{path.name}")
+    save(partial)
+    os.replace(partial, path)
 
 
 def widened(state: dict[str, torch.Tensor], model: nn.Module) -> dict[str, torch.Tensor]:
@@ -123,3 +175,12 @@ def widened(state: dict[str, torch.Tensor], model: nn.Module) -> dict[str, torch
 def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
     """Decibels between pictures in 0..1."""
     return float(-10 * torch.log10((a - b).square().mean().clamp_min(1e-10)))
+
+
+def roughness(gap: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """How much the depth error changes from pixel to pixel: noise that a mean error hides and a close look shows. (..., H, W)."""
+    total = gap.new_zeros(())
+    for axis in (-1, -2):
+        both = weight.narrow(axis, 1, weight.shape[axis] - 1) * weight.narrow(axis, 0, weight.shape[axis] - 1)
+        total = total + (gap.diff(dim=axis).abs().clamp_max(0.1) * both).sum() / both.sum().clamp_min(1)
+    return total

@@ -1,6 +1,7 @@
-"""The compact weights from nothing, or better from what there is, on one CUDA GPU: five stages, each a call of some minutes.
+"""The compact weights from nothing, or better from what there is, on one CUDA GPU: six stages, each a call of some minutes.
 
     python -m facelift.training.recipe data --work DIR --heads 4000 --workers 16
+    python -m facelift.training.recipe depth --work DIR --minutes 4 --start weights/compact
     python -m facelift.training.recipe views --work DIR --minutes 9 --start weights/compact
     python -m facelift.training.recipe reconstructor --work DIR --minutes 6 --start weights/compact
     python -m facelift.training.recipe joint --work DIR --minutes 4
@@ -16,15 +17,17 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import export, generate, reconstructor, views
+from . import depth, export, generate, reconstructor, views
 
-STAGES = ("data", "views", "reconstructor", "joint", "export")
+STAGES = ("data", "depth", "views", "reconstructor", "joint", "export")
 
 
 @dataclass(frozen=True)
 class Scale:
     """Batch sizes and learning rates for one kind of machine."""
 
+    depth_batch: int = 64
+    depth_lr: float = 1e-3
     view_batch: int = 48
     view_lr: float = 6e-4
     batch: int = 8
@@ -36,7 +39,7 @@ class Scale:
     steps: int = 1_000_000  # the clock ends a stage
 
 
-TINY = Scale(view_batch=1, batch=1, joint_batch=1, channels="32,32,32,32", evaluate_every=2, steps=2)
+TINY = Scale(depth_batch=1, view_batch=1, batch=1, joint_batch=1, channels="32,32,32,32", evaluate_every=2, steps=2)
 
 
 def run_stage(stage: str, args: argparse.Namespace, scale: Scale) -> None:
@@ -60,18 +63,20 @@ def run_stage(stage: str, args: argparse.Namespace, scale: Scale) -> None:
         common = ["--format", "shards", "--workers", str(max(1, args.workers))]
         synthesise(["--out", str(work / "test"), "--heads", str(min(48, args.heads)), "--split", "held-out", *common])
         synthesise(["--out", str(work / "train"), "--heads", str(args.heads), *common])
+    elif stage == "depth":
+        train(depth.main, "depth", scale.depth_batch, scale.depth_lr)
     elif stage == "views":
-        train(views.main, "views", scale.view_batch, scale.view_lr)
+        train(views.main, "views", scale.view_batch, scale.view_lr, "--depth", str(latest(runs, "depth")))
     elif stage == "reconstructor":
         train(reconstructor.main, "reconstructor", scale.batch, scale.lr, "--stage", "rendered")
     elif stage == "joint":
         made = work / "generated"
-        generate.main(["--data", str(work / "train"), "--views", str(latest(runs, "views")), "--out", str(made), "--device", args.device])
+        trained = [word for name in ("depth", "views") for word in (f"--{name}", str(latest(runs, name)))]
+        generate.main(["--data", str(work / "train"), *trained, "--out", str(made), "--device", args.device])
         train(reconstructor.main, "reconstructor", scale.joint_batch, scale.joint_lr, "--stage", "rendered", "--generated", str(made))
     else:
-        export.main(
-            ["--views", str(latest(runs, "views")), "--reconstructor", str(latest(runs, "reconstructor")), "--out", str(work / "compact")]
-        )
+        trained = [word for name in ("depth", "views", "reconstructor") for word in (f"--{name}", str(latest(runs, name)))]
+        export.main([*trained, "--out", str(work / "compact")])
 
 
 def number(run: Path) -> int:

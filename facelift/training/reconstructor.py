@@ -9,7 +9,6 @@ rendered: unseen views are rendered through the differentiable rasterizer, and v
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,8 +26,9 @@ from ..gslrm import PixelGaussians, flatten_gaussians
 from ..rendering import render
 from ..unet_reconstructor import UNetReconstructor, UNetReconstructorConfig, init_outputs
 from ..visual_hull import hull_offsets
+from .arguments import numbers, training_parser
 from .data import HeadShards, Sample
-from .loop import Trainer, psnr, samples_from
+from .loop import Trainer, psnr, roughness, samples_from
 from .start import reconstructor_weights
 from .targets import pixel_targets
 
@@ -66,15 +66,6 @@ def direct_loss(pixel: PixelGaussians, target: Tensor) -> tuple[Tensor, dict[str
     loss = 4 * depth + 8 * rough + 0.2 * opacity + tint + 0.1 * turn + 0.05 * size
     values = {"depth": mean(gap.abs()), "rough": rough, "bias": mean(gap), "color": tint, "turn": turn, "size": size}
     return loss, {name: value.detach() for name, value in values.items()}
-
-
-def roughness(gap: Tensor, weight: Tensor) -> Tensor:
-    """How much the depth error changes from pixel to pixel: noise that a mean error hides and a close look shows. (..., H, W)."""
-    total = gap.new_zeros(())
-    for axis in (-1, -2):
-        both = weight.narrow(axis, 1, weight.shape[axis] - 1) * weight.narrow(axis, 0, weight.shape[axis] - 1)
-        total = total + (gap.diff(dim=axis).abs().clamp_max(0.1) * both).sum() / both.sum().clamp_min(1)
-    return total
 
 
 def degrade_views(rgba: Tensor, rng: np.random.Generator) -> Tensor:
@@ -173,28 +164,15 @@ def evaluate(model: UNetReconstructor, heads: HeadShards, count: int, size: int)
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--test", required=True, help="held-out shards")
-    parser.add_argument("--out", required=True)
-    parser.add_argument("--stage", choices=("direct", "rendered"), default="direct")
-    parser.add_argument("--init", type=Path, help="begin with the weights of another run (its last.pt) or of a compact weight folder")
+    parser = training_parser(__doc__.split("\n")[0], steps=1500, batch=1, lr=None, channels="128,128,192,256", evaluate_every=200)
+    parser.add_argument("--stage", choices=("direct", "rendered"), default="direct", help="--lr is 5e-4 by default, rendered 2e-4")
     parser.add_argument("--generated", type=Path, help="folder of generated views: INDEX.npy uint8 (6, H, W, 4) for heads of --data")
-    parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--minutes", type=float, help="stop by then, with the learning rate brought down in time")
-    parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--lr", type=float, default=None, help="default 5e-4 direct, 2e-4 rendered")
-    parser.add_argument("--channels", default="128,128,192,256")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--workers", type=int, default=0, help="processes that prepare samples")
-    parser.add_argument("--evaluate-every", type=int, default=200)
     args = parser.parse_args(argv)
 
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     device = torch.device(args.device)
-    config = UNetReconstructorConfig(channels=tuple(int(c) for c in args.channels.split(",")))
+    config = UNetReconstructorConfig(channels=numbers(args.channels))
     size, cameras = config.image_size, six_views(config.image_size).to(device)
     model = init_outputs(UNetReconstructor(config), float(cameras.intrinsics[0, 0])).to(device, memory_format=torch.channels_last)
     heads, held_out = HeadShards(args.data), HeadShards(args.test)
@@ -204,7 +182,6 @@ def main(argv: list[str] | None = None) -> None:
         trainer.start_from(reconstructor_weights(args.init))
     generated = sorted(args.generated.glob("*.npy")) if args.generated else []
     samples = ReconstructorSamples(heads, size, args.stage == "direct", generated)
-    running: dict[str, Tensor] = {}
     for batch in samples_from(samples, trainer.step, args.steps, args.batch, args.workers):
         rng = np.random.default_rng([4, trainer.step])
         views, hull, target, truth, c2w = (t.to(device) for t in batch)
@@ -217,14 +194,14 @@ def main(argv: list[str] | None = None) -> None:
             values["render"] = torch.stack(rendered).mean().detach()
             loss = loss + 4 * torch.stack(rendered).mean()
         loss.backward()
-        running = {k: running.get(k, v).lerp(v, 0.03) for k, v in values.items()}
+        trainer.average(values)
         norm = trainer.update()
         if trainer.step % 25 == 0:
-            trainer.log(**{k: round(v.item(), 4) for k, v in running.items()}, norm=round(norm.item(), 3), heads=len(heads))
+            trainer.log(**{k: round(v.item(), 4) for k, v in trainer.means.items()}, norm=round(norm.item(), 3), heads=len(heads))
         if trainer.step % args.evaluate_every == 0 or not trainer.running:
             trainer.save()
             trainer.log(**evaluate(trainer.ema, held_out, 6, size))
-            if math.isnan(running["depth"].item()):
+            if math.isnan(trainer.means["depth"].item()):
                 raise SystemExit("the loss is not finite: lower --lr and resume")
         if not trainer.running:
             break

@@ -10,19 +10,33 @@ from torch import Tensor
 
 
 def view_weights(path: Path) -> dict[str, Tensor]:
-    """For `views.CompactViewModel`. path: a run's last.pt, or a compact weight folder."""
-    if path.is_file():
-        return averaged(path)
+    """For `views.CompactViewModel`. path: a run, its last.pt, or a compact weight folder."""
+    if run := checkpoint(path):
+        return averaged(run)
     unet = load_file(path / "multiview" / "unet" / "diffusion_pytorch_model.safetensors")
     prompt = load_file(path / "multiview" / "prompt_embeds.safetensors")
     return {**{f"unet.{name}": value.float() for name, value in unet.items()}, **prompt}
 
 
 def reconstructor_weights(path: Path) -> dict[str, Tensor]:
-    """For `UNetReconstructor`. path: a run's last.pt, or a compact weight folder."""
-    if path.is_file():
-        return averaged(path)
+    """For `UNetReconstructor`. path: a run, its last.pt, or a compact weight folder."""
+    if run := checkpoint(path):
+        return averaged(run)
     return {name: value.float() for name, value in load_file(path / "reconstructor" / "model.safetensors").items()}
+
+
+def depth_weights(path: Path) -> dict[str, Tensor]:
+    """For `multiview.portrait_depth.PortraitDepth`. path: a run, its last.pt, or a compact weight folder."""
+    if run := checkpoint(path):
+        return averaged(run)
+    state = load_file(path / "multiview" / "depth" / "diffusion_pytorch_model.safetensors")
+    return {f"unet.{name}": value.float() for name, value in state.items()}
+
+
+def checkpoint(path: Path) -> Path | None:
+    """last.pt of a run that is named by it or by its folder; None for another folder."""
+    path = path / "last.pt" if path.is_dir() else path
+    return path if path.is_file() else None
 
 
 def averaged(path: Path) -> dict[str, Tensor]:

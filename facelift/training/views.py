@@ -1,14 +1,12 @@
 """Trains the compact view generator: portrait -> six RGBA views, clean-sample prediction in pixel space.
 
-Three times out of four it also sees the portrait's surface from the other cameras (`multiview.second_look`), at a depth about as
-wrong as a reconstructor's.
+It also sees the portrait's surface from the other cameras (`multiview.look`), at the depth that a trained `PortraitDepth` finds.
 
-python -m facelift.training.views --data DIR --test DIR --out runs/views --steps 4000
+python -m facelift.training.views --data DIR --test DIR --depth runs/depth --out runs/views --steps 4000
 """
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +19,12 @@ from torch.utils.data import Dataset
 from ..cameras import six_views
 from ..multiview.attention import set_view_attention
 from ..multiview.codec import PixelCodec
-from ..multiview.second_look import first_look, keep_seen, second_look
-from .data import EMPTY, HeadShards, Sample
+from ..multiview.look import keep_seen, turned_look
+from ..multiview.portrait_depth import PortraitDepth, depth_unet
+from .arguments import numbers, training_parser
+from .data import HeadShards
 from .loop import Trainer, psnr, samples_from
-from .start import view_weights
+from .start import depth_weights, view_weights, widths
 
 FACTOR, CONTEXT = 8, 64
 
@@ -68,38 +68,42 @@ def compact_scheduler() -> DDIMScheduler:
     )  # fmt: skip
 
 
-def plausible_depth(offset: Tensor, rng: np.random.Generator) -> Tensor:
-    """True front surface -> about what a reconstructor makes of it: without hairs, a little too near or far, gently warped.
-
-    offset: Shape (H, W), `EMPTY` where there is none. Returns Shape (H, W).
-    """
-    window = 2 * int(rng.integers(2, 6)) + 1
-    known = (offset < EMPTY / 2).float()[None, None]
-    mean = F.avg_pool2d(offset[None, None] * known, window, 1, window // 2) / F.avg_pool2d(known, window, 1, window // 2).clamp_min(1e-3)
-    smooth = torch.where((mean[0, 0] - offset).abs() < 0.15, mean[0, 0], offset)
-    coarse = torch.from_numpy(rng.normal(0, abs(rng.normal(0, 0.03)), (1, 1, 7, 7))).float()
-    warp = F.interpolate(coarse, size=offset.shape, mode="bicubic", align_corners=True)[0, 0]
-    return smooth + warp + float(rng.normal(0, 0.03))
+def load_depth(path: Path) -> PortraitDepth:
+    """path: a run of `training.depth`, its last.pt, or a compact weight folder."""
+    weights = depth_weights(path)
+    depth = PortraitDepth(depth_unet(widths(weights)))
+    depth.load_state_dict(weights)
+    return depth.eval().requires_grad_(False)
 
 
-def look_of(sample: Sample, rng: np.random.Generator, first: bool) -> Tensor:
-    """One sample's first or second look. Shape (6, 4, H, W)."""
-    cameras = six_views(sample.portrait.shape[-1])
-    if first:
-        return first_look(sample.portrait, cameras)
-    return second_look(sample.portrait, plausible_depth(sample.offset[0], rng), cameras)
+class Looks:
+    """Portrait -> look, as at inference. path: as of `load_depth`."""
+
+    def __init__(self, path: Path):
+        self.depth = load_depth(path).to(memory_format=torch.channels_last)
+
+    @torch.no_grad()
+    def __call__(self, portrait: Tensor, rng: np.random.Generator | None = None) -> Tensor:
+        """portrait: Shape (4, H, W). rng: makes depths a little worse, since those of training heads are too good. Shape (6, 4, H, W)."""
+        with torch.autocast("cpu", torch.bfloat16):
+            offset = self.depth(portrait[None])[0]
+        if rng is not None:
+            coarse = torch.from_numpy(rng.normal(0, abs(rng.normal(0, 0.015)), (1, 1, 7, 7))).float()
+            warp = F.interpolate(coarse, size=offset.shape, mode="bicubic", align_corners=True)[0, 0]
+            offset = offset + warp + float(rng.normal(0, 0.015))
+        return turned_look(portrait, offset, six_views(portrait.shape[-1]))
 
 
 class ViewSamples(Dataset):
-    """views (6, 4, H, W), portrait (4, H, W), look (6, 4, H, W). `first`: share of samples with a first look only."""
+    """views (6, 4, H, W), portrait (4, H, W), look (6, 4, H, W)."""
 
-    def __init__(self, heads: HeadShards, first: float = 0.25):
-        self.heads, self.first = heads, first
+    def __init__(self, heads: HeadShards, looks: Looks):
+        self.heads, self.looks = heads, looks
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
         rng = np.random.default_rng([1, index])
         sample = self.heads.sample(int(rng.integers(len(self.heads))), rng, slice(6))
-        return sample.rgba, sample.portrait, look_of(sample, rng, rng.random() < self.first)
+        return sample.rgba, sample.portrait, self.looks(sample.portrait, rng)
 
 
 def view_loss(
@@ -147,61 +151,48 @@ def sample_views(
     return codec.decode(x).cpu()
 
 
-def evaluate(model: CompactViewModel, scheduler: DDIMScheduler, codec: PixelCodec, heads: HeadShards, count: int) -> dict:
-    """Mean PSNR of views 1 to 5, and of each, on white against the truth: at first look, at second look, the same in eight steps."""
+def evaluate(model: CompactViewModel, scheduler: DDIMScheduler, codec: PixelCodec, heads: HeadShards, looks: Looks, count: int) -> dict:
+    """Mean PSNR of views 1 to 5, and of each, on white against the truth: in one step, and in eight for a third of the heads."""
     result = {}
-    for name, steps, first in (("first", 1, True), ("second", 1, False), ("second_8_steps", 8, False)):
+    for name, steps in (("views", 1), ("views_8_steps", 8)):
         per_view = []
         for i in range(min(len(heads), count if steps == 1 else max(1, count // 3))):
             s = heads.sample(i, None, slice(6))
-            look = look_of(s, np.random.default_rng(i), first)
-            views = sample_views(model, scheduler, codec, s.portrait, look, steps)
-            per_view.append([psnr(views[v, :3], s.rgba[v, :3]) for v in range(6)])
+            made = sample_views(model, scheduler, codec, s.portrait, looks(s.portrait), steps)
+            per_view.append([psnr(made[v, :3], s.rgba[v, :3]) for v in range(6)])
         means = np.mean(per_view, 0)
         result[name] = round(float(means[1:].mean()), 2)
-        result[f"{name}_views"] = [round(float(m), 1) for m in means]
+        result[f"{name}_each"] = [round(float(m), 1) for m in means]
     return result
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--test", required=True, help="held-out shards")
-    parser.add_argument("--out", required=True)
-    parser.add_argument("--init", type=Path, help="begin with the weights of another run (its last.pt) or of a compact weight folder")
-    parser.add_argument("--steps", type=int, default=4000)
-    parser.add_argument("--minutes", type=float, help="stop by then, with the learning rate brought down in time")
-    parser.add_argument("--batch", type=int, default=2)
-    parser.add_argument("--lr", type=float, default=5e-4)
+    parser = training_parser(__doc__.split("\n")[0], steps=4000, batch=2, lr=5e-4, channels="64,128,192,256", evaluate_every=250)
+    parser.add_argument("--depth", type=Path, required=True, help="run of facelift.training.depth, or a compact weight folder")
     parser.add_argument("--pure", type=float, default=0.5, help="share of samples at pure noise")
-    parser.add_argument("--channels", default="64,128,192,256")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--workers", type=int, default=0, help="processes that prepare samples")
-    parser.add_argument("--evaluate-every", type=int, default=250)
     args = parser.parse_args(argv)
 
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     device = torch.device(args.device)
-    model = CompactViewModel(tuple(int(c) for c in args.channels.split(","))).to(device, memory_format=torch.channels_last)
+    model = CompactViewModel(numbers(args.channels)).to(device, memory_format=torch.channels_last)
     codec, scheduler = PixelCodec(FACTOR), compact_scheduler()
     heads, held_out = HeadShards(args.data), HeadShards(args.test)
     trainer = Trainer(model, args.out, args.lr, args.steps, 100, args.minutes)
     if not trainer.resume() and args.init:
         trainer.start_from(view_weights(args.init))
-    running = None
-    for batch in samples_from(ViewSamples(heads), trainer.step, args.steps, args.batch, args.workers):
+    looks = Looks(args.depth)
+    for batch in samples_from(ViewSamples(heads, looks), trainer.step, args.steps, args.batch, args.workers):
         generator = torch.Generator(device).manual_seed(trainer.step)
         loss = view_loss(model, scheduler, codec, tuple(t.to(device) for t in batch), generator, args.pure)
         loss.backward()
         norm = trainer.update()
-        running = loss.detach() if running is None else running.lerp(loss.detach(), 0.03)
+        trainer.average({"loss": loss})
         if trainer.step % 25 == 0:
-            trainer.log(loss=round(running.item(), 4), norm=round(norm.item(), 3), heads=len(heads))
+            trainer.log(loss=round(trainer.means["loss"].item(), 4), norm=round(norm.item(), 3), heads=len(heads))
         if trainer.step % args.evaluate_every == 0 or not trainer.running:
             trainer.save()
-            trainer.log(**evaluate(trainer.ema, scheduler, codec, held_out, 12))
+            trainer.log(**evaluate(trainer.ema, scheduler, codec, held_out, looks, 20))
         if not trainer.running:
             break
 

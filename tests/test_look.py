@@ -7,7 +7,7 @@ import torch
 
 from facelift.cameras import rays, six_views
 from facelift.multiview.codec import PixelCodec
-from facelift.multiview.second_look import keep_seen, second_look
+from facelift.multiview.look import keep_seen, turned_look
 
 SIZE = 256
 RADIUS = 0.6
@@ -29,7 +29,7 @@ def ball():
 
 def test_what_the_front_sees_lies_where_the_other_cameras_see_it(ball):
     rgba, offset, points = ball
-    turned = second_look(rgba[0], offset[0], six_views(SIZE))
+    turned = turned_look(rgba[0], offset[0], six_views(SIZE))
     assert torch.equal(turned[0], rgba[0])
     for view in (1, 5):  # 45 degrees: most of the ball's front is seen again
         seen = turned[view, 3] > 0
@@ -45,7 +45,7 @@ def test_from_behind_the_rim_lends_its_colours_and_the_face_stays_in_front(ball)
     portrait = rgba[0].clone()
     portrait[:3] = torch.where(portrait[3:] > 0, torch.tensor([0.4, 0.2, 0.1])[:, None, None], portrait[:3])  # hair all around
     portrait[:, 2 * SIZE // 5 : 3 * SIZE // 5, 2 * SIZE // 5 : 3 * SIZE // 5] = 1.0  # and a white face
-    back = second_look(portrait, offset[0], six_views(SIZE))[3]
+    back = turned_look(portrait, offset[0], six_views(SIZE))[3]
     figure = portrait[3] > 0.5
     assert (back[:3] - torch.tensor([0.4, 0.2, 0.1])[:, None, None]).abs()[:, figure].max() < 0.05
     assert (back[3] < 0.5).all()  # suggested, not seen
@@ -53,7 +53,7 @@ def test_from_behind_the_rim_lends_its_colours_and_the_face_stays_in_front(ball)
 
 def test_the_generator_keeps_what_is_seen_as_far_as_it_says_so(ball):
     rgba, offset, _ = ball
-    look = PixelCodec(8).encode(second_look(rgba[0], offset[0], six_views(SIZE)))
+    look = PixelCodec(8).encode(turned_look(rgba[0], offset[0], six_views(SIZE)))
     output = torch.randn(6, look.shape[1] * 5 // 4, *look.shape[2:])
     clean, gates = output[:, : look.shape[1]], output[:, look.shape[1] :]
     gates[:] = -30.0

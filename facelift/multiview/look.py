@@ -1,8 +1,7 @@
 """What the portrait itself says of the other views: pictures that a small view generator takes beside its noise.
 
-At first the generator knows the portrait and its mirrored outline. Once a first head stands, the visible front of the photo can be
-turned to the other cameras, and the generator has only to paint what stays hidden. A switch of the compact weights, off for the
-released ones.
+With the depth of the portrait (`portrait_depth.py`) its surface can be turned to the other cameras, and the generator has only to paint
+what stays hidden. A switch of the compact weights, off for the released ones.
 """
 
 from __future__ import annotations
@@ -86,46 +85,36 @@ def rim(alpha: Tensor, width: int) -> Tensor:
     return ((figure > 0) & (eroded == 0))[0]
 
 
-def first_look(portrait: Tensor, cameras: Cameras) -> Tensor:
-    """What the portrait says of the views before any depth is known: itself in front, and from behind the colours of its mirrored rim.
-
-    portrait: Shape (4, H, W), colour on white and alpha, 0..1. cameras: V of them, the front one first.
-    Returns Shape (V, 4, H, W). Alpha 1 is seen, GUESSED is colour spread from there within the mirrored outline, 0 outside or unknown.
-    """
-    out = torch.ones(len(cameras), *portrait.shape)
-    out[:, 3] = 0
-    out[0] = portrait
-    forward = cameras.c2w[:, :3, 2]
+def from_behind(portrait: Tensor) -> Tensor:
+    """The mirrored outline, filled with the colours of its rim. portrait, returns: Shape (4, H, W), alpha GUESSED or 0."""
     mirrored = portrait.flip(-1)
     known = rim(mirrored[3:], portrait.shape[-1] // 42)[None].float()
-    behind = torch.cat([spread(mirrored[None, :3], known)[0], (mirrored[3:] > 0.5) * GUESSED])
-    out[(forward @ forward[0]) < -0.99] = behind
-    return out
+    return torch.cat([spread(mirrored[None, :3], known)[0], (mirrored[3:] > 0.5) * GUESSED])
 
 
-def second_look(portrait: Tensor, offset: Tensor, cameras: Cameras, spacing: float = SPACING) -> Tensor:
-    """The first look, and the front view's visible surface turned to the other cameras.
+def turned_look(portrait: Tensor, offset: Tensor, cameras: Cameras, spacing: float = SPACING) -> Tensor:
+    """The portrait's surface as the other cameras see it; itself in front, from behind the colours of its rim.
 
     portrait: Shape (4, H, W), colour on white and alpha, 0..1. offset: Shape (H, W), the front surface as distance along the pixel's ray
     from its point nearest to the origin. cameras: V of them, of the portrait's size, the front one first.
-    Returns Shape (V, 4, H, W), alpha 1 where a camera sees the portrait's surface, colours spread from there.
+    Returns Shape (V, 4, H, W). Alpha 1 is seen, with colours spread from there; GUESSED is suggested; 0 unknown.
     """
     origins, directions = (r[0].permute(1, 2, 0) for r in rays(cameras[0]))
     points = (origins + (offset - (origins * directions).sum(-1))[..., None] * directions).double().numpy()
     valid = (portrait[3] > 0.9).numpy()  # pixels of one surface only, not mixed with the background
     colors = np.ascontiguousarray(portrait[:3].permute(1, 2, 0).numpy())
-    out = first_look(portrait, cameras).numpy()
     viewmats, intrinsics = cameras.viewmats.double().numpy(), cameras.intrinsics.double().numpy()
+    forward = cameras.c2w[:, :3, 2]
+    looks = [portrait]
     for view in range(1, len(cameras)):
-        if out[view, 3].any():
-            continue  # from behind the surface shows nothing but its inside
-        depth = np.full(valid.shape, np.inf)
-        _draw_surface(colors, points, valid, viewmats[view], intrinsics[view], spacing, out[view], depth)
-    look = torch.from_numpy(out)
-    sides = look[:, 3:].amax((2, 3)) == 1
-    sides[0] = False
-    filled = torch.cat([spread(look[:, :3], look[:, 3:]), look[:, 3:]], 1)
-    return torch.where(sides[..., None, None], filled, look)
+        if forward[view] @ forward[0] < -0.99:  # from behind the surface shows nothing but its inside
+            looks.append(from_behind(portrait))
+            continue
+        drawn = np.concatenate([np.ones((3, *valid.shape), np.float32), np.zeros((1, *valid.shape), np.float32)])
+        _draw_surface(colors, points, valid, viewmats[view], intrinsics[view], spacing, drawn, np.full(valid.shape, np.inf))
+        look = torch.from_numpy(drawn)[None]
+        looks.append(torch.cat([spread(look[:, :3], look[:, 3:]), look[:, 3:]], 1)[0])
+    return torch.stack(looks)
 
 
 def keep_seen(output: Tensor, look: Tensor) -> Tensor:

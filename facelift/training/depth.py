@@ -1,0 +1,92 @@
+"""Trains the depth of portraits, which the compact view generator takes as given.
+
+python -m facelift.training.depth --data DIR --test DIR --out runs/depth --steps 3000
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ..multiview.portrait_depth import PortraitDepth, depth_unet
+from .arguments import numbers, training_parser
+from .data import EMPTY, HeadShards
+from .loop import Trainer, roughness, samples_from
+from .start import depth_weights
+
+MEAN_OFFSET = -0.35  # of the surface in a portrait: where training starts
+
+
+class PortraitSamples(Dataset):
+    """portrait (4, H, W) as a user's photo would show it, offset (H, W) of its surface, `EMPTY` where none."""
+
+    def __init__(self, heads: HeadShards):
+        self.heads = heads
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        rng = np.random.default_rng([5, index])
+        sample = self.heads.sample(int(rng.integers(len(self.heads))), rng, slice(1))
+        return sample.portrait, sample.offset[0]
+
+
+def depth_loss(predicted: Tensor, offset: Tensor, alpha: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss and its parts, over pixels that show a surface. All Shape (B, H, W)."""
+    weight = ((offset < EMPTY / 2) & (alpha > 0.5)).float()
+    total, gap = weight.sum().clamp_min(1), predicted - offset
+    depth = (F.smooth_l1_loss(gap, torch.zeros_like(gap), beta=0.05, reduction="none") * weight).sum() / total
+    rough = roughness(gap, weight)
+    values = {"depth": (gap.abs() * weight).sum() / total, "bias": (gap * weight).sum() / total, "rough": rough}
+    return 4 * depth + 8 * rough, {name: value.detach() for name, value in values.items()}
+
+
+@torch.no_grad()
+def evaluate(model: PortraitDepth, heads: HeadShards, count: int) -> dict[str, float]:
+    """Mean distance from the truth, in world units, and what of it remains when the whole surface may be moved."""
+    device = next(model.parameters()).device
+    wrong, moved = [], []
+    for i in range(min(count, len(heads))):
+        s = heads.sample(i, None, slice(1))
+        with torch.autocast(device.type, torch.bfloat16):
+            predicted = model(s.portrait[None].to(device))[0].cpu()
+        gap = (predicted - s.offset[0])[(s.offset[0] < EMPTY / 2) & (s.portrait[3] > 0.5)]
+        wrong.append(gap.abs().mean().item())
+        moved.append((gap - gap.median()).abs().mean().item())
+    return {"test_depth": round(float(np.mean(wrong)), 4), "test_shape": round(float(np.mean(moved)), 4)}
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = training_parser(__doc__.split("\n")[0], steps=3000, batch=4, lr=1e-3, channels="32,64,128,160", evaluate_every=250)
+    args = parser.parse_args(argv)
+
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    device = torch.device(args.device)
+    model = PortraitDepth(depth_unet(numbers(args.channels)))
+    torch.nn.init.constant_(model.unet.conv_out.bias, MEAN_OFFSET)
+    model = model.to(device, memory_format=torch.channels_last)
+    heads, held_out = HeadShards(args.data), HeadShards(args.test)
+    trainer = Trainer(model, args.out, args.lr, args.steps, 100, args.minutes)
+    if not trainer.resume() and args.init:
+        trainer.start_from(depth_weights(args.init))
+    for portrait, offset in samples_from(PortraitSamples(heads), trainer.step, args.steps, args.batch, args.workers):
+        portrait, offset = portrait.to(device), offset.to(device)
+        with torch.autocast(device.type, torch.bfloat16):
+            predicted = model(portrait)
+        loss, values = depth_loss(predicted, offset, portrait[:, 3])
+        loss.backward()
+        norm = trainer.update()
+        trainer.average(values)
+        if trainer.step % 25 == 0:
+            trainer.log(**{k: round(v.item(), 4) for k, v in trainer.means.items()}, norm=round(norm.item(), 3), heads=len(heads))
+        if trainer.step % args.evaluate_every == 0 or not trainer.running:
+            trainer.save()
+            trainer.log(**evaluate(trainer.ema, held_out, 48))
+        if not trainer.running:
+            break
+
+
+if __name__ == "__main__":
+    main()

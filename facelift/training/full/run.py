@@ -1,0 +1,77 @@
+"""What both full-size trainings share: options, the batches of each process, the loop."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from ..loop import Trainer
+
+
+def options(description: str, batch: int, steps: int, lr: float) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--weights", type=Path, required=True, help="weight folder of the released layout: start and result")
+    parser.add_argument("--data", type=Path, required=True, help="shards or folders of posed pictures")
+    parser.add_argument("--run", type=Path, required=True, help="folder of the checkpoint and the curve; goes on with what it holds")
+    parser.add_argument("--batch", type=int, default=batch, help="samples a step, over all processes")
+    parser.add_argument("--micro-batch", type=int, default=1, help="samples that a process takes at once")
+    parser.add_argument("--steps", type=int, default=steps)
+    parser.add_argument("--lr", type=float, default=lr)
+    parser.add_argument("--mixed-precision", choices=("no", "bf16"), default="bf16")
+    parser.add_argument("--no-checkpointing", action="store_true", help="keep activations: faster, more memory")
+    parser.add_argument("--workers", type=int, default=4, help="processes that prepare samples")
+    parser.add_argument("--save-every", type=int, default=500)
+    parser.add_argument("--log-every", type=int, default=25)
+    parser.add_argument("--device", choices=("auto", "cpu"), default="auto")
+    return parser
+
+
+def make_accelerator(args: argparse.Namespace) -> Accelerator:
+    """Gradient accumulation is what --batch needs beyond what the processes take at once."""
+    accelerator = Accelerator(mixed_precision=args.mixed_precision, cpu=args.device == "cpu")
+    at_once = args.micro_batch * accelerator.num_processes
+    if args.batch % at_once:
+        raise SystemExit(f"--batch {args.batch} is not a multiple of {at_once}, the samples that all processes take at once")
+    accelerator.gradient_accumulation_steps = args.batch // at_once
+    return accelerator
+
+
+def batches(dataset: Dataset, trainer: Trainer, args: argparse.Namespace) -> Iterator[tuple[int, tuple[Tensor, ...]]]:
+    """(number, batch) of this process. A step's samples depend on its number alone: step s sees s * batch to (s + 1) * batch."""
+    accelerator = trainer.accelerator
+    size, world, rank = args.micro_batch, accelerator.num_processes, accelerator.process_index
+    blocks = range(trainer.step * args.batch // size + rank, args.steps * args.batch // size, world)
+    loader = DataLoader(dataset, batch_sampler=[range(b * size, (b + 1) * size) for b in blocks], num_workers=args.workers)
+    yield from zip(blocks, loader, strict=True)
+
+
+def train(
+    trainer: Trainer,
+    dataset: Dataset,
+    loss_of: Callable[[tuple[Tensor, ...], torch.Generator], dict[str, Tensor]],
+    args: argparse.Namespace,
+) -> None:
+    """Runs to `args.steps`. loss_of: a batch on the device and its noise -> {"loss": what is minimised, other parts of the curve}."""
+    accelerator = trainer.accelerator
+    device = accelerator.device
+    for number, batch in batches(dataset, trainer, args):
+        generator = torch.Generator(device).manual_seed(number)
+        with trainer.accumulate():
+            values = loss_of(tuple(t.to(device) for t in batch), generator)
+            trainer.backward(values["loss"])
+            trainer.average(values)
+            norm = trainer.update()
+        if norm is None:
+            continue
+        last = trainer.step == args.steps
+        if trainer.step % args.log_every == 0 or last:
+            trainer.log(**{k: round(v.item(), 5) for k, v in trainer.means.items()}, norm=round(norm.item(), 4))
+        if trainer.step % args.save_every == 0 or last:
+            trainer.save()
+    accelerator.wait_for_everyone()

@@ -1,0 +1,104 @@
+"""Trains the full-size view generator: SD-2.1-unCLIP's UNet, told of the portrait by its latents and its CLIP embedding.
+
+accelerate launch -m facelift.training.full.views --base SD_2_1_UNCLIP --weights runs/full --data DIR --run runs/full_views
+
+v-prediction at a random time, the same for the six views of a sample; view 0 is the portrait again. Defaults are the paper's:
+20,000 steps of 64 at 1e-4, the condition dropped at 0.05.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from diffusers import UNet2DConditionModel
+from PIL import Image
+from torch import Tensor
+
+from ...cache import WeightsError
+from ...multiview.loading import load_released
+from ...multiview.pipeline import MultiViewPipeline, to_bytes
+from ...released import PIPELINE, prompt_embeddings
+from ..loop import Trainer
+from .data import ViewSamples, open_pictures
+from .folder import start_folder, write_trained_unet
+from .run import make_accelerator, options, train
+
+
+@torch.no_grad()
+def encode(pipeline: MultiViewPipeline, views: Tensor, portraits: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Clean and condition latents, both (B*6, C, h, w), and class labels (B*6, 2 D), by the parts that inference uses.
+
+    views: Shape (B, 6, 3, S, S). portraits: Shape (B, 3, S, S).
+    """
+
+    def latents(pictures: Tensor) -> Tensor:  # one at a time: a batch at 512 px needs gigabytes
+        return torch.cat([pipeline.codec.encode(picture[None]).float() for picture in pictures])
+
+    def draw(shape: tuple[int, ...]) -> Tensor:
+        return torch.randn(shape, generator=generator, device=generator.device)
+
+    photos = [Image.fromarray(pixels) for pixels in to_bytes(portraits)]
+    labels = torch.cat([pipeline.conditioner.class_labels(photo, draw) for photo in photos]).float()
+    return latents(views.flatten(0, 1)), latents(portraits).repeat_interleave(6, 0), labels
+
+
+def velocity_loss(
+    unet: UNet2DConditionModel,
+    pipeline: MultiViewPipeline,
+    batch: tuple[Tensor, Tensor],
+    generator: torch.Generator,
+    drop: float = 0.05,
+) -> Tensor:
+    """Mean squared error of v. unet: the one that trains; pipeline: everything frozen. drop: share without picture, as guidance needs."""
+    views, portraits = batch
+    clean, condition, labels = encode(pipeline, views, portraits, generator)
+    b, device = len(views), clean.device
+    keep = (torch.rand(b, generator=generator, device=device) >= drop).float().repeat_interleave(6)
+    t = torch.randint(0, pipeline.scheduler.config.num_train_timesteps, (b,), generator=generator, device=device).repeat_interleave(6)
+    noise = torch.randn(clean.shape, generator=generator, device=device)
+    x = torch.cat([pipeline.scheduler.add_noise(clean, noise, t), condition * keep.view(-1, 1, 1, 1)], 1)
+    text = pipeline.prompt_embeds.to(device, torch.float32).repeat(b, 1, 1)  # stays where the picture is dropped (kit 3.2, step 5)
+    predicted = unet(x, t, text, class_labels=labels * keep[:, None]).sample
+    return F.mse_loss(predicted.float(), pipeline.scheduler.get_velocity(clean, noise, t))
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = options(__doc__.split("\n")[0], batch=64, steps=20_000, lr=1e-4)
+    parser.add_argument("--base", type=Path, help="makes --weights where it is not there: an SD-2.1-unCLIP or released folder")
+    parser.add_argument("--drop", type=float, default=0.05, help="share of samples without the picture")
+    parser.add_argument("--degrade", action="store_true", help="the input is view 0 as a phone and a matting network make it")
+    args = parser.parse_args(argv)
+
+    torch.manual_seed(0)
+    accelerator = make_accelerator(args)
+    try:
+        with accelerator.main_process_first():
+            if args.base:
+                start_folder(args.base, args.weights)
+            if not (args.weights / PIPELINE).is_dir():
+                raise WeightsError(f"{args.weights} holds no {PIPELINE}/: give --base to begin with.")
+            prompts = prompt_embeddings(args.weights)
+        pipeline = load_released(args.weights / PIPELINE, prompts, accelerator.device, torch.float32)
+    except WeightsError as error:
+        raise SystemExit(str(error)) from error
+    if pipeline.scheduler.config.prediction_type != "v_prediction":
+        raise SystemExit(f"the scheduler in {args.weights} predicts {pipeline.scheduler.config.prediction_type}, this training v")
+    pipeline.codec.vae.requires_grad_(False)
+    pipeline.conditioner.encoder.requires_grad_(False)
+    unet = pipeline.unet.train().requires_grad_(True)
+    if not args.no_checkpointing:
+        unet.enable_gradient_checkpointing()
+    warmup = min(500, max(1, args.steps // 10))
+    trainer = Trainer(unet, args.run, args.lr, args.steps, warmup, betas=(0.9, 0.999), ema=0.9999, decay=0, accelerator=accelerator)
+    trainer.resume()
+    samples = ViewSamples(open_pictures(args.data, pipeline.config.image_size), args.degrade)
+    train(trainer, samples, lambda batch, noise: {"loss": velocity_loss(trainer.model, pipeline, batch, noise, args.drop)}, args)
+    if accelerator.is_main_process:
+        write_trained_unet(args.weights, trainer.ema.state_dict())
+    accelerator.end_training()
+
+
+if __name__ == "__main__":
+    main()
