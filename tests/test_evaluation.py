@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,9 +21,11 @@ from facelift.evaluation.benchmarks.layouts import LAYOUTS
 from facelift.evaluation.compare import compare, paired, verdict
 from facelift.evaluation.metrics import load_pair_metrics
 from facelift.evaluation.metrics.colours import colours_beside_truth
+from facelift.evaluation.publish import publish, small_picture
 from facelift.evaluation.report import published, write_report
-from facelift.evaluation.results import CaseResult, Report, ViewResult, interval
+from facelift.evaluation.results import CaseResult, LeftOut, Report, ViewResult, interval
 from facelift.evaluation.run import finite, run, spread
+from facelift.evaluation.sheets import write_preface
 from facelift.evaluation.variants import split_variant
 from facelift.gaussians import Gaussians
 from facelift.gslrm import PixelGaussians
@@ -125,6 +128,7 @@ def shards(tmp_path_factory, relief) -> Path:
 def synthetic_report(shards, pipe, metrics, tmp_path_factory) -> tuple[Report, Path]:
     benchmark, out = open_benchmark("synthetic", Options(shards, train=shards)), tmp_path_factory.mktemp("report")
     report = run(benchmark, pipe, metrics, out, limit=1, command="python -m facelift.evaluation", settings={"seed": 4})
+    write_preface(pipe, out)
     write_report(report, out)
     return report, out
 
@@ -153,7 +157,10 @@ def test_report_is_written_read_and_shows_everything(synthetic_report):
     text = (out / "report.md").read_text()
     for part in ("depth error", "nearest training head", "Worst, median, best", "python -m facelift.evaluation", "torch 2"):
         assert part in text, part
-    assert Image.open(out / "sheet.webp").width > 1000
+    sheet, preface = Image.open(out / "sheet.webp"), Image.open(out / "cases" / "preface.webp")
+    assert sheet.width > 1000 and preface.size == (6 * 160, 22 + 2 * 160)  # both example photos, the portrait and five angles
+    top = np.abs(np.array(sheet.crop((0, 0, *preface.size)), float) - np.array(preface)).mean()
+    assert top < 3  # the sheet begins with them
     assert (out / "psnr_renders.svg").read_text().count("<circle") == 10
     again = Report.load(out / "report.json")
     assert again == report
@@ -161,6 +168,27 @@ def test_report_is_written_read_and_shows_everything(synthetic_report):
     (out / "other.json").write_text('{"format": 1}')
     with pytest.raises(ValueError, match="not a report"):
         Report.load(out / "other.json")
+
+
+def test_a_published_report_is_small_and_names_no_machine(synthetic_report, tmp_path):
+    report, out = synthetic_report
+    somewhere = replace(
+        report,
+        command="python -m facelift.evaluation --data /home/me/heads/test --out=/data/x/report --weights compact",
+        missing={"lpips": "needs a.pth (https://example.org/models/a.pth) in /srv/cache/metrics"},
+        left_out=[LeftOut("7", "/home/me/heads/7.png is cut off")],
+    )
+    path = publish(somewhere, out, tmp_path / "docs" / "heads.md", against=report)
+    text = path.read_text()
+    assert "--data test --out=report" in text and "https://example.org/models/a.pth) in metrics" in text and "7.png is cut off" in text
+    assert not any(place in text for place in ("/home", "/srv", "/data/")) and ".svg" not in text and "(heads.webp)" in text
+    assert "| what | earlier | this | difference |" in text
+    assert path.with_suffix(".webp").stat().st_size <= 280_000
+    kept = Report.load(path.with_suffix(".json"))
+    assert kept.summary() == report.summary() and "first better" not in compare(kept, report)
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (640, 640, 3), np.uint8))
+    noise.save(tmp_path / "noise.png")
+    assert len(small_picture(tmp_path / "noise.png")) <= 280_000
 
 
 def test_card_lies_at_the_depth_of_the_face(shards, relief):

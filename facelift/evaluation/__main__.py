@@ -1,7 +1,7 @@
 """Every number of the papers by one command:
 
-    python -m facelift.evaluation --benchmark synthetic --data DIR --weights compact --out report
-    python -m facelift.evaluation --benchmark photos --weights compact other/weights compact:detail=false --out report
+python -m facelift.evaluation --benchmark synthetic --data DIR --weights compact --out report
+python -m facelift.evaluation --benchmark photos --weights compact other/weights compact:detail=false --out report
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from .benchmarks import BENCHMARKS, BenchmarkError, Options, open_benchmark
 from .compare import compare
 from .metrics import load_pair_metrics
 from .metrics.pairs import PAIR_METRICS
+from .publish import publish
 from .report import table, write_report
 from .results import Report, label, shown
 from .run import run
+from .sheets import write_preface
 from .variants import load_variant
 
 
@@ -36,6 +38,8 @@ def parser() -> argparse.ArgumentParser:
         help="weight sets, each maybe with switches (compact:detail=false); several are compared with the first (default: compact)",
     )  # fmt: skip
     p.add_argument("--out", type=Path, required=True, metavar="DIR")
+    p.add_argument("--publish", type=Path, metavar="FILE.md", help="also write the report as it is kept in a repository (one weight set)")
+    p.add_argument("--against", type=Path, metavar="REPORT.JSON", help="an earlier report, compared at the end of FILE.md")
     p.add_argument("--limit", type=int, metavar="N", help="measure N cases, evenly spread, instead of all")
     p.add_argument("--metrics", nargs="+", choices=[*PAIR_METRICS, "clip", "fid"], help="default: all that can run here")
     p.add_argument("--train", type=Path, metavar="DIR", help="synthetic: shards of training heads, for the baselines")
@@ -54,12 +58,16 @@ def main(argv: list[str] | None = None) -> int:
     Of several weight sets those that are not there are named and skipped, so that one list serves whatever has been trained so far.
     """
     args = parser().parse_args(argv)
+    if args.publish and (len(args.weights) > 1 or args.publish.suffix != ".md"):
+        parser().error("--publish takes one weight set and the name of a Markdown file")
+    if args.against and not args.publish:
+        parser().error("--against belongs to --publish")
     command = shlex.join(["python", "-m", "facelift.evaluation", *(sys.argv[1:] if argv is None else argv)])
     reports, skipped = [], {}
     for weights in args.weights:
         try:
             reports.append(evaluate(args, weights, command))
-        except (BenchmarkError, WeightsError, ValueError) as error:
+        except (BenchmarkError, WeightsError, ValueError, OSError) as error:
             skipped[weights] = str(error)
             print(f"error: {error}", file=sys.stderr)
             if isinstance(error, BenchmarkError):
@@ -77,8 +85,12 @@ def evaluate(args: argparse.Namespace, weights: str, command: str) -> Report:
     metrics = load_pair_metrics(pipe.device, args.metrics, args.download)
     out = args.out / safe_name(weights) if len(args.weights) > 1 else args.out
     settings = {"seed": args.seed, "steps": pipe.default_steps, "guidance scale": pipe.default_guidance_scale, "matting": args.matting}
+    against = args.against and Report.load(args.against)  # before the measuring: a wrong file is said at once
     report = run(benchmark, pipe, metrics, out, args.limit, command, settings, label=weights)
+    write_preface(pipe, out, args.seed)
     path = write_report(report, out)
+    if args.publish:
+        print(publish(report, out, args.publish, against or None))
     value = report.summary().get(report.rank)
     rank = f"{label(report.rank)} {shown(report.rank, value and value.mean)}"
     print(f"{path}: {len(report.cases)} cases, {len(report.left_out)} left out; {rank}")

@@ -1,12 +1,13 @@
 """Two weight sets on the same cases: paired differences and whether they can be chance.
 
-python -m facelift.evaluation.compare a/report.json b/report.json [--out comparison.md]
+python -m facelift.evaluation.compare a/report.json b/report.json [--out comparison.md] [--publish docs/b.md]
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,14 @@ def verdict(key: str, gap: Statistics) -> str:
 
 def compare(first: Report, second: Report) -> str:
     """Markdown. Raises ValueError for reports of different benchmarks."""
+    names = [f"`{r.weights['name']}`" for r in (first, second)]
+    if names[0] == names[1]:
+        names = [names[0] + " (first)", names[1] + " (second)"]
+    return f"# {first.title}: {names[0]} against {names[1]}\n\n{differences(first, second, names)}\n"
+
+
+def differences(first: Report, second: Report, names: Sequence[str]) -> str:
+    """The table of `compare`, with what the two are to be called. Raises ValueError for reports of different benchmarks."""
     from .report import ARROWS, table
 
     if first.benchmark != second.benchmark:
@@ -54,27 +63,29 @@ def compare(first: Report, second: Report) -> str:
         rows.append([label(key) + ARROWS[better(key)], *means, change, str(gap.count), verdict(key, gap)])
     if not rows:
         raise ValueError("the reports have no case in common, so nothing can be compared")
-    names = [f"`{r.weights['name']}`" for r in (first, second)]
-    if names[0] == names[1]:
-        names = [names[0] + " (first)", names[1] + " (second)"]
-    head = f"# {first.title}: {names[0]} against {names[1]}"
     note = "Differences are first minus second on the same cases, with the 95 % interval of a bootstrap over cases."
-    return f"{head}\n\n{table(['what', *names, 'difference', 'cases', 'verdict'], rows)}\n\n{note}\n"
+    return f"{table(['what', *names, 'difference', 'cases', 'verdict'], rows)}\n\n{note}"
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m facelift.evaluation.compare", description="Two reports side by side.")
     parser.add_argument("reports", nargs=2, type=Path, metavar="REPORT.JSON")
     parser.add_argument("--out", type=Path, help="Markdown file to write (default: print)")
+    parser.add_argument("--publish", type=Path, metavar="FILE.md", help="write the second report to be kept, with the comparison")
     args = parser.parse_args(argv)
     try:
-        text = compare(*(Report.load(p) for p in args.reports))
+        first, second = (Report.load(p) for p in args.reports)
+        text = compare(first, second)
+        if args.publish:
+            from .publish import publish
+
+            print(publish(second, args.reports[1].parent, args.publish, first))
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     if args.out:
         args.out.write_text(text)
-    else:
+    elif not args.publish:
         print(text)
     return 0
 

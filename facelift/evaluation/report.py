@@ -28,6 +28,14 @@ def write_report(report: Report, folder: Path) -> Path:
     """Writes folder/report.md, report.json, sheet.webp and plots. Returns the Markdown's path."""
     folder.mkdir(parents=True, exist_ok=True)
     sheet, plots = write_sheet(report, folder), write_plots(report, folder)
+    path = folder / "report.md"
+    path.write_text(markdown(report, sheet and sheet.name, plots))
+    report.save(folder / "report.json")
+    return path
+
+
+def markdown(report: Report, sheet: str | None, plots: list[str]) -> str:
+    """sheet, plots: names of the pictures beside the text."""
     parts = [
         f"# {report.title}: `{report.weights['name']}`",
         _facts(report),
@@ -41,10 +49,7 @@ def write_report(report: Report, folder: Path) -> Path:
         _section("How to read this", report.notes),
         _origin(report),
     ]
-    path = folder / "report.md"
-    path.write_text("\n\n".join(p for p in parts if p) + "\n")
-    report.save(folder / "report.json")
-    return path
+    return "\n\n".join(p for p in parts if p) + "\n"
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
@@ -125,11 +130,13 @@ def _baselines(report: Report) -> str:
     return "## Beside heads that need no learning\n\n" + table(header, rows)
 
 
-def _pictures(report: Report, sheet: Path | None, plots: list[str]) -> str:
+def _pictures(report: Report, sheet: str | None, plots: list[str]) -> str:
     parts = []
     if sheet is not None:
         cases = ", ".join(f"{word} {case.name}" for word, case in chosen(report))
-        parts.append(f"## Worst, median, best\n\nBy {label(report.rank)}: {cases}.\n\n![Worst, median and best cases]({sheet.name})")
+        parts.append(
+            f"## Worst, median, best\n\nBy {label(report.rank)}: {cases}.\n\n![Real photos; worst, median and best cases]({sheet})"
+        )
     if plots:
         parts.append("## By view\n\n" + "\n".join(f"![{name.removesuffix('.svg')}]({name})" for name in plots))
     return "\n\n".join(parts)

@@ -22,7 +22,6 @@ from ..portrait import PhotoError
 from .benchmarks.base import BadItem, Benchmark, BenchmarkError
 from .metrics import PairMetrics
 from .results import CaseResult, LeftOut, Report
-from .sheets import PREFACE
 
 OPTIONAL_VERSIONS = ("dlib-bin", "face-recognition-models", "torchmetrics", "dreamsim", "deepface")
 
@@ -60,8 +59,6 @@ def run(
             Image.fromarray(measured.sheet).save(out / sheet, quality=85)
             report.cases.append(replace(finite(measured.result), sheet=sheet.as_posix()))
             report.left_out += measured.left_out
-        if report.cases and (preface := benchmark.preface(pipe)) is not None:
-            Image.fromarray(preface).save(out / "cases" / PREFACE, quality=85)
     if not report.cases:
         reasons = "; ".join(f"{item.item}: {item.reason}" for item in report.left_out[:3])
         raise BenchmarkError(f"Nothing of the benchmark {benchmark.name} could be measured ({reasons or 'it is empty'}).")

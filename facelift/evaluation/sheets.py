@@ -1,4 +1,4 @@
-"""The contact sheet of a report: the worst, the median and the best cases, said which is which."""
+"""The contact sheet of a report: real photos first, then the worst, the median and the best cases, said which is which."""
 
 from __future__ import annotations
 
@@ -7,11 +7,29 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from ..cameras import orbit
+from ..cli.lift import find_photos
+from ..pipeline import FaceLiftPipeline
+from .benchmarks.synthetic import EXAMPLES, draw, row
 from .results import CaseResult, Report, shown
 
 EACH = 2  # cases from each end and from the middle
 CAPTION = 22  # pixels
+SHEET_NAME = "sheet.webp"
 PREFACE = "preface.webp"  # in the folder of the cases
+PHOTO_AZIMUTHS = (0.0, 20.0, 45.0, 90.0, 180.0)
+
+
+def write_preface(pipe: FaceLiftPipeline, folder: Path, seed: int = 4) -> None:
+    """The example photos and their heads at a few angles: numbers on data sets must not hide what happens to real people."""
+    rows = []
+    for photo in find_photos([EXAMPLES]):
+        portrait = pipe.make_portrait(photo)
+        pictures = draw(pipe(portrait, seed=seed).gaussians, orbit(PHOTO_AZIMUTHS))
+        rows.append(row(np.stack([np.array(portrait.image), *pictures])))
+    rows.insert(0, _caption(f"real photos, and their heads at {', '.join(f'{a:g}' for a in PHOTO_AZIMUTHS)} degrees"))
+    (folder / "cases").mkdir(parents=True, exist_ok=True)
+    Image.fromarray(_stacked(rows)).save(folder / "cases" / PREFACE, quality=85)
 
 
 def chosen(report: Report) -> list[tuple[str, CaseResult]]:
@@ -26,8 +44,10 @@ def chosen(report: Report) -> list[tuple[str, CaseResult]]:
 
 
 def write_sheet(report: Report, folder: Path) -> Path | None:
-    """folder/sheet.webp from the sheets of the cases. None where no case has a rank."""
+    """folder/sheet.webp from the preface and the sheets of the cases. None where there is nothing to show."""
     rows = []
+    if (folder / "cases" / PREFACE).is_file():
+        rows.append(np.array(Image.open(folder / "cases" / PREFACE).convert("RGB")))
     for word, case in chosen(report):
         if case.sheet is None or not (folder / case.sheet).is_file():
             continue
@@ -35,12 +55,14 @@ def write_sheet(report: Report, folder: Path) -> Path | None:
         rows += [_caption(f"{word}: {case.name} ({shown(report.rank, value)})"), np.array(Image.open(folder / case.sheet).convert("RGB"))]
     if not rows:
         return None
-    if (folder / "cases" / PREFACE).is_file():
-        rows = [np.array(Image.open(folder / "cases" / PREFACE).convert("RGB")), *rows]
+    Image.fromarray(_stacked(rows)).save(folder / SHEET_NAME, quality=85)
+    return folder / SHEET_NAME
+
+
+def _stacked(rows: list[np.ndarray]) -> np.ndarray:
+    """uint8 (h, w, 3) each, of any width -> one above the other, white at the right."""
     width = max(r.shape[1] for r in rows)
-    rows = [np.pad(r, ((0, 0), (0, width - r.shape[1]), (0, 0)), constant_values=255) for r in rows]
-    Image.fromarray(np.concatenate(rows)).save(folder / "sheet.webp", quality=85)
-    return folder / "sheet.webp"
+    return np.concatenate([np.pad(r, ((0, 0), (0, width - r.shape[1]), (0, 0)), constant_values=255) for r in rows])
 
 
 def _caption(text: str) -> np.ndarray:

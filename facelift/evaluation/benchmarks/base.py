@@ -52,10 +52,6 @@ class Benchmark(ABC):
     def measure(self, name: str, pipe: FaceLiftPipeline, metrics: PairMetrics) -> Measured:
         """Raises BadItem."""
 
-    def preface(self, pipe: FaceLiftPipeline) -> np.ndarray | None:
-        """A picture, uint8 (H, W, 3), to stand above the cases on the contact sheet."""
-        return None
-
     def overall(self) -> dict[str, float]:
         """Numbers of all items together, after the last was measured."""
         return {}

@@ -12,7 +12,6 @@ from PIL import Image
 from torch import Tensor
 
 from ...cameras import VIEW_NAMES, Cameras, orbit, six_views
-from ...cli.lift import find_photos
 from ...gaussians import Gaussians
 from ...multiview.pipeline import to_bytes
 from ...pipeline import FaceLiftPipeline
@@ -31,7 +30,6 @@ from .base import Benchmark, BenchmarkError, Measured
 NEAR = (10.0, 30.0)  # degrees from the front that count as "about 20"
 FACE_SHOWS = 60.0  # degrees up to which faces are compared
 BEHIND = (150.0, 180.0, -150.0)
-PHOTO_AZIMUTHS = (0.0, 20.0, 45.0, 90.0, 180.0, -90.0, -45.0, -20.0)
 EXAMPLES = Path(__file__).resolve().parents[3] / "assets" / "examples"
 
 
@@ -115,15 +113,6 @@ class SyntheticHeads(Benchmark):
                 beside[label] = whole_path(stand_in, sample, metrics, faces=False)[0]
         sheet = np.concatenate([row(to_bytes(sample.rgba)), row(np.concatenate([made, pictures[6:]])), row(pictures)])
         return Measured(CaseResult(name, values, tuple(seen), beside), sheet)
-
-    def preface(self, pipe: FaceLiftPipeline) -> np.ndarray | None:
-        """The example photos and their heads at a few angles: numbers on synthetic heads must not hide what happens to real ones."""
-        rows = []
-        for photo in find_photos([EXAMPLES]):
-            portrait = pipe.make_portrait(photo)
-            head = pipe(portrait, seed=self.seed)
-            rows.append(row(np.stack([np.array(portrait.image), *draw(head.gaussians, orbit(PHOTO_AZIMUTHS))])))
-        return np.concatenate(rows)
 
     @staticmethod
     def depth(pipe: FaceLiftPipeline, truth: Tensor, rig: Cameras, sample: Sample) -> float:
