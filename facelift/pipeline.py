@@ -20,6 +20,7 @@ from .cameras import VIEW_NAMES, Cameras, six_views
 from .front_priority import FrontPriority, apply_front_priority, smooth_front, split_front
 from .gaussians import RELEASE_APP, FilterPreset, Gaussians, concatenate
 from .gslrm import GSLRM, GSLRMConfig, PixelGaussians, config_from_state, flatten_gaussians
+from .lgm import LGM, LGMConfig
 from .multiview.loading import load_compact, load_released
 from .multiview.pipeline import DenoisingStep, MultiViewPipeline, to_bytes
 from .portrait import Portrait, make_portrait
@@ -28,6 +29,8 @@ from .unet_reconstructor import UNetReconstructor, UNetReconstructorConfig
 from .weights import WeightsError, WeightSet, gslrm_state_dict, prompt_embeddings, resolve
 
 REPORTED_VERSIONS = ("torch", "diffusers", "transformers", "mediapipe", "rembg", "gsplat", "numpy", "numba")
+
+RECONSTRUCTORS = {"unet": (UNetReconstructor, UNetReconstructorConfig), "gslrm": (GSLRM, GSLRMConfig), "lgm": (LGM, LGMConfig)}
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ class FaceLiftPipeline:
     def __init__(
         self,
         views: MultiViewPipeline,
-        reconstructor: GSLRM | UNetReconstructor,
+        reconstructor: GSLRM | UNetReconstructor | LGM,
         weights: WeightSet,
         device: torch.device,
         dtype: torch.dtype = torch.float32,
@@ -144,7 +147,7 @@ class FaceLiftPipeline:
             settings = json.loads((weights.folder / "config.json").read_text())
             views = load_compact(weights.folder / "multiview", settings["multiview"], device, dtype)
             kind = settings["reconstructor"]["type"]
-            model, config = {"unet": (UNetReconstructor, UNetReconstructorConfig), "gslrm": (GSLRM, GSLRMConfig)}[kind]
+            model, config = RECONSTRUCTORS[kind]
             config = config(**{k: v for k, v in settings["reconstructor"].items() if k != "type"})
             state = load_file(weights.folder / "reconstructor" / "model.safetensors")
             rule = settings.get("front_priority")

@@ -1,4 +1,4 @@
-"""A weight set with some of its switches set otherwise: compact:detail=false,smooth_depth=0.
+"""A weight set with some of its switches set otherwise: compact:detail=false,smooth_depth=0, or released:reconstructor=lgm.
 
 Switches of inference only. What changes training (number of views, attention, input view, lighting) is another weight set: its folder
 stands in the same list, and one command makes the table of all of them.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
+from ..lgm import load_lgm
 from ..pipeline import FaceLiftPipeline
 
 PIPELINE_SWITCHES = ("front_priority", "smooth_depth", "detail")
@@ -22,6 +23,9 @@ def load_variant(text: str, device: str | None = None) -> FaceLiftPipeline:
     """
     name, settings = split_variant(text)
     pipe = FaceLiftPipeline.from_pretrained(name, device=device)
+    if settings.pop("reconstructor", None):  # the papers' "Our MV + LGM", without what belongs to the compact reconstructor
+        pipe.reconstructor = load_lgm(pipe.device)
+        pipe.front_priority, pipe.smooth_depth, pipe.detail = None, 0, False
     for key, value in settings.items():
         if key in PIPELINE_SWITCHES:
             setattr(pipe, key, value)
@@ -36,8 +40,13 @@ def split_variant(text: str) -> tuple[str, dict]:
     settings = {}
     for part in filter(None, rest.split(",")):
         key, _, value = part.partition("=")
+        if key == "reconstructor":
+            if value != "lgm":
+                raise ValueError(f"{value!r} in {text!r} is no value: the other reconstructor is lgm")
+            settings[key] = value
+            continue
         if key not in (*PIPELINE_SWITCHES, *VIEW_SWITCHES):
-            raise ValueError(f"{key!r} in {text!r} is no switch: use {', '.join((*PIPELINE_SWITCHES, *VIEW_SWITCHES))}")
+            raise ValueError(f"{key!r} in {text!r} is no switch: use reconstructor, {', '.join((*PIPELINE_SWITCHES, *VIEW_SWITCHES))}")
         try:
             settings[key] = None if value == "none" else json.loads(value.lower())
         except json.JSONDecodeError as error:
