@@ -99,6 +99,47 @@ def orbit(azimuths: Sequence[float], elevations: Sequence[float] | float = 0.0, 
     return Cameras(intrinsics, c2w.float(), size, size)
 
 
+@dataclass(frozen=True)
+class ViewRig:
+    """The views that a model generates and reconstructs a head from, in its order. Degrees, as of `orbit`."""
+
+    names: tuple[str, ...]
+    azimuths: tuple[float, ...]
+    elevations: tuple[float, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def cameras(self, size: int = 512) -> Cameras:
+        return orbit(self.azimuths, self.elevations, size)
+
+    @property
+    def starts_with_photo(self) -> bool:
+        """Whether the first view is the portrait's own (input-view reconstruction)."""
+        return (self.azimuths[0], self.elevations[0]) == (0.0, 0.0)
+
+    @property
+    def mirrored(self) -> tuple[int, ...]:
+        """Which view shows a mirrored head's view 0, 1, ..."""
+        places = [(a % 360, e) for a, e in zip(self.azimuths, self.elevations, strict=True)]
+        return tuple(places.index((-a % 360, e)) for a, e in places)
+
+
+RIGS = {  # FaceLift's and those of its ablations (section 5); it gives no angles for eight's last two
+    "six": ViewRig(VIEW_NAMES, VIEW_AZIMUTHS, (0.0,) * 6),
+    "four": ViewRig(("front", "right", "back", "left"), (0.0, -90.0, 180.0, 90.0), (0.0,) * 4),
+    "eight": ViewRig((*VIEW_NAMES, "front_top", "front_bottom"), (*VIEW_AZIMUTHS, 0.0, 0.0), (*(0.0,) * 6, 45.0, -30.0)),
+    "raised": ViewRig(("front_raised", *VIEW_NAMES[1:]), VIEW_AZIMUTHS, (20.0, *(0.0,) * 5)),
+}
+
+
+def view_rig(name: str) -> ViewRig:
+    """Raises ValueError for a name that is none of `RIGS`."""
+    if name not in RIGS:
+        raise ValueError(f"{name!r} is no rig of views: there are {', '.join(RIGS)}")
+    return RIGS[name]
+
+
 def six_views(size: int = 512) -> Cameras:
     """The six cameras of the multi-view model, in its order (`VIEW_NAMES`)."""
     return orbit(VIEW_AZIMUTHS, 0.0, size)

@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
-from .cameras import VIEW_NAMES, Cameras, six_views
+from .cameras import VIEW_NAMES, Cameras, ViewRig, view_rig
 from .front_priority import FrontPriority, apply_front_priority, smooth_front, split_front
 from .gaussians import RELEASE_APP, FilterPreset, Gaussians, concatenate
 from .gslrm import GSLRM, GSLRMConfig, PixelGaussians, config_from_state, flatten_gaussians
@@ -35,7 +35,7 @@ RECONSTRUCTORS = {"unet": (UNetReconstructor, UNetReconstructorConfig), "gslrm":
 
 @dataclass(frozen=True)
 class Step:
-    """Progress of the slow stage. index counts from 1 to total. `preview()` decodes the current estimate, uint8 (6, H, W, 3)."""
+    """Progress of the slow stage. index counts from 1 to total. `preview()` decodes the current estimate, uint8 (V, H, W, 3)."""
 
     stage: str
     index: int
@@ -45,13 +45,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Head:
-    """What one photo becomes. views: uint8 (6, H, W, 3) in the order of `VIEW_NAMES`. gaussians: filtered."""
+    """What one photo becomes. views: uint8 (V, H, W, 3) of `cameras`, called `names`. gaussians: filtered."""
 
     portrait: Image.Image
     views: np.ndarray
     cameras: Cameras
     gaussians: Gaussians
     report: dict
+    names: tuple[str, ...] = VIEW_NAMES
 
     def save(
         self,
@@ -68,7 +69,7 @@ class Head:
             (folder / name).mkdir(parents=True, exist_ok=True)
         self.portrait.save(folder / "portrait.png")
         renders = to_bytes(render(self.gaussians, self.cameras).rgb.detach())
-        for i, name in enumerate(VIEW_NAMES):
+        for i, name in enumerate(self.names):
             Image.fromarray(self.views[i]).save(folder / "views" / f"{i}_{name}.png")
             Image.fromarray(renders[i]).save(folder / "renders" / f"{i}_{name}.png")
         for suffix in formats:
@@ -112,6 +113,10 @@ class FaceLiftPipeline:
         self.front_priority, self.smooth_depth, self.detail, self.filters = front_priority, smooth_depth, detail, filters
 
     @property
+    def rig(self) -> ViewRig:
+        return view_rig(self.views.config.rig)
+
+    @property
     def default_steps(self) -> int:
         return self.views.config.steps
 
@@ -145,7 +150,10 @@ class FaceLiftPipeline:
     def _from_compact(cls, weights: WeightSet, device: torch.device, dtype: torch.dtype) -> FaceLiftPipeline:
         try:
             settings = json.loads((weights.folder / "config.json").read_text())
-            views = load_compact(weights.folder / "multiview", settings["multiview"], device, dtype)
+            rig = settings.get("rig", "six")
+            views = load_compact(weights.folder / "multiview", {**settings["multiview"], "rig": rig}, device, dtype)
+            if views.config.num_views != len(view_rig(rig)):
+                raise ValueError(f"a rig of {len(view_rig(rig))} views, but weights for {views.config.num_views}")
             kind = settings["reconstructor"]["type"]
             model, config = RECONSTRUCTORS[kind]
             config = config(**{k: v for k, v in settings["reconstructor"].items() if k != "type"})
@@ -156,7 +164,7 @@ class FaceLiftPipeline:
                 FrontPriority(**rule) if rule is not None else None, settings.get("smooth_depth", 0), settings.get("detail", False),
                 FilterPreset(**settings.get("filters", {})),
             )  # fmt: skip
-        except (OSError, KeyError, TypeError) as error:
+        except (OSError, KeyError, TypeError, ValueError) as error:
             raise WeightsError(f"The weight set in {weights.folder} is incomplete or not understood: {error}") from error
 
     def make_portrait(self, photo, crop: bool = True, face_index: int = 0) -> Portrait:
@@ -187,7 +195,7 @@ class FaceLiftPipeline:
         lap("portrait")
         views = self.make_views(portrait, seed, steps, guidance_scale, on_step)
         lap("views")
-        cameras = six_views(views.shape[-1]).to(self.device)
+        cameras = self.rig.cameras(views.shape[-1]).to(self.device)
         gaussians = self.make_gaussians(views, cameras, portrait)
         lap("gaussians")
         report = {
@@ -206,10 +214,10 @@ class FaceLiftPipeline:
             "seconds": {**seconds, "total": sum(seconds.values())},
             "versions": {"python": platform.python_version(), **{name: version(name) for name in REPORTED_VERSIONS}},
         }
-        return Head(portrait.image, to_bytes(views), cameras, gaussians, report)
+        return Head(portrait.image, to_bytes(views), cameras, gaussians, report, self.rig.names)
 
     def make_views(self, portrait: Portrait, seed: int, steps: int | None, guidance_scale: float | None, on_step=None) -> Tensor:
-        """Six views, Shape (6, 3 or 4, S, S), 0..1."""
+        """The views of the rig, Shape (V, 3 or 4, S, S), 0..1."""
         picture = portrait.image
         if self.views.codec.channels == 4:
             picture = picture.copy()
@@ -222,7 +230,7 @@ class FaceLiftPipeline:
 
     @torch.inference_mode()
     def reconstruct(self, views: Tensor, cameras: Cameras) -> tuple[Gaussians, PixelGaussians]:
-        """views: Shape (6, 3 or 4, S, S). The released system rounds them to bytes before the reconstructor; so do we.
+        """views: Shape (V, 3 or 4, S, S). The released system rounds them to bytes before the reconstructor; so do we.
 
         Returns the free Gaussians and those of the pixels.
         """
@@ -233,7 +241,7 @@ class FaceLiftPipeline:
 
     @torch.inference_mode()
     def make_gaussians(self, views: Tensor, cameras: Cameras, portrait: Portrait) -> Gaussians:
-        """views: Shape (6, 3 or 4, S, S). Returns the head, filtered."""
+        """views: Shape (V, 3 or 4, S, S). Returns the head, filtered."""
         free, pixel = self.reconstruct(views, cameras)
         if self.front_priority is not None:
             pixel = apply_front_priority(pixel, cameras, self.front_priority)

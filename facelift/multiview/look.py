@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from numba import njit
 from torch import Tensor
 
-from ..cameras import Cameras, rays
+from ..cameras import Cameras, ViewRig, orbit, rays
 
 GUESSED = 0.45  # alpha of what a look only suggests; below the half that counts as seen
 SPACING = 0.04  # world units between neighbouring pixels' points; a steeper surface is left to the generator
@@ -115,6 +115,14 @@ def turned_look(portrait: Tensor, offset: Tensor, cameras: Cameras, spacing: flo
         look = torch.from_numpy(drawn)[None]
         looks.append(torch.cat([spread(look[:, :3], look[:, 3:]), look[:, 3:]], 1)[0])
     return torch.stack(looks)
+
+
+def look_of(portrait: Tensor, offset: Tensor, rig: ViewRig) -> Tensor:
+    """`turned_look` for the views of a rig, which need not begin with the portrait's own. Shape (V, 4, H, W)."""
+    size = portrait.shape[-1]
+    if rig.starts_with_photo:
+        return turned_look(portrait, offset, rig.cameras(size))
+    return turned_look(portrait, offset, orbit((0.0, *rig.azimuths), (0.0, *rig.elevations), size))[1:]
 
 
 def keep_seen(output: Tensor, look: Tensor) -> Tensor:

@@ -11,10 +11,10 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 from PIL import Image
 from torch import Tensor
 
-from ..cameras import six_views
+from ..cameras import view_rig
 from .codec import PixelCodec, VAECodec
 from .conditioning import Conditioner, Draw
-from .look import keep_seen, turned_look
+from .look import keep_seen, look_of
 from .portrait_depth import PortraitDepth
 
 
@@ -24,6 +24,7 @@ class MultiViewConfig:
 
     image_size: pixels a side that the model works at.
     keep_portrait: view 0 of the result is the portrait itself instead of its reconstruction.
+    rig: which views, a name of `cameras.RIGS`.
     """
 
     num_views: int = 6
@@ -32,6 +33,7 @@ class MultiViewConfig:
     guidance_scale: float = 3.0
     eta: float = 1.0
     keep_portrait: bool = False
+    rig: str = "six"
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class MultiViewPipeline:
         pictures = self.pictures(portrait).to(self.device)
         latents = self.codec.encode(pictures).expand(v, -1, -1, -1)
         if self.depth is not None:
-            look = turned_look(pictures[0].cpu(), self.depth(pictures)[0].cpu(), six_views(self.config.image_size))
+            look = look_of(pictures[0].cpu(), self.depth(pictures)[0].cpu(), view_rig(self.config.rig))
             latents = torch.cat([latents, self.codec.encode(look.to(latents))], 1)
         dtype = self.unet.dtype
         labels = labels.to(dtype) if labels.is_floating_point() else labels
@@ -171,7 +173,7 @@ class MultiViewPipeline:
         guidance_scale: float | None = None,
         on_step: Callable[[DenoisingStep], None] | None = None,
     ) -> Tensor:
-        """Returns (V, 3 or 4, S, S) in 0..1, in the order of `cameras.VIEW_NAMES`."""
+        """Returns (V, 3 or 4, S, S) in 0..1, in the order of the rig."""
         steps = self.config.steps if steps is None else steps
         guidance_scale = self.config.guidance_scale if guidance_scale is None else guidance_scale
         if not 1 <= steps <= self.scheduler.config.num_train_timesteps:

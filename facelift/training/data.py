@@ -1,7 +1,7 @@
 """Training samples from shards of rendered heads.
 
 A shard is a folder written once and never changed:
-    rgba.npy    uint8   (N, V, H, W, 4)  straight alpha; the first six views are the rig of `cameras.six_views`
+    rgba.npy    uint8   (N, V, H, W, 4)  straight alpha; the first six views are those of `cameras.six_views`
     offset.npy  float16 (N, V, H, W)     distance along the pixel's ray from its point nearest to the origin; 9 marks an empty pixel
     c2w.npy     float32 (N, V, 4, 4)
 """
@@ -18,14 +18,15 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-MIRRORED_VIEWS = [0, 5, 4, 3, 2, 1]  # a mirrored head swaps left and right cameras
+from ..cameras import Cameras, view_rig
+
 EMPTY = 9.0
 
 
 @dataclass(frozen=True)
 class Sample:
     """rgba: Shape (V, 4, H, W), colour on white plus alpha, 0..1. offset: Shape (V, H, W), `EMPTY` where no surface.
-    c2w: Shape (V, 4, 4). portrait: Shape (4, H, W), view 0 as a user's photo would show it."""
+    c2w: Shape (V, 4, 4). portrait: Shape (4, H, W), the front view as a user's photo would show it."""
 
     rgba: Tensor
     offset: Tensor
@@ -34,13 +35,22 @@ class Sample:
 
 
 class HeadShards:
-    """Random access to all heads below a folder; shards that appear later are found by `rescan`."""
+    """Random access to all heads below a folder; shards that appear later are found by `rescan`.
 
-    def __init__(self, folder: str | Path):
-        self.folder = Path(folder)
+    rig: whose views come first in every sample, in its order; the others follow. Raises ValueError where one was not rendered.
+    """
+
+    def __init__(self, folder: str | Path, rig: str = "six"):
+        self.folder, self.rig = Path(folder), view_rig(rig)
         self.rescan()
         if not self.shards:
             raise FileNotFoundError(f"no shard_* folders in {self.folder}")
+        stored = np.load(self.shards[0] / "c2w.npy", mmap_mode="r")[0]
+        first = views_at(stored, self.rig.cameras())
+        if None in first:
+            raise ValueError(f"{self.folder} lacks views of the rig {rig}: render with python -m facelift.synthesis --views six+{rig}")
+        self.order = [*first, *(v for v in range(len(stored)) if v not in first)]
+        self.size = np.load(self.shards[0] / "rgba.npy", mmap_mode="r").shape[-2]
 
     def rescan(self) -> None:
         self.shards = sorted(p for p in self.folder.glob("shard_*") if p.is_dir())
@@ -49,27 +59,37 @@ class HeadShards:
     def __len__(self) -> int:
         return len(self.shards) * self.per_shard
 
-    def load(self, index: int, views: slice = slice(None)) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def load(self, index: int, views: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """views: as they are stored."""
         shard, i = self.shards[index // self.per_shard], index % self.per_shard
         return tuple(np.array(np.load(shard / f"{name}.npy", mmap_mode="r")[i, views]) for name in ("rgba", "offset", "c2w"))
 
     def sample(self, index: int, rng: np.random.Generator | None = None, views: slice = slice(None)) -> Sample:
         """With `rng`: mirrored half of the time, colours varied, the portrait degraded. Without: as it is."""
-        rgba, offset, c2w = (torch.from_numpy(a) for a in self.load(index, views))
+        chosen = self.order[views]
+        n, rig = len(chosen), min(len(chosen), len(self.rig))
+        photo = 0 if self.rig.starts_with_photo else n  # stored first; a rig without it has it laid behind
+        rgba, offset, c2w = (torch.from_numpy(a) for a in self.load(index, chosen + [0] * (photo == n)))
         rgba = rgba.permute(0, 3, 1, 2).float() / 255
         offset = offset.float()
         if rng is not None and rng.random() < 0.5:
-            order = [v for v in MIRRORED_VIEWS if v < len(rgba)] + list(range(6, len(rgba)))
+            order = [v for v in self.rig.mirrored if v < rig] + list(range(rig, len(rgba)))  # swaps left and right cameras
             rgba, offset = rgba.flip(-1)[order], offset.flip(-1)[order]
             flip = torch.diag(torch.tensor([-1.0, 1.0, 1.0, 1.0]))
-            c2w = torch.cat([c2w[:6], flip @ c2w[6:] @ flip])
+            c2w = torch.cat([c2w[:rig], flip @ c2w[rig:] @ flip])
         color, alpha = rgba[:, :3], rgba[:, 3:]
         if rng is not None:
             gain = torch.from_numpy(rng.uniform(0.75, 1.25) * rng.uniform(0.9, 1.1, (3, 1, 1))).float()
             color = (color * gain).clamp(0, 1) ** float(np.exp(rng.normal(0, 0.12)))
         views_on_white = torch.cat([color * alpha + 1 - alpha, alpha], 1)
-        portrait = views_on_white[0] if rng is None else degrade_portrait(color[0], alpha[0], rng)
-        return Sample(views_on_white, offset, c2w, portrait)
+        portrait = views_on_white[photo] if rng is None else degrade_portrait(color[photo], alpha[photo], rng)
+        return Sample(views_on_white[:n], offset[:n], c2w[:n], portrait)
+
+
+def views_at(c2w: np.ndarray, cameras: Cameras) -> list[int | None]:
+    """Which of some views (V, 4, 4) stands where each camera does; None for none."""
+    gaps = np.abs(np.asarray(c2w)[:, None] - cameras.c2w.numpy()[None]).max((2, 3))  # (V, cameras)
+    return [int(gap.argmin()) if gap.min() < 1e-3 else None for gap in gaps.T]
 
 
 def degrade_portrait(color: Tensor, alpha: Tensor, rng: np.random.Generator) -> Tensor:
