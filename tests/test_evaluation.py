@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from facelift.cameras import Cameras, orbit, rays, six_views
+from facelift.cameras import Cameras, orbit, rays, six_views, view_rig
 from facelift.evaluation import __main__ as command
 from facelift.evaluation.baselines import Baselines, gaussians_of_surface
 from facelift.evaluation.benchmarks import BenchmarkError, Options, open_benchmark
@@ -71,7 +71,7 @@ def relief(rgba) -> tuple[Gaussians, torch.Tensor]:
 class Knows:
     """A pipeline that knows the head: whatever photo it gets, this is what it makes."""
 
-    device = torch.device("cpu")
+    device, rig, reconstructor = torch.device("cpu"), view_rig("six"), None
     views = SimpleNamespace(config=SimpleNamespace(image_size=256), codec=SimpleNamespace(channels=4))
 
     def __init__(self, head: Gaussians, offset: torch.Tensor):

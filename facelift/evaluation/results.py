@@ -36,9 +36,9 @@ METRICS = {  # key: label, direction of better, digits
     "seconds": ("seconds", "lower", 2),
 }
 STAGES = {
-    "true_six": "new cameras, from the true six views",
-    "pixels": "Gaussians of the pixels, from the true six views",
-    "generated": "generated views 1 to 5",
+    "true_six": "new cameras, from true views",
+    "pixels": "Gaussians of the pixels, from true views",
+    "generated": "generated views, new ones",
     "front": "whole path, front",
     "figure": "whole path, front, inside the matte",
     "near": "whole path, about 20 degrees",

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from .cycles import NoBlenderError
 from .dataset import HEADS_PER_SHARD, Output, prepare_worker, write_dataset
+from .light import MODES
 from .options import PAPER, Options
 from .renderer import NoContextError
 from .rigs import RIG_WORDS
@@ -37,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--exact", action="store_true", help="every hair in every view, slower; else small and far ones are thinned out")
     p.add_argument("--renderer", choices=RENDERERS, default="opengl", help="cycles: path tracing by Blender's package bpy, far slower")
     p.add_argument("--samples", type=int, default=64, help="paths a pixel, of cycles alone (default: 64)")
+    p.add_argument("--light", choices=MODES, help="of all heads (default: drawn for each)")
     p.add_argument("--paper", action="store_true", help="no glasses, hats, scarves or earrings")
     return p
 
@@ -55,6 +57,7 @@ def main(argv: list[str] | None = None) -> int:
             normals=args.normals,
             renderer=args.renderer,
             samples=args.samples,
+            light=args.light,
             options=PAPER if args.paper else Options(),
         )
         if shards and not settings.views.startswith("six"):

@@ -61,12 +61,15 @@ def stream(seed: int, appearance: int, part: int) -> np.random.Generator:
     return np.random.default_rng([seed, part] if part == IDENTITY else [seed, part, appearance])
 
 
-def make_head(seed: int, appearance: int = 0, options: Options | None = None) -> Scene:
-    """The head of this seed. Another appearance is the same person with other hair, skin, expression, pose, clothes and light."""
-    return build_head(draw_looks(seed, appearance, options))
+def make_head(seed: int, appearance: int = 0, options: Options | None = None, light: str | None = None) -> Scene:
+    """The head of this seed. Another appearance is the same person with other hair, skin, expression, pose, clothes and light.
+
+    light: of `light.MODES` instead of a drawn one.
+    """
+    return build_head(draw_looks(seed, appearance, options, light))
 
 
-def draw_looks(seed: int, appearance: int = 0, options: Options | None = None) -> Looks:
+def draw_looks(seed: int, appearance: int = 0, options: Options | None = None, light: str | None = None) -> Looks:
     template = load_template()
     rngs = [stream(seed, appearance, part) for part in range(LIGHT + 1)]
     identity = draw_identity(rngs[IDENTITY], template)
@@ -75,7 +78,7 @@ def draw_looks(seed: int, appearance: int = 0, options: Options | None = None) -
     eyes = draw_eye_look(rngs[EYES], skin.melanin, identity.old)
     hair = draw_hair_look(rngs[HAIR_LOOK], identity, skin.melanin)
     wear = draw_wear_look(rngs[WEAR_LOOK], identity, options or Options())
-    return Looks(seed, appearance, identity, expression, skin, eyes, hair, wear, draw_light(rngs[LIGHT]))
+    return Looks(seed, appearance, identity, expression, skin, eyes, hair, wear, draw_light(rngs[LIGHT], light))
 
 
 def build_head(looks: Looks) -> Scene:

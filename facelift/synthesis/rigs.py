@@ -1,6 +1,6 @@
 """Which cameras look at a head, and how far the head stands from where a perfect crop would put it.
 
-A rig is named by words joined with "+": "six", "random32", "six+near4".
+A rig is named by words joined with "+": "six", "random32", "six+near4", "six+eight+raised" (the six and what those add to them).
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ import re
 import numpy as np
 import torch
 
-from ..cameras import RADIUS, Cameras, orbit, six_views
+from ..cameras import RADIUS, RIGS, Cameras, orbit
 
 SHELL_ELEVATIONS, SHELL_RADII = (-30.0, 60.0), (2.4, 3.0)
 NEAR_ELEVATIONS, NEAR_AZIMUTHS = (-15.0, 30.0), (-75.0, 75.0)
 TURNS = (7.0, 5.0, 2.5)  # degrees of yaw, pitch, roll that people hold their heads off the camera, standard deviations
 SCALE, SHIFT = 0.045, (0.02, 0.0, 0.02)  # of the crop of a photo around its mean; world units. A crop moves no head in depth
 FACE = np.array([-0.016, -0.55, -0.094])  # middle of the face in the cameras' world: where a crop is centred
-RIG_WORDS = "six, randomN (all around, elevation -30..60, radius 2.4..3.0), nearN (half of them within 75 degrees of the front)"
+RIG_WORDS = (
+    "six, four, eight, raised (each adds what is not there yet), randomN (all around, elevation -30..60, radius 2.4..3.0),"
+    " nearN (half of them within 75 degrees of the front)"
+)
 
 
 def make_rig(name: str, rng: np.random.Generator, size: int) -> Cameras:
@@ -25,8 +28,8 @@ def make_rig(name: str, rng: np.random.Generator, size: int) -> Cameras:
     parts = []
     for word in name.split("+"):
         match = re.fullmatch(r"(random|near)([1-9]\d*)", word)
-        if word == "six":
-            parts.append(six_views(size))
+        if word in RIGS:
+            parts += new_views(RIGS[word].cameras(size), parts)
         elif match and match[1] == "random":
             parts.append(shell(rng, int(match[2]), size))
         elif match:
@@ -34,6 +37,13 @@ def make_rig(name: str, rng: np.random.Generator, size: int) -> Cameras:
         else:
             raise ValueError(f"{name!r} is no camera rig: words are {RIG_WORDS}, joined with +")
     return Cameras(torch.cat([p.intrinsics for p in parts]), torch.cat([p.c2w for p in parts]), size, size)
+
+
+def new_views(cameras: Cameras, parts: list[Cameras]) -> list[Cameras]:
+    """Those that do not stand in `parts` yet; none or one."""
+    there = torch.cat([torch.zeros(0, 4, 4), *(p.c2w for p in parts)])
+    fresh = [i for i, pose in enumerate(cameras.c2w) if not len(there) or (there - pose).abs().amax((1, 2)).min() > 1e-3]
+    return [cameras[fresh]] if fresh else []
 
 
 def shell(rng: np.random.Generator, count: int, size: int) -> Cameras:

@@ -28,7 +28,7 @@ class Settings:
     """views: name of a rig (rigs.py). size: pixels a side. supersample: samples a pixel and side.
 
     jitter: how far heads stand off the perfect crop, 1 as photos differ. exact: every strand in every view. options: what heads wear.
-    renderer: of RENDERERS. samples: paths a pixel, of cycles alone.
+    renderer: of RENDERERS. samples: paths a pixel, of cycles alone. light: of `light.MODES`; None draws it for each head.
     """
 
     views: str = "six"
@@ -40,6 +40,7 @@ class Settings:
     options: Options = field(default_factory=Options)
     renderer: str = "opengl"
     samples: int = 64
+    light: str | None = None
 
     def __post_init__(self):
         make_rig(self.views, np.random.default_rng(0), 8)
@@ -88,7 +89,7 @@ def render_head(renderer: Renderer | CyclesRenderer, seed: int, appearance: int,
     def stream(part: int) -> np.random.Generator:
         return np.random.default_rng([seed, part, appearance])
 
-    scene: Scene = make_head(seed, appearance, settings.options)
+    scene: Scene = make_head(seed, appearance, settings.options, settings.light)
     metadata = {**scene.meta, "options": asdict(settings.options)}
     if settings.jitter:
         world = off_centre(stream(JITTER), settings.jitter)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..cameras import RIGS
+
 
 def training_parser(
     description: str, steps: int, batch: int, lr: float | None, channels: str, evaluate_every: int
@@ -25,6 +27,10 @@ def training_parser(
     parser.add_argument("--workers", type=int, default=0, help="processes that prepare samples")
     parser.add_argument("--evaluate-every", type=int, default=evaluate_every)
     return parser
+
+
+def add_rig(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rig", choices=RIGS, default="six", help="which views a head is made of (default: %(default)s)")
 
 
 def numbers(text: str) -> tuple[int, ...]:

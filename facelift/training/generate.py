@@ -13,8 +13,8 @@ import torch
 
 from ..multiview.codec import PixelCodec
 from .data import HeadShards
-from .start import view_weights, widths
-from .views import FACTOR, CompactViewModel, Looks, compact_scheduler, sample_views
+from .start import run_settings
+from .views import FACTOR, Looks, compact_scheduler, load_views, sample_views
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -28,14 +28,12 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
-    weights = view_weights(args.views)
-    model = CompactViewModel(widths(weights))
-    model.load_state_dict(weights)
-    model.eval().to(args.device, memory_format=torch.channels_last)
-    heads, codec, scheduler, looks = HeadShards(args.data), PixelCodec(FACTOR), compact_scheduler(), Looks(args.depth)
+    model = load_views(args.views).to(args.device, memory_format=torch.channels_last)
+    heads, codec, scheduler = HeadShards(args.data, run_settings(args.views)["rig"]), PixelCodec(FACTOR), compact_scheduler()
+    looks = Looks(args.depth, heads.rig)
     args.out.mkdir(parents=True, exist_ok=True)
     for index in np.linspace(0, len(heads) - 1, min(args.heads, len(heads))).astype(int):
-        sample = heads.sample(int(index), None, slice(6))
+        sample = heads.sample(int(index), None, slice(len(heads.rig)))
         views = sample_views(model, scheduler, codec, sample.portrait, looks(sample.portrait), args.steps)
         np.save(args.out / f"{index}.npy", (views * 255).round().byte().permute(0, 2, 3, 1).numpy())
 

@@ -19,31 +19,32 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..cameras import Cameras, rays, six_views
+from ..cameras import RIGS, Cameras, ViewRig, rays, six_views
 from ..front_priority import FrontPriority, apply_front_priority
 from ..gaussians import SH_C0, Gaussians
 from ..gslrm import PixelGaussians, flatten_gaussians
 from ..rendering import render
 from ..unet_reconstructor import UNetReconstructor, UNetReconstructorConfig, init_outputs
 from ..visual_hull import hull_offsets
-from .arguments import numbers, training_parser
+from .arguments import add_rig, numbers, training_parser
 from .data import HeadShards, Sample
 from .loop import Trainer, psnr, roughness, samples_from
-from .start import reconstructor_weights
+from .start import keep_settings, reconstructor_weights
 from .targets import pixel_targets
 
 
 class DirectTargets:
-    """Targets of the six rig cameras; rays are made once."""
+    """Targets of a rig's cameras; rays are made once."""
 
-    def __init__(self, size: int):
-        cameras = six_views(size)
+    def __init__(self, size: int, rig: ViewRig = RIGS["six"]):
+        cameras, self.views = rig.cameras(size), len(rig)
         self.focal = float(cameras.intrinsics[0, 0])
         self.rays = tuple(r.numpy() for r in rays(cameras))
         self.c2w = cameras.c2w.numpy()
 
     def __call__(self, sample: Sample) -> Tensor:
-        target = pixel_targets(sample.rgba[:6].numpy(), sample.offset[:6].numpy(), *self.rays, self.c2w, self.focal)
+        rgba, offset = sample.rgba[: self.views].numpy(), sample.offset[: self.views].numpy()
+        target = pixel_targets(rgba, offset, *self.rays, self.c2w, self.focal)
         return torch.from_numpy(target)
 
 
@@ -68,17 +69,17 @@ def direct_loss(pixel: PixelGaussians, target: Tensor) -> tuple[Tensor, dict[str
     return loss, {name: value.detach() for name, value in values.items()}
 
 
-def degrade_views(rgba: Tensor, rng: np.random.Generator) -> Tensor:
-    """Views 1 to 5 blurred, tinted and shifted as a generator would make them; view 0 is the photo and stays. Shape (6, 4, H, W)."""
-    others = rgba[1:]
+def degrade_views(rgba: Tensor, rng: np.random.Generator, photos: int = 1) -> Tensor:
+    """Views blurred, tinted and shifted as a generator would make them; the first `photos` stay. Shape (V, 4, H, W)."""
+    others = rgba[photos:]
     size = others.shape[-1]
     small = F.interpolate(others, size=int(size / rng.choice([2, 3, 4, 6])), mode="area")
     others = F.interpolate(small, size=size, mode="bicubic", align_corners=False)
-    gain = torch.from_numpy(rng.uniform(0.9, 1.1, (5, 3, 1, 1))).float()
+    gain = torch.from_numpy(rng.uniform(0.9, 1.1, (len(others), 3, 1, 1))).float()
     color = 1 - (1 - others[:, :3]) * gain
     shift = [int(s) for s in rng.integers(-2, 3, 2)]
     others = torch.cat([color, others[:, 3:]], 1).roll(shift, (-2, -1))
-    return torch.cat([rgba[:1], others]).clamp(0, 1)
+    return torch.cat([rgba[:photos], others]).clamp(0, 1)
 
 
 def crop_camera(c2w: Tensor, size: int, window: int, rng: np.random.Generator) -> tuple[Cameras, int, int]:
@@ -103,14 +104,15 @@ def rendered_loss(gaussians: Gaussians, truth: Tensor, c2w: Tensor, rng: np.rand
 
 
 class ReconstructorSamples(Dataset):
-    """views (6, 4, H, W) as given to the model, their hull (6, H, W), target (6, H, W, 12), truth (V, 4, H, W) and c2w (V, 4, 4).
+    """views (R, 4, H, W) of the rig as given to the model, their hull (R, H, W), target (R, H, W, 12), truth (V, 4, H, W), c2w (V, 4, 4).
 
-    clean: the true views, always, and nothing beyond the six (direct stage). generated: files of really generated views.
+    clean: the true views, always, and nothing beyond the rig (direct stage). generated: files of really generated views.
     """
 
     def __init__(self, heads: HeadShards, size: int, clean: bool, generated: Sequence[Path] = ()):
         self.heads, self.clean, self.generated = heads, clean, generated
-        self.cameras, self.targets = six_views(size), DirectTargets(size)
+        self.cameras, self.targets = heads.rig.cameras(size), DirectTargets(size, heads.rig)
+        self.views, self.photos = len(heads.rig), int(heads.rig.starts_with_photo)
 
     def __getitem__(self, index: int) -> tuple[Tensor, ...]:
         rng = np.random.default_rng([2, index])
@@ -118,21 +120,27 @@ class ReconstructorSamples(Dataset):
             path = self.generated[int(rng.integers(len(self.generated)))]
             sample = self.heads.sample(int(path.stem))
             made = torch.from_numpy(np.load(path)).permute(0, 3, 1, 2).float() / 255
-            views = torch.cat([sample.rgba[:1], made[1:]])
+            views = torch.cat([sample.rgba[: self.photos], made[self.photos :]])
         else:
-            sample = self.heads.sample(int(rng.integers(len(self.heads))), rng, slice(6 if self.clean else None))
-            views = sample.rgba[:6]
+            sample = self.heads.sample(int(rng.integers(len(self.heads))), rng, slice(self.views if self.clean else None))
+            views = sample.rgba[: self.views]
             if not self.clean and rng.random() < 0.5:
-                views = degrade_views(views, rng)
+                views = degrade_views(views, rng, self.photos)
         return views, hull_offsets(views[:, 3], self.cameras), self.targets(sample), sample.rgba, sample.c2w
 
 
-def render_losses(pixel: PixelGaussians, truth: Tensor, c2w: Tensor, patch_size: int, rng: np.random.Generator) -> Tensor:
+def render_losses(
+    pixel: PixelGaussians, truth: Tensor, c2w: Tensor, patch_size: int, rng: np.random.Generator, rig: ViewRig = RIGS["six"]
+) -> Tensor:
     """Of one head: a rig view and an unseen one. truth: Shape (V, 4, H, W). c2w: Shape (V, 4, 4)."""
-    cameras = six_views(truth.shape[-1]).to(truth.device)
-    gaussians = visible(apply_front_priority(pixel, cameras, FrontPriority()), patch_size)
-    chosen = [0 if rng.random() < 0.3 else int(rng.integers(1, 6)), int(rng.integers(6, len(c2w)))]
+    gaussians = visible(ruled(pixel, rig.cameras(truth.shape[-1]).to(truth.device), rig), patch_size)
+    chosen = [0 if rng.random() < 0.3 else int(rng.integers(1, len(rig))), int(rng.integers(len(rig), len(c2w)))]
     return torch.stack([rendered_loss(gaussians, truth[view], c2w[view], rng) for view in chosen]).mean()
+
+
+def ruled(pixel: PixelGaussians, cameras: Cameras, rig: ViewRig) -> PixelGaussians:
+    """With front priority where the rig has the photo's own view."""
+    return apply_front_priority(pixel, cameras, FrontPriority()) if rig.starts_with_photo else pixel
 
 
 def visible(pixel: PixelGaussians, patch_size: int) -> Gaussians:
@@ -145,19 +153,18 @@ def visible(pixel: PixelGaussians, patch_size: int) -> Gaussians:
 def evaluate(model: UNetReconstructor, heads: HeadShards, count: int, size: int) -> dict:
     """Depth error (MAE) and PSNR of the extra cameras at 256 px from true views, with and without front priority."""
     device = next(model.parameters()).device
-    cameras, targets = six_views(size).to(device), DirectTargets(size)
+    n, cameras, targets = len(heads.rig), heads.rig.cameras(size).to(device), DirectTargets(size, heads.rig)
     depth, plain, front, given = [], [], [], []
     for i in range(min(count, len(heads))):
         s = heads.sample(i)
         truth = s.rgba.to(device)
         with torch.autocast(device.type, torch.bfloat16):
-            pixel = model(truth[None, :6], cameras)
+            pixel = model(truth[None, :n], cameras)
         depth.append(direct_loss(pixel, targets(s)[None].to(device))[1]["depth"].item())
-        extra = Cameras(cameras.intrinsics[:1].expand(len(s.c2w) - 6, -1), s.c2w[6:].to(device), size, size)
-        plain += [psnr(a, b) for a, b in zip(render(visible(pixel, 8), extra).rgb, truth[6:, :3], strict=True)]
-        pixel = apply_front_priority(pixel, cameras, FrontPriority())
-        g = visible(pixel, 8)
-        front += [psnr(a, b) for a, b in zip(render(g, extra).rgb, truth[6:, :3], strict=True)]
+        extra = Cameras(cameras.intrinsics[:1].expand(len(s.c2w) - n, -1), s.c2w[n:].to(device), size, size)
+        plain += [psnr(a, b) for a, b in zip(render(visible(pixel, 8), extra).rgb, truth[n:, :3], strict=True)]
+        g = visible(ruled(pixel, cameras, heads.rig), 8)
+        front += [psnr(a, b) for a, b in zip(render(g, extra).rgb, truth[n:, :3], strict=True)]
         given.append(psnr(render(g, cameras[0]).rgb[0], truth[0, :3]))
     names = {"depth": depth, "novel_plain": plain, "novel": front, "front": given}
     return {k: round(float(np.mean(v)), 4 if k == "depth" else 2) for k, v in names.items()}
@@ -166,16 +173,18 @@ def evaluate(model: UNetReconstructor, heads: HeadShards, count: int, size: int)
 def main(argv: list[str] | None = None) -> None:
     parser = training_parser(__doc__.split("\n")[0], steps=1500, batch=1, lr=None, channels="128,128,192,256", evaluate_every=200)
     parser.add_argument("--stage", choices=("direct", "rendered"), default="direct", help="--lr is 5e-4 by default, rendered 2e-4")
-    parser.add_argument("--generated", type=Path, help="folder of generated views: INDEX.npy uint8 (6, H, W, 4) for heads of --data")
+    parser.add_argument("--generated", type=Path, help="folder of generated views: INDEX.npy uint8 (V, H, W, 4) for heads of --data")
+    add_rig(parser)
     args = parser.parse_args(argv)
 
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     device = torch.device(args.device)
-    config = UNetReconstructorConfig(channels=numbers(args.channels))
-    size, cameras = config.image_size, six_views(config.image_size).to(device)
+    heads, held_out = HeadShards(args.data, args.rig), HeadShards(args.test, args.rig)
+    keep_settings(Path(args.out), {"rig": args.rig, "image_size": heads.size})
+    config = UNetReconstructorConfig(channels=numbers(args.channels), image_size=heads.size, num_views=len(heads.rig))
+    size, cameras = config.image_size, heads.rig.cameras(config.image_size).to(device)
     model = init_outputs(UNetReconstructor(config), float(cameras.intrinsics[0, 0])).to(device, memory_format=torch.channels_last)
-    heads, held_out = HeadShards(args.data), HeadShards(args.test)
     lr = args.lr or (5e-4 if args.stage == "direct" else 2e-4)
     trainer = Trainer(model, args.out, lr, args.steps, 50, args.minutes, betas=(0.9, 0.95), ema=0.995)
     if not trainer.resume() and args.init:
@@ -190,7 +199,7 @@ def main(argv: list[str] | None = None) -> None:
         loss, values = direct_loss(pixel, target)
         if args.stage == "rendered":
             heads_of_batch = [PixelGaussians(*(t[i : i + 1] for t in pixel)) for i in range(len(views))]
-            rendered = [render_losses(p, truth[i], c2w[i], config.patch_size, rng) for i, p in enumerate(heads_of_batch)]
+            rendered = [render_losses(p, truth[i], c2w[i], config.patch_size, rng, heads.rig) for i, p in enumerate(heads_of_batch)]
             values["render"] = torch.stack(rendered).mean().detach()
             loss = loss + 4 * torch.stack(rendered).mean()
         loss.backward()

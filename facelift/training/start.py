@@ -1,21 +1,54 @@
-"""Where a training run begins: averaged weights of another run, or those of a shipped weight set."""
+"""Where a training run begins: averaged weights of another run, or those of a shipped weight set. And what a run says of itself."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from ..cameras import ViewRig, view_rig
+from ..multiview.loading import stock_unet_config
 
-def view_weights(path: Path) -> dict[str, Tensor]:
-    """For `views.CompactViewModel`. path: a run, its last.pt, or a compact weight folder."""
+SETTINGS = "settings.json"
+BEFORE = {"rig": "six", "attention": "sparse", "image_size": 256}  # runs and weight sets that do not say
+
+
+def view_weights(path: Path, rig: ViewRig | None = None) -> dict[str, Tensor]:
+    """For `views.CompactViewModel`. path: a run, its last.pt, or a compact weight folder. rig: makes them those of its views, by name."""
     if run := checkpoint(path):
-        return averaged(run)
-    unet = load_file(path / "multiview" / "unet" / "diffusion_pytorch_model.safetensors")
-    prompt = load_file(path / "multiview" / "prompt_embeds.safetensors")
-    return {**{f"unet.{name}": value.float() for name, value in unet.items()}, **prompt}
+        weights = averaged(run)
+    else:
+        unet = load_file(path / "multiview" / "unet" / "diffusion_pytorch_model.safetensors")
+        prompt = load_file(path / "multiview" / "prompt_embeds.safetensors")
+        weights = {**{f"unet.{name}": value.float() for name, value in unet.items()}, **prompt}
+    if rig is not None:
+        names = view_rig(run_settings(path)["rig"]).names
+        rows = [names.index(name) if name in names else 0 for name in rig.names]  # a view it never saw starts as its first one
+        weights |= {name: weights[name][rows] for name in ("prompt_embeds", "unet.class_embedding.weight")}
+    return weights
+
+
+def run_settings(path: Path) -> dict:
+    """rig, attention and image_size of a run, its last.pt, or a compact weight folder."""
+    if run := checkpoint(path):
+        file = run.parent / SETTINGS
+        return {**BEFORE, **(json.loads(file.read_text()) if file.is_file() else {})}
+    settings = json.loads((path / "config.json").read_text())
+    attention = stock_unet_config(json.loads((path / "multiview" / "unet" / "config.json").read_text()))[2]
+    found = {"rig": settings.get("rig", "six"), "attention": attention, "image_size": settings["multiview"]["image_size"]}
+    return {**BEFORE, **found}
+
+
+def keep_settings(folder: Path, settings: dict) -> None:
+    """Writes them into a run's folder. Raises SystemExit where the run was begun with others."""
+    file = folder / SETTINGS
+    if file.is_file() and (before := json.loads(file.read_text())) != settings:
+        raise SystemExit(f"{folder} was begun with {before}, not with {settings}: give another --out")
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(settings) + "\n")
 
 
 def reconstructor_weights(path: Path) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Trains the compact view generator: portrait -> six RGBA views, clean-sample prediction in pixel space.
+"""Trains the compact view generator: portrait -> RGBA views of a rig, clean-sample prediction in pixel space.
 
 It also sees the portrait's surface from the other cameras (`multiview.look`), at the depth that a trained `PortraitDepth` finds.
 
@@ -16,15 +16,15 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from ..cameras import six_views
-from ..multiview.attention import set_view_attention
+from ..cameras import ViewRig, view_rig
+from ..multiview.attention import ViewAttention, set_view_attention
 from ..multiview.codec import PixelCodec
-from ..multiview.look import keep_seen, turned_look
+from ..multiview.look import keep_seen, look_of
 from ..multiview.portrait_depth import PortraitDepth, depth_unet
-from .arguments import numbers, training_parser
+from .arguments import add_rig, numbers, training_parser
 from .data import HeadShards
 from .loop import Trainer, psnr, samples_from
-from .start import depth_weights, view_weights, widths
+from .start import depth_weights, keep_settings, run_settings, view_weights, widths
 
 FACTOR, CONTEXT = 8, 64
 
@@ -32,8 +32,15 @@ FACTOR, CONTEXT = 8, 64
 class CompactViewModel(nn.Module):
     """The UNet and the one learned context token a view has in place of a text prompt."""
 
-    def __init__(self, channels: tuple[int, ...] = (64, 128, 192, 256), image_size: int = 256):
+    def __init__(
+        self,
+        channels: tuple[int, ...] = (64, 128, 192, 256),
+        image_size: int = 256,
+        views: int = 6,
+        attention: ViewAttention = "sparse",
+    ):
         super().__init__()
+        self.views = views
         latent = PixelCodec(FACTOR).latent_channels
         inner = len(channels) - 2
         self.unet = UNet2DConditionModel(
@@ -45,20 +52,28 @@ class CompactViewModel(nn.Module):
             attention_head_dim=[max(1, c // 32) for c in channels],  # numbers of heads
             cross_attention_dim=CONTEXT,
             use_linear_projection=True,
-            num_class_embeds=6,
+            num_class_embeds=views,
             down_block_types=("DownBlock2D", *("CrossAttnDownBlock2D",) * inner, "DownBlock2D"),
             up_block_types=("UpBlock2D", *("CrossAttnUpBlock2D",) * inner, "UpBlock2D"),
         )
-        set_view_attention(self.unet, 6, "sparse")
-        self.prompt_embeds = nn.Parameter(torch.randn(6, 1, CONTEXT) * 0.5)
+        set_view_attention(self.unet, views, attention)
+        self.prompt_embeds = nn.Parameter(torch.randn(views, 1, CONTEXT) * 0.5)
 
     def forward(self, noisy: Tensor, condition: Tensor, look: Tensor, timesteps: Tensor) -> Tensor:
-        """noisy, condition, look: Shape (B*6, C, h, w), views innermost. Returns clean latents in fp32."""
-        b = len(noisy) // 6
+        """noisy, condition, look: Shape (B*V, C, h, w), views innermost. Returns clean latents in fp32."""
+        b = len(noisy) // self.views
         x = torch.cat([noisy, condition, look], 1).contiguous(memory_format=torch.channels_last)
-        labels = torch.arange(6, device=x.device).repeat(b)
+        labels = torch.arange(self.views, device=x.device).repeat(b)
         output = self.unet(x, timesteps, self.prompt_embeds.repeat(b, 1, 1), class_labels=labels).sample
         return keep_seen(output.float(), look)
+
+
+def load_views(path: Path) -> CompactViewModel:
+    """path: a run, its last.pt, or a compact weight folder."""
+    weights, settings = view_weights(path), run_settings(path)
+    model = CompactViewModel(widths(weights), settings["image_size"], len(view_rig(settings["rig"])), settings["attention"])
+    model.load_state_dict(weights)
+    return model.eval()
 
 
 def compact_scheduler() -> DDIMScheduler:
@@ -79,30 +94,30 @@ def load_depth(path: Path) -> PortraitDepth:
 class Looks:
     """Portrait -> look, as at inference. path: as of `load_depth`."""
 
-    def __init__(self, path: Path):
-        self.depth = load_depth(path).to(memory_format=torch.channels_last)
+    def __init__(self, path: Path, rig: ViewRig):
+        self.depth, self.rig = load_depth(path).to(memory_format=torch.channels_last), rig
 
     @torch.no_grad()
     def __call__(self, portrait: Tensor, rng: np.random.Generator | None = None) -> Tensor:
-        """portrait: Shape (4, H, W). rng: makes depths a little worse, since those of training heads are too good. Shape (6, 4, H, W)."""
+        """portrait: Shape (4, H, W). rng: makes depths a little worse, since those of training heads are too good. Shape (V, 4, H, W)."""
         with torch.autocast("cpu", torch.bfloat16):
             offset = self.depth(portrait[None])[0]
         if rng is not None:
             coarse = torch.from_numpy(rng.normal(0, abs(rng.normal(0, 0.015)), (1, 1, 7, 7))).float()
             warp = F.interpolate(coarse, size=offset.shape, mode="bicubic", align_corners=True)[0, 0]
             offset = offset + warp + float(rng.normal(0, 0.015))
-        return turned_look(portrait, offset, six_views(portrait.shape[-1]))
+        return look_of(portrait, offset, self.rig)
 
 
 class ViewSamples(Dataset):
-    """views (6, 4, H, W), portrait (4, H, W), look (6, 4, H, W)."""
+    """views (V, 4, H, W), portrait (4, H, W), look (V, 4, H, W)."""
 
     def __init__(self, heads: HeadShards, looks: Looks):
         self.heads, self.looks = heads, looks
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
         rng = np.random.default_rng([1, index])
-        sample = self.heads.sample(int(rng.integers(len(self.heads))), rng, slice(6))
+        sample = self.heads.sample(int(rng.integers(len(self.heads))), rng, slice(len(self.heads.rig)))
         return sample.rgba, sample.portrait, self.looks(sample.portrait, rng)
 
 
@@ -120,10 +135,10 @@ def view_loss(
     """
     views, portrait, look = batch
     clean, look = codec.encode(views.flatten(0, 1)), codec.encode(look.flatten(0, 1))
-    condition = codec.encode(portrait).repeat_interleave(6, 0)
+    condition = codec.encode(portrait).repeat_interleave(model.views, 0)
     device, last = clean.device, scheduler.config.num_train_timesteps - 1
     t = torch.randint(0, last + 1, (len(views),), generator=generator, device=device)
-    t = torch.where(torch.rand(len(views), generator=generator, device=device) < pure, last, t).repeat_interleave(6)
+    t = torch.where(torch.rand(len(views), generator=generator, device=device) < pure, last, t).repeat_interleave(model.views)
     noisy = scheduler.add_noise(clean, torch.randn(clean.shape, generator=generator, device=device), t)
     with torch.autocast(device.type, torch.bfloat16):
         predicted = model(noisy, condition, look, t)
@@ -138,30 +153,30 @@ def view_loss(
 def sample_views(
     model: CompactViewModel, scheduler: DDIMScheduler, codec: PixelCodec, portrait: Tensor, look: Tensor, steps: int, seed: int = 4
 ) -> Tensor:
-    """portrait: Shape (4, H, W). look: Shape (6, 4, H, W). Returns Shape (6, 4, H, W), on the CPU."""
+    """portrait: Shape (4, H, W). look: Shape (V, 4, H, W). Returns Shape (V, 4, H, W), on the CPU."""
     device = next(model.parameters()).device
-    condition = codec.encode(portrait[None].to(device)).expand(6, -1, -1, -1)
+    condition = codec.encode(portrait[None].to(device)).expand(model.views, -1, -1, -1)
     look = codec.encode(look.to(device))
     x = torch.randn(condition.shape, generator=torch.Generator().manual_seed(seed)).to(device)
     scheduler.set_timesteps(steps)
     for t in scheduler.timesteps:
         with torch.autocast(device.type, torch.bfloat16):
-            clean = model(x, condition, look, t.to(device).expand(6))
+            clean = model(x, condition, look, t.to(device).expand(model.views))
         x = scheduler.step(clean, t, x).prev_sample
     return codec.decode(x).cpu()
 
 
 def evaluate(model: CompactViewModel, scheduler: DDIMScheduler, codec: PixelCodec, heads: HeadShards, looks: Looks, count: int) -> dict:
-    """Mean PSNR of views 1 to 5, and of each, on white against the truth: in one step, and in eight for a third of the heads."""
-    result = {}
+    """Mean PSNR of the new views, and of each, on white against the truth: in one step, and in eight for a third of the heads."""
+    result, new = {}, int(heads.rig.starts_with_photo)  # the first new view
     for name, steps in (("views", 1), ("views_8_steps", 8)):
         per_view = []
         for i in range(min(len(heads), count if steps == 1 else max(1, count // 3))):
-            s = heads.sample(i, None, slice(6))
+            s = heads.sample(i, None, slice(model.views))
             made = sample_views(model, scheduler, codec, s.portrait, looks(s.portrait), steps)
-            per_view.append([psnr(made[v, :3], s.rgba[v, :3]) for v in range(6)])
+            per_view.append([psnr(made[v, :3], s.rgba[v, :3]) for v in range(model.views)])
         means = np.mean(per_view, 0)
-        result[name] = round(float(means[1:].mean()), 2)
+        result[name] = round(float(means[new:].mean()), 2)
         result[f"{name}_each"] = [round(float(m), 1) for m in means]
     return result
 
@@ -169,19 +184,23 @@ def evaluate(model: CompactViewModel, scheduler: DDIMScheduler, codec: PixelCode
 def main(argv: list[str] | None = None) -> None:
     parser = training_parser(__doc__.split("\n")[0], steps=4000, batch=2, lr=5e-4, channels="64,128,192,256", evaluate_every=250)
     parser.add_argument("--depth", type=Path, required=True, help="run of facelift.training.depth, or a compact weight folder")
+    add_rig(parser)
+    parser.add_argument("--attention", choices=("sparse", "dense", "none"), default="sparse", help="across views (default: %(default)s)")
     parser.add_argument("--pure", type=float, default=0.5, help="share of samples at pure noise")
     args = parser.parse_args(argv)
 
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     device = torch.device(args.device)
-    model = CompactViewModel(numbers(args.channels)).to(device, memory_format=torch.channels_last)
+    heads, held_out = HeadShards(args.data, args.rig), HeadShards(args.test, args.rig)
+    keep_settings(Path(args.out), {"rig": args.rig, "attention": args.attention, "image_size": heads.size})
+    model = CompactViewModel(numbers(args.channels), heads.size, len(heads.rig), args.attention)
+    model = model.to(device, memory_format=torch.channels_last)
     codec, scheduler = PixelCodec(FACTOR), compact_scheduler()
-    heads, held_out = HeadShards(args.data), HeadShards(args.test)
     trainer = Trainer(model, args.out, args.lr, args.steps, 100, args.minutes)
     if not trainer.resume() and args.init:
-        trainer.start_from(view_weights(args.init))
-    looks = Looks(args.depth)
+        trainer.start_from(view_weights(args.init, heads.rig))
+    looks = Looks(args.depth, heads.rig)
     for batch in samples_from(ViewSamples(heads, looks), trainer.step, args.steps, args.batch, args.workers):
         generator = torch.Generator(device).manual_seed(trainer.step)
         loss = view_loss(model, scheduler, codec, tuple(t.to(device) for t in batch), generator, args.pure)

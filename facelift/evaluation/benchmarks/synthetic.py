@@ -11,13 +11,14 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from ...cameras import VIEW_NAMES, Cameras, orbit, six_views
+from ...cameras import RIGS, VIEW_NAMES, Cameras, orbit, six_views
 from ...gaussians import Gaussians
+from ...lgm import LGM, the_four
 from ...multiview.pipeline import to_bytes
 from ...pipeline import FaceLiftPipeline
 from ...portrait import Portrait
 from ...rendering import render
-from ...training.data import HeadShards, Sample
+from ...training.data import HeadShards, Sample, views_at
 from ..baselines import Baselines
 from ..metrics import PairMetrics
 from ..metrics.colours import colours_beside_truth
@@ -47,15 +48,16 @@ def resized(views: Tensor, size: int) -> Tensor:
 class SyntheticHeads(Benchmark):
     """Shards in the format of `training/data.py`, from seeds that training never saw.
 
-    Cameras: the six of the rig, and each head's own extra ones. train: shards of training heads, for the baselines; None leaves them out.
+    Cameras: the six, and each head's own extra ones. Weight sets of other rigs are measured from the same extra cameras; from their own
+    views where those were rendered too. train: shards of training heads, for the baselines; None leaves them out.
     """
 
     name, rank = "synthetic", "extra.psnr"
     title = "Held-out synthetic heads"
     notes = (
         "Pictures are compared whole, on white, at the size of the data. 'About 20 degrees' are the extra cameras 10 to 30 degrees from"
-        " the front; a head without one has no such number. 'From the true six views' skips the view generator.",
-        "Depth error is the mean distance along the rays between a pixel's Gaussian and the true surface, given the true six views;"
+        " the front; a head without one has no such number. 'From true views' skips the view generator.",
+        "Depth error is the mean distance along the rays between a pixel's Gaussian and the true surface, given true views;"
         " one unit is about 19 cm. Skin and hair compare mean colours of the side and back renders with the truth (CIEDE2000).",
         "Rows of a sheet: the truth from the six cameras of the rig and the extra ones; the six generated views, then renders from the"
         " extra cameras; renders from all of them.",
@@ -79,8 +81,10 @@ class SyntheticHeads(Benchmark):
     def measure(self, name: str, pipe: FaceLiftPipeline, metrics: PairMetrics) -> Measured:
         sample = self.heads.sample(int(name))
         size, work = sample.rgba.shape[-1], pipe.views.config.image_size
-        portrait, rig = as_portrait(sample.rgba[0]), six_views(work).to(pipe.device)
+        portrait, rig = as_portrait(sample.rgba[0]), pipe.rig.cameras(work).to(pipe.device)
         channels = pipe.views.codec.channels
+        known = views_at(sample.c2w.numpy(), pipe.rig.cameras())  # where the sample has each view of the rig
+        extras = extra_views(sample)
 
         start = time.perf_counter()
         views = pipe.make_views(portrait, self.seed, None, None)
@@ -90,44 +94,62 @@ class SyntheticHeads(Benchmark):
         seconds["reconstruction.seconds"] = time.perf_counter() - start
 
         values: dict[str, float | None] = {}
-        truth = resized(sample.rgba[:6], work)[:, :channels].to(pipe.device)
-        renders = draw(pipe.make_gaussians(truth, rig, portrait), extra_cameras(sample))
-        values |= {f"true_six.{k}": v for k, v in averaged(metrics(renders, to_bytes(sample.rgba[6:]), faces=False)).items()}
-        values["pixels.depth"] = self.depth(pipe, truth, rig, sample)
+        if None not in known:
+            truth = resized(sample.rgba[known], work)[:, :channels].to(pipe.device)
+            renders = draw(pipe.make_gaussians(truth, rig, portrait), cameras_of(sample, extras))
+            values |= {f"true_six.{k}": v for k, v in averaged(metrics(renders, to_bytes(sample.rgba[extras]), faces=False)).items()}
+            values["pixels.depth"] = self.depth(pipe, truth, rig, sample, known)
         made = to_bytes(resized(views[:, :3].float().cpu(), size))
-        generated = metrics(made, to_bytes(sample.rgba[:6]), faces=False)
-        values |= {f"generated.{k}": v for k, v in averaged(generated[1:]).items()}
+        pairs = [(i, v) for i, v in enumerate(known) if v is not None]
+        generated = metrics(made[[i for i, _ in pairs]], to_bytes(sample.rgba[[v for _, v in pairs]]), faces=False)
+        new = [numbers for (i, _), numbers in zip(pairs, generated, strict=True) if i or not pipe.rig.starts_with_photo]
+        values |= {f"generated.{k}": v for k, v in averaged(new).items()}
 
-        whole, seen, pictures = whole_path(head, sample, metrics)
+        whole, seen, pictures = whole_path(head, sample, extras, metrics)
         values |= whole
         rig_render = render(head, six_views(size))
         carried = colours_beside_truth(to_bytes(rig_render.rgb), rig_render.alpha[:, 0].cpu().numpy(), sample.rgba[:6])
         values |= {f"carried.{k}": v for k, v in carried.items()}
         values["back.janus"] = janus(list(draw(head, orbit(BEHIND, 0.0, 256))))
         values |= {"gaussians": float(len(head)), **seconds}
-        seen += [ViewResult(f"generated {n}", abs(a), v) for n, a, v in zip(VIEW_NAMES, (0, 45, 90, 180, 90, 45), generated, strict=True)]
+        angles = angle_from_front(pipe.rig.cameras())
+        seen += [ViewResult(f"generated {pipe.rig.names[i]}", float(angles[i]), v) for (i, _), v in zip(pairs, generated, strict=True)]
 
         beside = {}
         if self.baselines is not None:
             for label, stand_in in self.baselines.heads(sample).items():
-                beside[label] = whole_path(stand_in, sample, metrics, faces=False)[0]
-        sheet = np.concatenate([row(to_bytes(sample.rgba)), row(np.concatenate([made, pictures[6:]])), row(pictures)])
-        return Measured(CaseResult(name, values, tuple(seen), beside), sheet)
+                beside[label] = whole_path(stand_in, sample, extras, metrics, faces=False)[0]
+        return Measured(CaseResult(name, values, tuple(seen), beside), sheet_of(to_bytes(sample.rgba), made, pictures))
 
     @staticmethod
-    def depth(pipe: FaceLiftPipeline, truth: Tensor, rig: Cameras, sample: Sample) -> float:
+    def depth(pipe: FaceLiftPipeline, truth: Tensor, rig: Cameras, sample: Sample, known: list[int]) -> float:
         offset = pipe.reconstruct(truth, rig)[1].offset[0].float().cpu()
+        if isinstance(pipe.reconstructor, LGM):
+            known = [known[i] for i in the_four(rig)]
         size = sample.offset.shape[-1]
         if offset.shape[-1] != size:
             offset = F.interpolate(offset[None], size=(size, size), mode="bilinear", align_corners=False)[0]
-        surface = (sample.offset[:6] < 5) & (sample.rgba[:6, 3] >= 0.5)
-        per_view = depth_error(offset, sample.offset[:6], surface)
+        surface = (sample.offset[known] < 5) & (sample.rgba[known, 3] >= 0.5)
+        per_view = depth_error(offset, sample.offset[known], surface)
         return float(per_view[~per_view.isnan()].mean())
 
 
-def extra_cameras(sample: Sample) -> Cameras:
+def extra_views(sample: Sample) -> list[int]:
+    """Views that belong to no rig, so that every weight set is judged from the same new places."""
+    taken = {v for rig in RIGS.values() for v in views_at(sample.c2w.numpy(), rig.cameras())}
+    return [v for v in range(len(sample.c2w)) if v not in taken]
+
+
+def cameras_of(sample: Sample, views: list[int]) -> Cameras:
     size = sample.rgba.shape[-1]
-    return Cameras(six_views(size).intrinsics[:1].expand(len(sample.c2w) - 6, -1), sample.c2w[6:], size, size)
+    return Cameras(six_views(size).intrinsics[:1].expand(len(views), -1), sample.c2w[views], size, size)
+
+
+def sheet_of(truth: np.ndarray, made: np.ndarray, pictures: np.ndarray) -> np.ndarray:
+    """The truth, what was generated (then renders of the cameras beyond the six), the renders; uint8 (V, H, W, 3) each."""
+    rows = [row(truth), row(np.concatenate([made, pictures[6:]])), row(pictures)]
+    width = max(r.shape[1] for r in rows)
+    return np.concatenate([np.pad(r, ((0, 0), (0, width - r.shape[1]), (0, 0)), constant_values=255) for r in rows])
 
 
 def draw(head: Gaussians, cameras: Cameras) -> np.ndarray:
@@ -135,10 +157,11 @@ def draw(head: Gaussians, cameras: Cameras) -> np.ndarray:
     return to_bytes(render(head, cameras.to(head.means.device)).rgb)
 
 
-def whole_path(head: Gaussians, sample: Sample, metrics: PairMetrics, faces: bool = True) -> tuple[dict, list[ViewResult], np.ndarray]:
+def whole_path(
+    head: Gaussians, sample: Sample, extras: list[int], metrics: PairMetrics, faces: bool = True
+) -> tuple[dict, list[ViewResult], np.ndarray]:
     """A head against all cameras of the sample: means by group of cameras, every view, and the pictures."""
-    size = sample.rgba.shape[-1]
-    cameras = Cameras(six_views(size).intrinsics[:1].expand(len(sample.c2w), -1), sample.c2w, size, size)
+    cameras = cameras_of(sample, list(range(len(sample.c2w))))
     pictures, truth, angles = draw(head, cameras), to_bytes(sample.rgba), angle_from_front(cameras)
     rows = metrics(pictures, truth, faces=False)
     if faces:
@@ -147,12 +170,12 @@ def whole_path(head: Gaussians, sample: Sample, metrics: PairMetrics, faces: boo
                 numbers |= metrics.compare_faces(picture, true)
     groups = {
         "front": [0],
-        "near": [i for i in range(6, len(rows)) if NEAR[0] <= angles[i] <= NEAR[1]],
+        "near": [i for i in extras if NEAR[0] <= angles[i] <= NEAR[1]],
         "half": [1, 5],
-        "extra": list(range(6, len(rows))),
+        "extra": extras,
     }
     values = {f"{g}.{k}": v for g, members in groups.items() for k, v in averaged([rows[i] for i in members]).items()}
-    names = [*VIEW_NAMES, *(f"extra {i}" for i in range(len(rows) - 6))]
+    names = [*VIEW_NAMES, *(f"extra {i}" if i + 6 in extras else f"rig {i}" for i in range(len(rows) - 6))]
     return values, [ViewResult(n, float(a), r) for n, a, r in zip(names, angles, rows, strict=True)], pictures
 
 
