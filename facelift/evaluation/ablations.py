@@ -42,7 +42,7 @@ class Row:
     attention: str = "sparse"
 
 
-BASE = Row("six_views", "full model: six views, input view, sparse attention, all lights", "none: the commands of the model card")
+BASE = Row("six_views", "full model: six views, input view, sparse attention, all lights", "nothing: the commands of the model card")
 ROWS = (
     BASE,
     Row("four_views", "four views", "views and reconstructor with --rig four", rig="four"),
@@ -74,9 +74,8 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     command = shlex.join(["python", "-m", "facelift.evaluation.ablations", *(sys.argv[1:] if argv is None else argv)])
     base = args.base or str(args.weights_root / BASE.folder)
-    sets = {row.title: base if row is BASE else str(args.weights_root / row.folder) for row in ROWS} | {
-        LGM_TITLE: f"{base}:reconstructor=lgm"
-    }
+    sets = {row.title: base if row is BASE else str(args.weights_root / row.folder) for row in ROWS}
+    sets[LGM_TITLE] = f"{base}:reconstructor=lgm"
     reports: dict[str, Report] = {}
     missing: dict[str, str] = {}
     for title, weights in sets.items():
@@ -137,8 +136,10 @@ def ablation_table(sets: dict[str, str], reports: dict[str, Report], missing: di
     if missing:
         parts.append("Not measured:\n\n" + "\n".join(f"- {title}: {reason}" for title, reason in missing.items()))
     cases = max((len(report.cases) for report in reports.values()), default=0)
-    parts.append(f"Means over {cases} heads; differences are paired, with 95 % intervals. Where a set's own views were not rendered for")
-    parts[-1] += " these heads, nothing can be measured from true views."
+    parts.append(
+        f"Means over {cases} heads; differences are paired, with 95 % intervals. Where a set's own views were not rendered for these heads,"
+        " nothing can be measured from true views."
+    )
     parts += [f"## Beside {paper['title']}", table(["", *paper["columns"]], theirs), f"```bash\n{command}\n```"]
     return "\n\n".join(parts) + "\n"
 
