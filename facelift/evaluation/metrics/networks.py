@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .files import ALEXNET, INCEPTION, Unavailable, locate, metrics_folder, packaged
+from .alexnet import alexnet_weights
+from .files import INCEPTION, Unavailable, locate, metrics_folder, packaged
 
 CLIP_MODEL = "openai/clip-vit-base-patch32"
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -38,8 +39,7 @@ class LPIPS(nn.Module):
     @classmethod
     def load(cls, device: torch.device, download: bool = False) -> LPIPS:
         heads = torch.load(packaged("torchmetrics", "functional/image/lpips_models/alex.pth"), map_location="cpu", weights_only=True)
-        backbone = torch.load(locate(ALEXNET, download), map_location="cpu", weights_only=True)
-        return cls(backbone, heads).eval().requires_grad_(False).to(device)
+        return cls(alexnet_weights(download), heads).eval().requires_grad_(False).to(device)
 
     def features(self, x: Tensor) -> list[Tensor]:
         found = []
