@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from PIL import Image
 from facelift.cameras import Cameras, orbit, rays, six_views, view_rig
 from facelift.evaluation import __main__ as command
 from facelift.evaluation.baselines import Baselines, gaussians_of_surface
-from facelift.evaluation.benchmarks import BenchmarkError, Options, open_benchmark
+from facelift.evaluation.benchmarks import BadItem, BenchmarkError, Options, open_benchmark
 from facelift.evaluation.benchmarks.layouts import LAYOUTS
 from facelift.evaluation.compare import compare, paired, verdict
 from facelift.evaluation.metrics import load_pair_metrics
@@ -168,6 +169,17 @@ def test_report_is_written_read_and_shows_everything(synthetic_report):
     (out / "other.json").write_text('{"format": 1}')
     with pytest.raises(ValueError, match="not a report"):
         Report.load(out / "other.json")
+
+
+def test_a_damaged_shard_is_named_and_left_out(shards, pipe, metrics, tmp_path):
+    folder = shutil.copytree(shards, tmp_path / "heads")
+    pictures = folder / "shard_0000000" / "rgba.npy"
+    pictures.write_bytes(pictures.read_bytes()[:5000])
+    with pytest.raises(BadItem, match="shard_0000000 is damaged"):
+        open_benchmark("synthetic", Options(folder)).measure("0001", pipe, metrics)
+    (folder / "shard_0000000" / "c2w.npy").write_bytes(b"")
+    with pytest.raises(BenchmarkError, match="holds no shards .*No data left"):
+        open_benchmark("synthetic", Options(folder))
 
 
 def test_a_published_report_is_small_and_names_no_machine(synthetic_report, tmp_path):
@@ -326,6 +338,7 @@ def test_ava256_layout_end_to_end(tmp_path, pictures, pipe, metrics):
     opposite[:, :3, 3] = 2 * np.array([120.0, -40.0, 900.0]) - opposite[:, :3, 3]  # so that the midpoint is the head
     cameras = [*zip(names, theirs, strict=True), *((f"50000{i}", c) for i, c in enumerate(opposite))]
     krt = [{"cameraId": n, "K": np.eye(3).tolist(), "T": np.linalg.inv(c).T.tolist()} for n, c in cameras]
+    krt.append({"cameraId": "401163", "T": [[1, 2], [3]]})
     for name, picture in zip(names, pictures, strict=True):
         folder = home / "image" / f"cam{name}"
         folder.mkdir(parents=True)
@@ -345,8 +358,9 @@ def test_ava256_layout_end_to_end(tmp_path, pictures, pipe, metrics):
     assert [v.name for v in report.cases[0].views] == ["400944", "400981", "401031"]
     assert [round(v.angle) for v in report.cases[0].views] == [20, 26, 41]
     reasons = {item.item: item.reason for item in report.left_out}
-    assert "cam401075.zip is not a zip file" in reasons["20210810-1306-FXN596, view 401075"]
-    assert "has no camera 401163" in reasons["20210810-1306-FXN596, view 401163"]
+    assert "cam401075.zip is not a zip file that can be read" in reasons["20210810-1306-FXN596, view 401075"]
+    assert "camera_calibration.json has a camera that is no matrix" in reasons["20210810-1306-FXN596, view 401163"]
+    assert any("has no camera" in reason for reason in reasons.values())
 
 
 def test_facescape_layout_picks_the_front_and_skips_invalid_views(tmp_path, pictures):
@@ -362,6 +376,9 @@ def test_facescape_layout_picks_the_front_and_skips_invalid_views(tmp_path, pict
     assert case.input.name == "1" and [v.name for v in case.tests] == ["0", "2", "4"]
     assert np.allclose(case.centre, (120, -40, 900), atol=0.1)
     assert case.input.picture().size == (260, 300)
+    (home / "params.json").write_text("[]")
+    with pytest.raises(BadItem, match="params.json has no cameras"):
+        LAYOUTS["facescape"](tmp_path).load("7")
 
 
 def test_any_folder_of_posed_pictures(tmp_path, pictures, pipe, metrics):

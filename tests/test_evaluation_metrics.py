@@ -128,14 +128,8 @@ def test_lpips_on_alexnets_real_weights(astronaut, rng):
     lpips, picture = networks.LPIPS(weights, heads), astronaut[:256, 100:356]
     blurred = np.array(Image.fromarray(picture).resize((32, 32)).resize((256, 256)))
     moved, brighter = np.roll(picture, 1, 1), (picture * 0.9 + 25).astype(np.uint8)
-    distance = dict(
-        zip(
-            ("moved", "brighter", "noisy", "blurred"),
-            lpips(batch(*[picture] * 4), batch(moved, brighter, noisy(picture, rng, 25), blurred)).tolist(),
-            strict=True,
-        )
-    )
-    assert distance["moved"] < 0.05 and distance["brighter"] < 0.05 < distance["noisy"] < distance["blurred"] < 1, distance
+    found = lpips(batch(*[picture] * 4), batch(moved, brighter, noisy(picture, rng, 25), blurred))
+    assert found[:2].max() < 0.05 < found[2] < found[3] < 1, found  # people too mind a shift of one pixel least, and blur most
 
 
 def test_a_pickle_that_would_run_code_is_refused(tmp_path):

@@ -50,7 +50,11 @@ class HeadShards:
         if None in first:
             raise ValueError(f"{self.folder} lacks views of the rig {rig}: render with python -m facelift.synthesis --views six+{rig}")
         self.order = [*first, *(v for v in range(len(stored)) if v not in first)]
-        self.size = np.load(self.shards[0] / "rgba.npy", mmap_mode="r").shape[-2]
+
+    @property
+    def size(self) -> int:
+        """Pixels a side."""
+        return np.load(self.shards[0] / "rgba.npy", mmap_mode="r").shape[-2]
 
     def rescan(self) -> None:
         self.shards = sorted(p for p in self.folder.glob("shard_*") if p.is_dir())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,10 +33,11 @@ def entry(data, key: str, path: Path):
         raise BadItem(f"{path} has no {key}") from error
 
 
-def pose(matrix, path: Path) -> np.ndarray:
+def pose(matrix, path: Path, transposed: bool = False) -> np.ndarray:
     """A rigid transform, Shape (4, 4), from (3, 4) or (4, 4). Raises BadItem that names the file."""
     try:
         matrix = np.asarray(matrix, np.float64)
+        matrix = matrix.T if transposed else matrix
     except (TypeError, ValueError) as error:
         raise BadItem(f"{path} has a camera that is no matrix of numbers") from error
     if matrix.shape not in ((3, 4), (4, 4)) or not np.isfinite(matrix).all():
@@ -76,8 +78,8 @@ def member(folder: Path, stem: str, suffixes: Sequence[str]) -> tuple[Image.Imag
                 if inside:
                     where = f"{archive}: {inside[0]}"
                     return open_picture(file.read(inside[0]), where), where
-        except zipfile.BadZipFile as error:
-            raise BadItem(f"{archive} is not a zip file") from error
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise BadItem(f"{archive} is not a zip file that can be read") from error
     raise BadItem(f"{folder / (stem + suffixes[0])} is missing")
 
 

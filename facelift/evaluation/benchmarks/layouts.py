@@ -124,11 +124,13 @@ class Ava256(Layout):
     def load(self, name: str) -> PosedCase:
         row, home = self.split[name], self.homes[name]
         path = home / "camera_calibration.json"
-        cameras, broken = {}, {}
-        for item in entry(read_json(path), "KRT", path):
+        cameras, broken, listed = {}, {}, entry(read_json(path), "KRT", path)
+        if not isinstance(listed, list):
+            raise BadItem(f"{path} has no list KRT of cameras")
+        for item in listed:
             camera = str(entry(item, "cameraId", path)).removeprefix("cam")
             try:
-                cameras[camera] = np.linalg.inv(pose(np.array(entry(item, "T", path)).T, path))
+                cameras[camera] = np.linalg.inv(pose(entry(item, "T", path), path, transposed=True))
             except BadItem as error:
                 broken[camera] = str(error)
 
@@ -170,6 +172,8 @@ class FaceScape(Layout):
     def load(self, name: str) -> PosedCase:
         home, path = self.homes[name]
         data = read_json(path)
+        if not isinstance(data, dict):
+            raise BadItem(f"{path} has no cameras")
         numbers = sorted(int(k.removesuffix("_Rt")) for k in data if re.fullmatch(r"\d+_Rt", k))
         usable = [str(n) for n in numbers if data.get(f"{n}_valid", True)]
 

@@ -26,7 +26,7 @@ from ..metrics.faces import janus
 from ..metrics.pictures import depth_error
 from ..results import CaseResult, ViewResult, mean_of
 from ..rig import angle_from_front
-from .base import Benchmark, BenchmarkError, Measured
+from .base import BadItem, Benchmark, BenchmarkError, Measured
 
 NEAR = (10.0, 30.0)  # degrees from the front that count as "about 20"
 FACE_SHOWS = 60.0  # degrees up to which faces are compared
@@ -66,10 +66,10 @@ class SyntheticHeads(Benchmark):
     def __init__(self, folder: Path, train: Path | None = None, seed: int = 4):
         try:
             self.heads = HeadShards(folder)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             raise BenchmarkError(
                 f"{folder} holds no shards of synthetic heads (shard_*/ with rgba.npy, offset.npy, c2w.npy): make some with"
-                " python -m facelift.synthesis --split held-out --format shards --heads 48 --out DIR"
+                f" python -m facelift.synthesis --split held-out --format shards --heads 48 --out DIR ({error})"
             ) from error
         self.seed = seed
         self.baselines = Baselines.from_shards(train) if train else None
@@ -79,7 +79,10 @@ class SyntheticHeads(Benchmark):
 
     @torch.no_grad()
     def measure(self, name: str, pipe: FaceLiftPipeline, metrics: PairMetrics) -> Measured:
-        sample = self.heads.sample(int(name))
+        try:
+            sample = self.heads.sample(int(name))
+        except (OSError, ValueError, EOFError) as error:
+            raise BadItem(f"{self.heads.shards[int(name) // self.heads.per_shard]} is damaged: {error}") from error
         size, work = sample.rgba.shape[-1], pipe.views.config.image_size
         portrait, rig = as_portrait(sample.rgba[0]), pipe.rig.cameras(work).to(pipe.device)
         channels = pipe.views.codec.channels
