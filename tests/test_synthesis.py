@@ -115,6 +115,15 @@ def test_random_shell():
     assert np.allclose(pixel, 256, atol=1e-2) and (z > 0).all()
     with pytest.raises(ValueError, match="no camera rig"):
         make_rig("seven", np.random.default_rng(0), 512)
+    more = make_rig("six+four+eight+raised", np.random.default_rng(0), 64)
+    assert np.array_equal(more.c2w[:6], six_views(64).c2w) and len(more) == 9  # each adds what is not there yet
+
+
+def test_light_can_be_chosen_and_changes_nothing_else():
+    drawn, ambient = draw_looks(11), draw_looks(11, light="ambient")
+    assert ambient.light.mode == "ambient" and not len(ambient.light.key_directions)
+    assert np.array_equal(drawn.identity.weights, ambient.identity.weights) and np.array_equal(drawn.hair.color, ambient.hair.color)
+    assert {draw_looks(seed, light="environment").light.mode for seed in range(3)} == {"environment"}
 
 
 def test_lens_is_seen_through(renderer):
