@@ -186,9 +186,9 @@ def test_a_published_report_is_small_and_names_no_machine(synthetic_report, tmp_
     report, out = synthetic_report
     somewhere = replace(
         report,
-        command="python -m facelift.evaluation --data /home/me/heads/test --out=/data/x/report --weights compact",
+        command="python -m facelift.evaluation --data /home/user/heads/test --out=/data/x/report --weights compact",
         missing={"lpips": "needs a.pth (https://example.org/models/a.pth) in /srv/cache/metrics"},
-        left_out=[LeftOut("7", "/home/me/heads/7.png is cut off")],
+        left_out=[LeftOut("7", "/home/user/heads/7.png is cut off")],
     )
     path = publish(somewhere, out, tmp_path / "docs" / "heads.md", against=report)
     text = path.read_text()

@@ -57,7 +57,7 @@ def portable(report: Report) -> Report:
 
 
 def without_places(text: str) -> str:
-    """ "/home/me/data/test/a.png is cut off" -> "a.png is cut off"."""
+    """ "/home/user/data/test/a.png is cut off" -> "a.png is cut off"."""
     return PLACE.sub(lambda place: Path(place[0]).name, text)
 
 
