@@ -13,7 +13,7 @@ from ..cameras import ViewRig, view_rig
 from ..multiview.loading import stock_unet_config
 
 SETTINGS = "settings.json"
-BEFORE = {"rig": "six", "attention": "sparse", "image_size": 256}  # runs and weight sets that do not say
+BEFORE = {"rig": "six", "attention": "sparse", "image_size": 256}  # runs that do not say
 
 
 def view_weights(path: Path, rig: ViewRig | None = None) -> dict[str, Tensor]:
@@ -38,8 +38,7 @@ def run_settings(path: Path) -> dict:
         return {**BEFORE, **(json.loads(file.read_text()) if file.is_file() else {})}
     settings = json.loads((path / "config.json").read_text())
     attention = stock_unet_config(json.loads((path / "multiview" / "unet" / "config.json").read_text()))[2]
-    found = {"rig": settings.get("rig", "six"), "attention": attention, "image_size": settings["multiview"]["image_size"]}
-    return {**BEFORE, **found}
+    return {"rig": settings.get("rig", "six"), "attention": attention, "image_size": settings["multiview"]["image_size"]}
 
 
 def keep_settings(folder: Path, settings: dict) -> None:
