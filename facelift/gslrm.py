@@ -6,6 +6,7 @@ their defaults compute what the release computes.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from .cameras import Cameras, plucker_channels, rays
 from .gaussians import SH_C0, Gaussians
+from .visual_hull import hulls
 
 GAUSSIAN_CHANNELS = 14  # xyz 3, sh0 3, scale 3, rotation 4, opacity 1
 DEPTH_RANGE = 1.8  # pixel Gaussians lie within this distance of the ray's point nearest to the origin
@@ -32,6 +34,9 @@ class GSLRMConfig:
     in_channels: int = 9
     color_skip: bool = False  # colour of a Gaussian = colour of its pixel + what the network adds
     alpha_gate: bool = False  # pixels with alpha < 0.5 make no Gaussian; the views must be RGBA
+    hull: bool = False  # depths are offsets from the visual hull of the views, which the model also sees
+    drop_empty: bool = False  # patches that the gate would empty make no token
+    output_bias: bool = False  # lets training begin at a plausible head
 
 
 class PixelGaussians(NamedTuple):
@@ -50,6 +55,12 @@ def activate_raw(raw: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Splits (..., 14) into xyz, sh0, scales (log), quats, opacities (logit), with the release's offsets (kit 3.4, step 6)."""
     xyz, sh0, scales, quats, opacities = raw.split([3, 3, 3, 4, 1], -1)
     return xyz, sh0, (scales - 2.3).clamp_max(-1.20), quats, opacities[..., 0] - 2.0
+
+
+def free_gaussians(raw: Tensor) -> Gaussians:
+    """Those that belong to no pixel, of one sample. raw: Shape (free, 14)."""
+    xyz, sh0, scales, quats, opacities = activate_raw(raw)
+    return Gaussians(xyz, quats, scales, opacities, sh0)
 
 
 def decode_pixel_gaussians(
@@ -152,6 +163,8 @@ class Upsampler(nn.Module):
 class GSLRM(nn.Module):
     def __init__(self, config: GSLRMConfig):
         super().__init__()
+        if config.drop_empty and not config.alpha_gate:
+            raise ValueError("drop_empty needs alpha_gate: Gaussians of patches without a token would be seen")
         self.config = config
         c, p = config.width, config.patch_size
         self.gaussian_position_embeddings = nn.Parameter(torch.randn(config.free_gaussians, c) * 0.02)
@@ -159,12 +172,15 @@ class GSLRM(nn.Module):
         self.input_layer_norm = nn.LayerNorm(c, bias=False)
         self.transformer_layers = nn.ModuleList(Block(c, config.head_width) for _ in range(config.layers))
         self.gaussian_upsampler = Upsampler(c)
-        self.pixel_gaussian_decoder = nn.Sequential(nn.LayerNorm(c, bias=False), nn.Linear(c, GAUSSIAN_CHANNELS * p * p, bias=False))
+        self.pixel_gaussian_decoder = nn.Sequential(
+            nn.LayerNorm(c, bias=False), nn.Linear(c, GAUSSIAN_CHANNELS * p * p, config.output_bias)
+        )
 
-    def posed_images(self, images: Tensor, cameras: Cameras) -> Tensor:
-        """RGB in -1..1, ray direction, nearest point: Shape (B, V, in_channels, H, W)."""
+    def posed_images(self, images: Tensor, cameras: Cameras, base: Tensor | None = None) -> Tensor:
+        """Colours in -1..1, ray direction, nearest point, hull if any: Shape (B, V, in_channels, H, W)."""
         plucker = plucker_channels(*rays(cameras)).expand(len(images), -1, -1, -1, -1)
-        return torch.cat([images * 2 - 1, plucker.to(images.dtype)], 2)
+        hull = [] if base is None else [base[:, :, None].to(images.dtype)]
+        return torch.cat([images * 2 - 1, plucker.to(images.dtype), *hull], 2)
 
     def patchify(self, x: Tensor) -> Tensor:
         """(B, V, C, H, W) -> (B, V*h*w, p*p*C): tokens by view, row, column; values by row, column, channel."""
@@ -178,15 +194,16 @@ class GSLRM(nn.Module):
         p = self.config.patch_size
         return tokens.view(b, v, h // p, w // p, p, p, -1).transpose(3, 4).reshape(b, v, h, w, -1)
 
-    def tokens(self, posed: Tensor) -> Tensor:
-        """Free tokens first, after the input norm. Shape (B, free + V*h*w, width)."""
-        x = self.patch_embedder(self.patchify(posed))
+    def tokens(self, posed: Tensor, kept: Tensor | None = None) -> Tensor:
+        """Free tokens first, after the input norm. Shape (B, free + V*h*w, width). kept: Shape (V*h*w), patches that make one."""
+        patches = self.patchify(posed)
+        x = self.patch_embedder(patches if kept is None else patches[:, kept])
         free = self.gaussian_position_embeddings.expand(len(x), -1, -1).to(x.dtype)
         return self.input_layer_norm(torch.cat([free, x], 1))
 
-    def predict(self, images: Tensor, cameras: Cameras) -> tuple[Tensor, Tensor]:
-        """images: Shape (B, V, 3 or 4, H, W), 0..1. Returns free (B, free, 14) and pixel (B, V, H, W, 14) raw values."""
-        x = self.tokens(self.posed_images(images, cameras))
+    def transform(self, posed: Tensor, kept: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """As `tokens`. Returns raw values, free (B, free, 14) and of the N patches that made a token (B, N, p*p*14)."""
+        x = self.tokens(posed, kept)
         for layer in self.transformer_layers:
             x = layer(x)
         free, image_tokens = x[:, : self.config.free_gaussians], x[:, self.config.free_gaussians :]
@@ -195,19 +212,50 @@ class GSLRM(nn.Module):
             head_type = self.gaussian_upsampler.linear.weight.dtype
             free_raw = self.gaussian_upsampler(free.to(head_type)).float()
             pixel_raw = self.pixel_gaussian_decoder(image_tokens.to(head_type)).float()
-        return free_raw, self.unpatchify(pixel_raw, images.shape)
+        return free_raw, pixel_raw
 
-    def forward(self, images: Tensor, cameras: Cameras) -> PixelGaussians:
-        _, raw = self.predict(images, cameras)
-        return decode_pixel_gaussians(raw, images, *rays(cameras), self.config.color_skip, self.config.alpha_gate)
+    def predict(self, images: Tensor, cameras: Cameras, base: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """images: Shape (B, V, 3 or 4, H, W), 0..1. base: Shape (B, V, H, W), the visual hull's offsets.
+
+        Returns free (B, free, 14) and pixel (B, V, H, W, 14) raw values.
+        """
+        posed = self.posed_images(images, cameras, base)
+        if not self.config.drop_empty:
+            free_raw, raw = self.transform(posed)
+            return free_raw, self.unpatchify(raw, images.shape)
+        kept = self.patchify(images[:, :, 3:]).amax(-1) >= 0.5
+        parts = [self.transform(p[None], k) for p, k in zip(posed, kept, strict=True)]  # samples keep different numbers of patches
+        free_raw, raw = torch.cat([free for free, _ in parts]), torch.cat([raw[0] for _, raw in parts])
+        everywhere = raw.new_zeros(*kept.shape, raw.shape[-1]).masked_scatter(kept[..., None], raw)
+        return free_raw, self.unpatchify(everywhere, images.shape)
+
+    def outputs(self, images: Tensor, cameras: Cameras, base: Tensor | None = None) -> tuple[Tensor, PixelGaussians]:
+        """As `predict`, with the pixels' values decoded. The hull is found here where it is not given."""
+        if self.config.hull and base is None:
+            base = hulls(images, cameras)
+        free_raw, raw = self.predict(images, cameras, base)
+        return free_raw, decode_pixel_gaussians(raw, images, *rays(cameras), self.config.color_skip, self.config.alpha_gate, base)
+
+    def forward(self, images: Tensor, cameras: Cameras, base: Tensor | None = None) -> PixelGaussians:
+        return self.outputs(images, cameras, base)[1]
 
     @torch.inference_mode()
     def reconstruct(self, images: Tensor, cameras: Cameras) -> tuple[Gaussians, PixelGaussians]:
         """images: Shape (1, V, 3 or 4, H, W), 0..1. The free Gaussians and those of the pixels, unfiltered."""
-        free_raw, raw = self.predict(images, cameras)
-        pixel = decode_pixel_gaussians(raw, images, *rays(cameras), self.config.color_skip, self.config.alpha_gate)
-        xyz, sh0, scales, quats, opacities = activate_raw(free_raw[0])
-        return Gaussians(xyz, quats, scales, opacities, sh0), pixel
+        free_raw, pixel = self.outputs(images, cameras)
+        return free_gaussians(free_raw[0]), pixel
+
+
+def plausible_raw(hull: bool, focal: float) -> Tensor:
+    """Raw values (14,) where training from scratch begins: opaque, one footprint wide, on the visual hull or half a unit in front of
+    the origin. focal: pixels."""
+    raw = torch.zeros(GAUSSIAN_CHANNELS)
+    if not hull:
+        raw[0:3] = -0.57  # sigmoid -> offset about -0.5
+    raw[6:9] = torch.tensor(0.45 * 2.2 / focal).log() + 2.3
+    raw[9] = 1.0  # quaternion w
+    raw[13] = 4.0  # opacity about 0.88
+    return raw
 
 
 def init_weights(model: GSLRM) -> GSLRM:
@@ -222,14 +270,16 @@ def init_weights(model: GSLRM) -> GSLRM:
 
 
 def config_from_state(state: dict[str, Tensor], image_size: int, head_width: int = 64) -> GSLRMConfig:
-    """The sizes of a released checkpoint from its shapes; only the head width cannot be read off."""
+    """The sizes of a checkpoint from its shapes; only the head width cannot be read off, and switches that shape nothing."""
     width, columns = state["patch_embedder.1.weight"].shape
-    channels = GSLRMConfig.in_channels
+    pixels = len(state["pixel_gaussian_decoder.1.weight"]) // GAUSSIAN_CHANNELS  # of a patch
     return GSLRMConfig(
         image_size=image_size,
-        patch_size=round((columns / channels) ** 0.5),
+        patch_size=math.isqrt(pixels),
+        in_channels=columns // pixels,
         width=width,
         head_width=head_width,
         layers=1 + max(int(key.split(".")[1]) for key in state if key.startswith("transformer_layers.")),
         free_gaussians=len(state["gaussian_position_embeddings"]),
+        output_bias="pixel_gaussian_decoder.1.bias" in state,
     )

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from .cameras import Cameras, plucker_channels, rays
 from .gaussians import Gaussians
-from .gslrm import GAUSSIAN_CHANNELS, PixelGaussians, decode_pixel_gaussians, flatten_gaussians
+from .gslrm import GAUSSIAN_CHANNELS, PixelGaussians, decode_pixel_gaussians, flatten_gaussians, plausible_raw
 from .multiview.attention import set_view_attention
-from .visual_hull import hull_offsets
+from .visual_hull import hulls
 
 CONTEXT = 32
 
@@ -71,7 +71,7 @@ class UNetReconstructor(nn.Module):
     def forward(self, images: Tensor, cameras: Cameras, base: Tensor | None = None) -> PixelGaussians:
         """images: Shape (B, V, C, H, W). base: Shape (B, V, H, W), the visual hull's offsets, found here where not given."""
         if self.config.hull and base is None:
-            base = torch.stack([hull_offsets(sample[:, 3], cameras) for sample in images])
+            base = hulls(images, cameras)
         raw = self.predict(images, cameras, base)
         return decode_pixel_gaussians(raw, images, *rays(cameras), self.config.color_skip, self.config.alpha_gate, base)
 
@@ -84,13 +84,8 @@ class UNetReconstructor(nn.Module):
 
 @torch.no_grad()
 def init_outputs(model: UNetReconstructor, focal: float) -> UNetReconstructor:
-    """Starts training at a plausible head: opaque pixels, one footprint wide, on the visual hull or half a unit in front of the origin."""
-    raw = torch.zeros(GAUSSIAN_CHANNELS)
-    if not model.config.hull:
-        raw[0:3] = -0.57  # sigmoid -> offset about -0.5
-    raw[6:9] = torch.tensor(0.45 * 2.2 / focal).log() + 2.3
-    raw[9] = 1.0  # quaternion w
-    raw[13] = 4.0  # opacity about 0.88
+    """Starts training at a plausible head."""
+    raw = plausible_raw(model.config.hull, focal)
     out = model.unet.conv_out
     out.weight.mul_(0.3)
     out.bias.copy_(raw[:, None].expand(-1, model.config.patch_size**2).reshape(-1))  # pixel_shuffle: channel outermost

@@ -72,6 +72,11 @@ def hull_offsets(alpha: Tensor, cameras: Cameras, grid: int = 64) -> Tensor:
     return F.interpolate(fill(torch.from_numpy(out).float())[:, None], size=alpha.shape[-2:], mode="bilinear")[:, 0].to(alpha.device)
 
 
+def hulls(views: Tensor, cameras: Cameras) -> Tensor:
+    """`hull_offsets` of each sample. views: Shape (B, V, 4, H, W), colour and alpha. Returns Shape (B, V, H, W)."""
+    return torch.stack([hull_offsets(sample[:, 3], cameras) for sample in views])
+
+
 def fill(values: Tensor) -> Tensor:
     """Spreads known values (V, H, W) over the unknown (nan) ones around them, ring by ring; 0 where a view knows nothing."""
     known = (~values.isnan()).float()[:, None]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numba
+import torch
+
 from ..cameras import RIGS
 
 
 def training_parser(
-    description: str, steps: int, batch: int, lr: float | None, channels: str, evaluate_every: int
+    description: str, steps: int, batch: int, lr: float | None, channels: str, evaluate_every: int, test_heads: int
 ) -> argparse.ArgumentParser:
     """The values are defaults. lr None: the caller chooses."""
     parser = argparse.ArgumentParser(description=description)
@@ -25,12 +28,20 @@ def training_parser(
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=0, help="processes that prepare samples")
-    parser.add_argument("--evaluate-every", type=int, default=evaluate_every)
+    parser.add_argument("--log-every", type=int, default=25)
+    parser.add_argument("--evaluate-every", type=int, default=evaluate_every, help="steps; then a sample sheet and a checkpoint, too")
+    parser.add_argument("--test-heads", type=int, default=test_heads, help="how many of them an evaluation takes")
     return parser
 
 
 def add_rig(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rig", choices=RIGS, default="six", help="which views a head is made of (default: %(default)s)")
+
+
+def use_threads(count: int) -> None:
+    """For torch and for our renderer. numba's pool starts first: when the first render starts it, it gives torch all processors."""
+    numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
+    torch.set_num_threads(count)
 
 
 def numbers(text: str) -> tuple[int, ...]:

@@ -12,12 +12,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..multiview.portrait_depth import PortraitDepth, depth_unet
-from .arguments import numbers, training_parser
+from .arguments import numbers, training_parser, use_threads
 from .data import EMPTY, HeadShards
-from .loop import Trainer, roughness, samples_from
+from .loop import Evaluation, Trainer, roughness, samples_from
 from .start import depth_weights
 
 MEAN_OFFSET = -0.35  # of the surface in a portrait: where training starts
+SHOWN = 6  # heads on a sheet
 
 
 class PortraitSamples(Dataset):
@@ -43,25 +44,35 @@ def depth_loss(predicted: Tensor, offset: Tensor, alpha: Tensor) -> tuple[Tensor
 
 
 @torch.no_grad()
-def evaluate(model: PortraitDepth, heads: HeadShards, count: int) -> dict[str, float]:
-    """Mean distance from the truth, in world units, and what of it remains when the whole surface may be moved."""
+def evaluate(model: PortraitDepth, heads: HeadShards, count: int) -> Evaluation:
+    """Mean distance from the truth, in world units, and what of it remains when the whole surface may be moved.
+
+    Rows of the sheet: portraits, their true depths, those found; nearer is lighter.
+    """
     device = next(model.parameters()).device
-    wrong, moved = [], []
+    wrong, moved, columns = [], [], []
     for i in range(min(count, len(heads))):
         s = heads.sample(i, None, slice(1))
         with torch.autocast(device.type, torch.bfloat16):
             predicted = model(s.portrait[None].to(device))[0].cpu()
-        gap = (predicted - s.offset[0])[(s.offset[0] < EMPTY / 2) & (s.portrait[3] > 0.5)]
+        surface = (s.offset[0] < EMPTY / 2) & (s.portrait[3] > 0.5)
+        gap = (predicted - s.offset[0])[surface]
         wrong.append(gap.abs().mean().item())
         moved.append((gap - gap.median()).abs().mean().item())
-    return {"test_depth": round(float(np.mean(wrong)), 4), "test_shape": round(float(np.mean(moved)), 4)}
+        if i < SHOWN:
+            grey = [torch.where(surface, 0.2 - 0.8 * offset, 1.0).expand(3, -1, -1) for offset in (s.offset[0], predicted)]
+            columns.append([s.portrait[:3], *grey])
+    numbers = {"test_depth": round(float(np.mean(wrong)), 4), "test_shape": round(float(np.mean(moved)), 4)}
+    return numbers, [torch.stack(row) for row in zip(*columns, strict=True)]
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = training_parser(__doc__.split("\n")[0], steps=3000, batch=4, lr=1e-3, channels="32,64,128,160", evaluate_every=250)
+    parser = training_parser(
+        __doc__.split("\n")[0], steps=3000, batch=4, lr=1e-3, channels="32,64,128,160", evaluate_every=250, test_heads=48
+    )
     args = parser.parse_args(argv)
 
-    torch.set_num_threads(args.threads)
+    use_threads(args.threads)
     torch.manual_seed(0)
     device = torch.device(args.device)
     model = PortraitDepth(depth_unet(numbers(args.channels)))
@@ -71,20 +82,19 @@ def main(argv: list[str] | None = None) -> None:
     trainer = Trainer(model, args.out, args.lr, args.steps, 100, args.minutes)
     if not trainer.resume() and args.init:
         trainer.start_from(depth_weights(args.init))
+
+    def measured(model: PortraitDepth) -> Evaluation:
+        return evaluate(model, held_out, args.test_heads)
+
     for portrait, offset in samples_from(PortraitSamples(heads), trainer.step, args.steps, args.batch, args.workers):
         portrait, offset = portrait.to(device), offset.to(device)
         with torch.autocast(device.type, torch.bfloat16):
             predicted = model(portrait)
         loss, values = depth_loss(predicted, offset, portrait[:, 3])
         loss.backward()
-        norm = trainer.update()
         trainer.average(values)
-        if trainer.step % 25 == 0:
-            trainer.log(**{k: round(v.item(), 4) for k, v in trainer.means.items()}, norm=round(norm.item(), 3), heads=len(heads))
-        if trainer.step % args.evaluate_every == 0 or not trainer.running:
-            trainer.save()
-            trainer.log(**evaluate(trainer.ema, held_out, 48))
-        if not trainer.running:
+        norm = trainer.update()
+        if not trainer.record(norm, args.log_every, args.evaluate_every, measured, heads=len(heads)):
             break
 
 

@@ -1,4 +1,4 @@
-"""What both training loops share: learning rate, EMA, checkpoints that survive a kill, a log."""
+"""What all training loops share: learning rate, EMA, checkpoints that survive a kill, a log, sample sheets."""
 
 from __future__ import annotations
 
@@ -13,11 +13,16 @@ from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+
+HOPELESS = 50  # steps in a row without a finite gradient: the weights are spoilt
+
+Evaluation = tuple[dict[str, float], list[torch.Tensor]]  # numbers for the curve, rows of pictures (N, 3, H, W) for the sheet
 
 
 def trapezoid(progress: float, step: int, warmup: int, decay: float = 0.25) -> float:
@@ -34,7 +39,7 @@ def samples_from(dataset: Dataset, start: int, stop: int, batch: int, workers: i
 
 
 class Trainer:
-    """Optimizer, EMA and checkpoint of one model. `folder` then holds last.pt (everything), log.jsonl (the curve).
+    """Optimizer, EMA and checkpoint of one model. `folder` then holds last.pt (everything), log.jsonl (the curve), sheets/ (samples).
 
     minutes: a budget after which `running` says no, whatever the step; the learning rate then follows the clock if that is ahead.
     accelerator: mixed precision, gradient accumulation and several processes; train `trainer.model`, inside `accumulate`. A checkpoint
@@ -66,7 +71,7 @@ class Trainer:
         if accelerator:
             self.model, self.optimizer = accelerator.prepare(model, self.optimizer)
         self.bare = model  # without what the accelerator wraps around it
-        self.step, self.started, self.skipped = 0, time.time(), 0
+        self.step, self.started, self.skipped, self.hopeless = 0, time.time(), 0, 0
         self.means: dict[str, torch.Tensor] = {}  # of what `average` was given
 
     @property
@@ -91,16 +96,29 @@ class Trainer:
     def backward(self, loss: torch.Tensor) -> None:
         self.accelerator.backward(loss) if self.accelerator else loss.backward()
 
-    def resume(self, path: Path | None = None) -> bool:
-        path = path or self.folder / "last.pt"
+    def resume(self) -> bool:
+        """Goes on from the folder's checkpoint, if there is one. The curve forgets what came after it, since that comes again."""
+        path = self.folder / "last.pt"
         if not path.exists():
+            self.forget()
             return False
         state = torch.load(path, weights_only=True, map_location="cpu")
         self.bare.load_state_dict(state["model"])
         self.ema.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.means = state["step"], state.get("means", {})  # runs begun before means were kept have none
+        self.skipped = state.get("skipped", 0)
+        self.forget()
         return True
+
+    def forget(self) -> None:
+        """Cuts the lines after this step off the curve, and one that a kill left half written."""
+        path = self.folder / "log.jsonl"
+        if not self.is_main or not path.exists():
+            return
+        whole = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        kept = "".join(line for line in whole if json.loads(line)["step"] <= self.step)
+        write_whole(path, lambda partial: partial.write_text(kept))
 
     def start_from(self, weights: dict[str, torch.Tensor]) -> None:
         """Weights of an earlier run, maybe of a smaller model; step and optimizer begin anew."""
@@ -116,6 +134,7 @@ class Trainer:
             "ema": self.ema.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
+            "skipped": self.skipped,
             "means": self.means,
         }
         write_whole(self.folder / "last.pt", lambda path: torch.save(state, path))
@@ -132,8 +151,11 @@ class Trainer:
             group["lr"] = self.lr * trapezoid(self.progress, self.step, self.warmup, self.decay)
         if torch.isfinite(norm):
             self.optimizer.step()
+            self.hopeless = 0
         else:
-            self.skipped += 1
+            self.skipped, self.hopeless = self.skipped + 1, self.hopeless + 1
+            if self.hopeless == HOPELESS:
+                raise SystemExit(f"no finite gradient in {HOPELESS} steps: lower --lr and start again, it goes on from the last checkpoint")
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
         decay = min(self.ema_decay, (1 + self.step) / (20 + self.step))
@@ -143,7 +165,34 @@ class Trainer:
 
     def average(self, values: dict[str, torch.Tensor]) -> None:
         """Running means of numbers, for the curve: a checkpoint keeps them, so that it goes on after a kill as if there had been none."""
-        self.means = {k: self.means.get(k, v.detach()).to(v.device).lerp(v.detach(), 0.03) for k, v in values.items()}
+        for name, value in values.items():
+            value = value.detach()
+            if torch.isfinite(value):  # a step without it is skipped
+                self.means[name] = self.means.get(name, value).to(value.device).lerp(value, 0.03)
+
+    def record(
+        self,
+        norm: torch.Tensor,
+        log_every: int,
+        evaluate_every: int,
+        evaluate: Callable[[nn.Module], Evaluation] | None = None,
+        **more: float,
+    ) -> bool:
+        """After a step: now and then a line of the curve, more seldom what `evaluate` finds of the average, and a checkpoint.
+
+        norm: as `update` gave it. more: stands in the line too. Returns whether training goes on.
+        """
+        last = not self.running
+        if self.step % log_every == 0 or last:
+            means = {name: round(value.item(), 5) for name, value in self.means.items()}
+            self.log(**means, norm=round(norm.item(), 4), **more)
+        if self.step % evaluate_every == 0 or last:
+            if evaluate and self.is_main:
+                numbers, rows = evaluate(self.ema)
+                self.log(**numbers)
+                write_whole(self.folder / "sheets" / f"{self.step:07d}.webp", lambda path: write_sheet(path, rows))
+            self.save()  # last, so that what a kill takes from the curve comes again
+        return not last
 
     def log(self, **values) -> None:
         if not self.is_main:
@@ -160,6 +209,16 @@ def write_whole(path: Path, save: Callable[[Path], object]) -> None:
     partial = path.with_name(f".partial_{path.name}")
     save(partial)
     os.replace(partial, path)
+
+
+def write_sheet(path: Path, rows: list[torch.Tensor], side: int = 128) -> None:
+    """A contact sheet, WebP. rows: pictures (N, 3, H, W), 0..1, squares; rows may differ in N and size."""
+    rows = [F.interpolate(row.detach().float().cpu(), size=(side, side), mode="area") for row in rows]
+    sheet = torch.ones(3, side * len(rows), side * max(len(row) for row in rows))
+    for i, row in enumerate(rows):
+        sheet[:, i * side : (i + 1) * side, : side * len(row)] = torch.cat(list(row), -1)
+    pixels = (sheet.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+    Image.fromarray(pixels).save(path, "WEBP", quality=85)
 
 
 def widened(state: dict[str, torch.Tensor], model: nn.Module) -> dict[str, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""Trains the compact reconstructor in two stages.
+"""Trains a compact reconstructor, the U-Net or a small GS-LRM, in two stages.
 
 direct: every pixel's Gaussian is supervised by the known depth, colour, orientation and size; no rendering.
 rendered: unseen views are rendered through the differentiable rasterizer, and views 1 to 5 are degraded or really generated.
@@ -9,7 +9,6 @@ rendered: unseen views are rendered through the differentiable rasterizer, and v
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,15 +21,44 @@ from torch.utils.data import Dataset
 from ..cameras import RIGS, Cameras, ViewRig, rays, six_views
 from ..front_priority import FrontPriority, apply_front_priority
 from ..gaussians import SH_C0, Gaussians
-from ..gslrm import PixelGaussians, flatten_gaussians
+from ..gslrm import GSLRM, GSLRMConfig, PixelGaussians, config_from_state, flatten_gaussians, init_weights, plausible_raw
 from ..rendering import render
 from ..unet_reconstructor import UNetReconstructor, UNetReconstructorConfig, init_outputs
 from ..visual_hull import hull_offsets
-from .arguments import add_rig, numbers, training_parser
+from .arguments import add_rig, numbers, training_parser, use_threads
 from .data import HeadShards, Sample
-from .loop import Trainer, psnr, roughness, samples_from
-from .start import keep_settings, reconstructor_weights
+from .loop import Evaluation, Trainer, psnr, roughness, samples_from
+from .start import keep_settings, reconstructor_weights, widths
 from .targets import pixel_targets
+
+Reconstructor = UNetReconstructor | GSLRM
+
+
+def small_gslrm(width: int = 512, layers: int = 7, size: int = 256) -> GSLRMConfig:
+    """A GS-LRM about as large as the U-Net, with all that helps the U-Net: RGBA views, colour skip, gate, hull."""
+    return GSLRMConfig(
+        image_size=size, width=width, layers=layers, free_gaussians=0, in_channels=11,
+        color_skip=True, alpha_gate=True, hull=True, drop_empty=True, output_bias=True,
+    )  # fmt: skip
+
+
+def config_of(weights: dict[str, Tensor]) -> UNetReconstructorConfig | GSLRMConfig:
+    """Which compact reconstructor these weights are."""
+    if "patch_embedder.1.weight" not in weights:
+        return UNetReconstructorConfig(channels=widths(weights))
+    sizes = config_from_state(weights, 256)
+    return small_gslrm(sizes.width, sizes.layers)
+
+
+def new_reconstructor(config: UNetReconstructorConfig | GSLRMConfig) -> Reconstructor:
+    """Random weights that begin at a plausible head."""
+    focal = float(six_views(config.image_size).intrinsics[0, 0])
+    if isinstance(config, UNetReconstructorConfig):
+        return init_outputs(UNetReconstructor(config), focal)
+    model = init_weights(GSLRM(config))
+    raw = plausible_raw(config.hull, focal)
+    model.pixel_gaussian_decoder[1].bias.data.copy_(raw.repeat(config.patch_size**2))
+    return model
 
 
 class DirectTargets:
@@ -150,11 +178,14 @@ def visible(pixel: PixelGaussians, patch_size: int) -> Gaussians:
 
 
 @torch.no_grad()
-def evaluate(model: UNetReconstructor, heads: HeadShards, count: int, size: int) -> dict:
-    """Depth error (MAE) and PSNR of the extra cameras at 256 px from true views, with and without front priority."""
+def evaluate(model: Reconstructor, heads: HeadShards, count: int, size: int) -> Evaluation:
+    """Depth error (MAE) and PSNR of the extra cameras at 256 px from true views, with and without front priority.
+
+    Rows of the sheet, for each of two heads: the views given, the truth from extra cameras, the renders from them.
+    """
     device = next(model.parameters()).device
     n, cameras, targets = len(heads.rig), heads.rig.cameras(size).to(device), DirectTargets(size, heads.rig)
-    depth, plain, front, given = [], [], [], []
+    depth, plain, front, given, rows = [], [], [], [], []
     for i in range(min(count, len(heads))):
         s = heads.sample(i)
         truth = s.rgba.to(device)
@@ -164,33 +195,47 @@ def evaluate(model: UNetReconstructor, heads: HeadShards, count: int, size: int)
         extra = Cameras(cameras.intrinsics[:1].expand(len(s.c2w) - n, -1), s.c2w[n:].to(device), size, size)
         plain += [psnr(a, b) for a, b in zip(render(visible(pixel, 8), extra).rgb, truth[n:, :3], strict=True)]
         g = visible(ruled(pixel, cameras, heads.rig), 8)
-        front += [psnr(a, b) for a, b in zip(render(g, extra).rgb, truth[n:, :3], strict=True)]
+        drawn = render(g, extra).rgb
+        front += [psnr(a, b) for a, b in zip(drawn, truth[n:, :3], strict=True)]
+        if i < 2:
+            rows += [truth[:n, :3], truth[n : n + 6, :3], drawn[:6]]
         given.append(psnr(render(g, cameras[0]).rgb[0], truth[0, :3]))
     names = {"depth": depth, "novel_plain": plain, "novel": front, "front": given}
-    return {k: round(float(np.mean(v)), 4 if k == "depth" else 2) for k, v in names.items()}
+    return {k: round(float(np.mean(v)), 4 if k == "depth" else 2) for k, v in names.items()}, rows
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = training_parser(__doc__.split("\n")[0], steps=1500, batch=1, lr=None, channels="128,128,192,256", evaluate_every=200)
+    parser = training_parser(
+        __doc__.split("\n")[0], steps=1500, batch=1, lr=None, channels="128,128,192,256", evaluate_every=200, test_heads=6
+    )
+    parser.add_argument("--model", choices=("unet", "gslrm"), default="unet")
+    parser.add_argument("--width", type=int, default=small_gslrm().width, help="of GS-LRM, a multiple of 64 (default: %(default)s)")
+    parser.add_argument("--layers", type=int, default=small_gslrm().layers, help="of GS-LRM (default: %(default)s)")
     parser.add_argument("--stage", choices=("direct", "rendered"), default="direct", help="--lr is 5e-4 by default, rendered 2e-4")
     parser.add_argument("--generated", type=Path, help="folder of generated views: INDEX.npy uint8 (V, H, W, 4) for heads of --data")
     add_rig(parser)
     args = parser.parse_args(argv)
 
-    torch.set_num_threads(args.threads)
+    use_threads(args.threads)
     torch.manual_seed(0)
     device = torch.device(args.device)
     heads, held_out = HeadShards(args.data, args.rig), HeadShards(args.test, args.rig)
-    keep_settings(Path(args.out), {"rig": args.rig, "image_size": heads.size})
-    config = UNetReconstructorConfig(channels=numbers(args.channels), image_size=heads.size, num_views=len(heads.rig))
-    size, cameras = config.image_size, heads.rig.cameras(config.image_size).to(device)
-    model = init_outputs(UNetReconstructor(config), float(cameras.intrinsics[0, 0])).to(device, memory_format=torch.channels_last)
+    size, cameras = heads.size, heads.rig.cameras(heads.size).to(device)
+    keep_settings(Path(args.out), {"rig": args.rig, "image_size": size})
+    unet = UNetReconstructorConfig(channels=numbers(args.channels), image_size=size, num_views=len(heads.rig))
+    config = unet if args.model == "unet" else small_gslrm(args.width, args.layers, size)
+    model = new_reconstructor(config).to(device, memory_format=torch.channels_last)
+    print(f"{args.model}: {sum(p.numel() for p in model.parameters()) / 1e6:.1f} M parameters", flush=True)
     lr = args.lr or (5e-4 if args.stage == "direct" else 2e-4)
     trainer = Trainer(model, args.out, lr, args.steps, 50, args.minutes, betas=(0.9, 0.95), ema=0.995)
     if not trainer.resume() and args.init:
         trainer.start_from(reconstructor_weights(args.init))
     generated = sorted(args.generated.glob("*.npy")) if args.generated else []
     samples = ReconstructorSamples(heads, size, args.stage == "direct", generated)
+
+    def measured(model: Reconstructor) -> Evaluation:
+        return evaluate(model, held_out, args.test_heads, size)
+
     for batch in samples_from(samples, trainer.step, args.steps, args.batch, args.workers):
         rng = np.random.default_rng([4, trainer.step])
         views, hull, target, truth, c2w = (t.to(device) for t in batch)
@@ -205,14 +250,7 @@ def main(argv: list[str] | None = None) -> None:
         loss.backward()
         trainer.average(values)
         norm = trainer.update()
-        if trainer.step % 25 == 0:
-            trainer.log(**{k: round(v.item(), 4) for k, v in trainer.means.items()}, norm=round(norm.item(), 3), heads=len(heads))
-        if trainer.step % args.evaluate_every == 0 or not trainer.running:
-            trainer.save()
-            trainer.log(**evaluate(trainer.ema, held_out, 6, size))
-            if math.isnan(trainer.means["depth"].item()):
-                raise SystemExit("the loss is not finite: lower --lr and resume")
-        if not trainer.running:
+        if not trainer.record(norm, args.log_every, args.evaluate_every, measured, heads=len(heads)):
             break
 
 

@@ -21,9 +21,9 @@ from ..multiview.attention import ViewAttention, set_view_attention
 from ..multiview.codec import PixelCodec
 from ..multiview.look import keep_seen, look_of
 from ..multiview.portrait_depth import PortraitDepth, depth_unet
-from .arguments import add_rig, numbers, training_parser
+from .arguments import add_rig, numbers, training_parser, use_threads
 from .data import HeadShards
-from .loop import Trainer, psnr, samples_from
+from .loop import Evaluation, Trainer, psnr, samples_from
 from .start import depth_weights, keep_settings, run_settings, view_weights, widths
 
 FACTOR, CONTEXT = 8, 64
@@ -166,30 +166,41 @@ def sample_views(
     return codec.decode(x).cpu()
 
 
-def evaluate(model: CompactViewModel, scheduler: DDIMScheduler, codec: PixelCodec, heads: HeadShards, looks: Looks, count: int) -> dict:
-    """Mean PSNR of the new views, and of each, on white against the truth: in one step, and in eight for a third of the heads."""
-    result, new = {}, int(heads.rig.starts_with_photo)  # the first new view
-    for name, steps in (("views", 1), ("views_8_steps", 8)):
-        per_view = []
-        for i in range(min(len(heads), count if steps == 1 else max(1, count // 3))):
-            s = heads.sample(i, None, slice(model.views))
-            made = sample_views(model, scheduler, codec, s.portrait, looks(s.portrait), steps)
-            per_view.append([psnr(made[v, :3], s.rgba[v, :3]) for v in range(model.views)])
-        means = np.mean(per_view, 0)
-        result[name] = round(float(means[new:].mean()), 2)
-        result[f"{name}_each"] = [round(float(m), 1) for m in means]
-    return result
+def evaluate(
+    model: CompactViewModel, scheduler: DDIMScheduler, codec: PixelCodec, heads: HeadShards, looks: Looks, count: int
+) -> Evaluation:
+    """Mean PSNR of the new views, and of each, on white against the truth: in one step, and in eight for a third of the heads.
+
+    Rows of the sheet, for each of two heads: the portrait as the other cameras see it, the true views, those made.
+    """
+    per_view, rows = {"views": [], "views_8_steps": []}, []
+    for i in range(min(len(heads), count)):
+        s = heads.sample(i, None, slice(model.views))
+        look = looks(s.portrait)
+        for name, steps in (("views", 1), ("views_8_steps", 8)):
+            if steps > 1 and i >= max(1, count // 3):
+                continue
+            made = sample_views(model, scheduler, codec, s.portrait, look, steps)
+            per_view[name].append([psnr(made[v, :3], s.rgba[v, :3]) for v in range(model.views)])
+            if steps == 1 and i < 2:
+                rows += [look[:, :3], s.rgba[:, :3], made[:, :3]]
+    means = {name: np.mean(numbers, 0) for name, numbers in per_view.items()}
+    new = int(heads.rig.starts_with_photo)  # the first new view
+    numbers = {name: round(float(mean[new:].mean()), 2) for name, mean in means.items()}
+    return numbers | {f"{name}_each": [round(float(m), 1) for m in mean] for name, mean in means.items()}, rows
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = training_parser(__doc__.split("\n")[0], steps=4000, batch=2, lr=5e-4, channels="64,128,192,256", evaluate_every=250)
+    parser = training_parser(
+        __doc__.split("\n")[0], steps=4000, batch=2, lr=5e-4, channels="64,128,192,256", evaluate_every=250, test_heads=20
+    )
     parser.add_argument("--depth", type=Path, required=True, help="run of facelift.training.depth, or a compact weight folder")
     add_rig(parser)
     parser.add_argument("--attention", choices=("sparse", "dense", "none"), default="sparse", help="across views (default: %(default)s)")
     parser.add_argument("--pure", type=float, default=0.5, help="share of samples at pure noise")
     args = parser.parse_args(argv)
 
-    torch.set_num_threads(args.threads)
+    use_threads(args.threads)
     torch.manual_seed(0)
     device = torch.device(args.device)
     heads, held_out = HeadShards(args.data, args.rig), HeadShards(args.test, args.rig)
@@ -201,18 +212,17 @@ def main(argv: list[str] | None = None) -> None:
     if not trainer.resume() and args.init:
         trainer.start_from(view_weights(args.init, heads.rig))
     looks = Looks(args.depth, heads.rig)
+
+    def measured(model: CompactViewModel) -> Evaluation:
+        return evaluate(model, scheduler, codec, held_out, looks, args.test_heads)
+
     for batch in samples_from(ViewSamples(heads, looks), trainer.step, args.steps, args.batch, args.workers):
         generator = torch.Generator(device).manual_seed(trainer.step)
         loss = view_loss(model, scheduler, codec, tuple(t.to(device) for t in batch), generator, args.pure)
         loss.backward()
-        norm = trainer.update()
         trainer.average({"loss": loss})
-        if trainer.step % 25 == 0:
-            trainer.log(loss=round(trainer.means["loss"].item(), 4), norm=round(norm.item(), 3), heads=len(heads))
-        if trainer.step % args.evaluate_every == 0 or not trainer.running:
-            trainer.save()
-            trainer.log(**evaluate(trainer.ema, scheduler, codec, held_out, looks, 20))
-        if not trainer.running:
+        norm = trainer.update()
+        if not trainer.record(norm, args.log_every, args.evaluate_every, measured, heads=len(heads)):
             break
 
 

@@ -9,6 +9,7 @@ Four random views are the input, eight are rendered: MSE, and VGG features where
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -19,9 +20,9 @@ from torch.utils.checkpoint import checkpoint
 from ...cache import WeightsError
 from ...cameras import Cameras, plucker_channels, rays
 from ...gaussians import Gaussians, concatenate
-from ...gslrm import GSLRM, Block, GSLRMConfig, PixelGaussians, activate_raw, decode_pixel_gaussians, flatten_gaussians
+from ...gslrm import GSLRM, Block, GSLRMConfig, PixelGaussians, decode_pixel_gaussians, flatten_gaussians, free_gaussians
 from ...rendering import render
-from ..loop import Trainer, write_whole
+from ..loop import Evaluation, Trainer, psnr, write_whole
 from .data import PosedSamples, open_pictures
 from .folder import start_reconstructor, write_reconstructor
 from .perceptual import Perceptual, open_perceptual
@@ -43,7 +44,7 @@ class TrainableGSLRM(GSLRM):
         if checkpointing:
             self.transformer_layers = nn.ModuleList(RecomputedBlock(config.width, config.head_width) for _ in range(config.layers))
 
-    def posed_images(self, images: Tensor, cameras: Cameras) -> Tensor:
+    def posed_images(self, images: Tensor, cameras: Cameras, base: Tensor | None = None) -> Tensor:
         """cameras: B*V of them, views innermost."""
         plucker = plucker_channels(*rays(cameras)).view(*images.shape[:2], 6, *images.shape[-2:])
         return torch.cat([images * 2 - 1, plucker.to(images.dtype)], 2)
@@ -55,8 +56,19 @@ class TrainableGSLRM(GSLRM):
 def decode(config: GSLRMConfig, free_raw: Tensor, raw: Tensor, images: Tensor, cameras: Cameras) -> Gaussians:
     """All Gaussians of one sample. free_raw: Shape (free, 14). raw: Shape (V, H, W, 14). images: Shape (V, 3, H, W)."""
     pixel: PixelGaussians = decode_pixel_gaussians(raw[None], images[None], *rays(cameras), config.color_skip, config.alpha_gate)
-    xyz, sh0, scales, quats, opacities = activate_raw(free_raw)
-    return concatenate([Gaussians(xyz, quats, scales, opacities, sh0), flatten_gaussians(pixel, config.patch_size)])
+    return concatenate([free_gaussians(free_raw), flatten_gaussians(pixel, config.patch_size)])
+
+
+def renders(model: nn.Module, config: GSLRMConfig, batch: tuple[Tensor, Tensor, Tensor], inputs: int) -> Iterator[Tensor]:
+    """Of each sample all its pictures (T, 3, S, S), drawn from what the first `inputs` of them become. batch: as of `rendering_loss`."""
+    pictures, intrinsics, c2w = batch
+    size = pictures.shape[-1]
+    given = Cameras(intrinsics[:, :inputs].flatten(0, 1), c2w[:, :inputs].flatten(0, 1), size, size)
+    free_raw, raw = model(pictures[:, :inputs], given)
+    for i, truth in enumerate(pictures):
+        cameras = Cameras(intrinsics[i], c2w[i], size, size)
+        gaussians = decode(config, free_raw[i].float(), raw[i].float(), truth[:inputs], cameras[list(range(inputs))])
+        yield render(gaussians, cameras).rgb
 
 
 def rendering_loss(
@@ -68,20 +80,32 @@ def rendering_loss(
     weight: float = 0.5,
 ) -> dict[str, Tensor]:
     """{"loss", "mse", "perceptual" where asked}. batch: pictures (B, T, 3, S, S), intrinsics (B, T, 4), c2w (B, T, 4, 4)."""
-    pictures, intrinsics, c2w = batch
-    size = pictures.shape[-1]
-    given = Cameras(intrinsics[:, :inputs].flatten(0, 1), c2w[:, :inputs].flatten(0, 1), size, size)
-    free_raw, raw = model(pictures[:, :inputs], given)
     values: dict[str, list[Tensor]] = {"mse": []} | ({"perceptual": []} if perceptual else {})
-    for i, truth in enumerate(pictures):
-        cameras = Cameras(intrinsics[i], c2w[i], size, size)
-        gaussians = decode(config, free_raw[i].float(), raw[i].float(), truth[:inputs], cameras[list(range(inputs))])
-        drawn = render(gaussians, cameras).rgb
+    for truth, drawn in zip(batch[0], renders(model, config, batch, inputs), strict=True):
         values["mse"].append(F.mse_loss(drawn, truth))
         if perceptual:
             values["perceptual"].append(perceptual(drawn, truth))
     means = {name: torch.stack(parts).mean() for name, parts in values.items()}
     return {"loss": means["mse"] + weight * means.get("perceptual", 0), **means}
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, config: GSLRMConfig, samples: PosedSamples, count: int) -> Evaluation:
+    """PSNR of the views that were given and of those that were not, over the first `count` samples.
+
+    Rows of the sheet, for each of two: the views given, the truth of the others, their renders.
+    """
+    device, inputs = next(model.parameters()).device, samples.inputs
+    given, unseen, rows = [], [], []
+    for i in range(count):
+        batch = tuple(t[None].to(device) for t in samples[i])
+        truth, drawn = batch[0][0], next(renders(model, config, batch, inputs))
+        values = [psnr(a, b) for a, b in zip(drawn, truth, strict=True)]
+        given, unseen = given + values[:inputs], unseen + values[inputs:]
+        if i < 2:
+            rows += [truth[:inputs], truth[inputs:], drawn[inputs:]]
+    means = {name: sum(values) / len(values) for name, values in (("test_given", given), ("test_unseen", unseen)) if values}
+    return {name: round(mean, 2) for name, mean in means.items()}, [row for row in rows if len(row)]
 
 
 def first_update(run: Path, newest: int, is_main: bool) -> int:
@@ -93,7 +117,7 @@ def first_update(run: Path, newest: int, is_main: bool) -> int:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = options(__doc__.split("\n")[0], batch=64, steps=20_000, lr=1e-4)
+    parser = options(__doc__.split("\n")[0], batch=64, steps=20_000, lr=1e-4, test_heads=8)
     parser.add_argument("--size", type=int, default=256, help="pixels a side, a multiple of 8")
     parser.add_argument("--fresh", action="store_true", help="begin with random weights instead of the folder's newest checkpoint")
     parser.add_argument("--inputs", type=int, default=4, help="views that are given")
@@ -120,6 +144,7 @@ def main(argv: list[str] | None = None) -> None:
         raise SystemExit(f"{error} Give --fresh to begin with random weights.") from error
     model = TrainableGSLRM(config, not args.no_checkpointing)
     model.load_state_dict(state)
+    del state
     trainer = Trainer(
         model.to(accelerator.device), args.run, args.lr, args.steps, warmup=min(2000, max(1, args.steps // 10)), betas=(0.9, 0.95),
         weight_decay=0.05, ema=0.999, accelerator=accelerator,
@@ -129,10 +154,20 @@ def main(argv: list[str] | None = None) -> None:
     perceptual = open_perceptual(args.vgg)
     if perceptual:
         perceptual.to(accelerator.device)
-    samples = PosedSamples(open_pictures(args.data, args.size), args.inputs, args.targets, args.six)
+
+    def samples(folder: Path) -> PosedSamples:
+        return PosedSamples(open_pictures(folder, args.size), args.inputs, args.targets, args.six)
+
+    held_out = samples(args.test) if args.test else None
+
+    def measured(model: nn.Module) -> Evaluation:
+        with accelerator.autocast():
+            return evaluate(model, config, held_out, args.test_heads)
+
     train(
-        trainer, samples,
+        trainer, samples(args.data),
         lambda batch, _: rendering_loss(trainer.model, config, batch, args.inputs, perceptual, args.perceptual_weight), args,
+        measured if held_out else None,
     )  # fmt: skip
     if accelerator.is_main_process:
         print("wrote", write_reconstructor(args.weights, trainer.ema.state_dict(), config, before + trainer.step), flush=True)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from ..loop import Trainer
+from ..loop import Evaluation, Trainer
 
 
-def options(description: str, batch: int, steps: int, lr: float) -> argparse.ArgumentParser:
+def options(description: str, batch: int, steps: int, lr: float, test_heads: int) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--weights", type=Path, required=True, help="weight folder of the released layout: start and result")
     parser.add_argument("--data", type=Path, required=True, help="shards or folders of posed pictures")
@@ -26,7 +26,9 @@ def options(description: str, batch: int, steps: int, lr: float) -> argparse.Arg
     parser.add_argument("--mixed-precision", choices=("no", "bf16"), default="bf16")
     parser.add_argument("--no-checkpointing", action="store_true", help="keep activations: faster, more memory")
     parser.add_argument("--workers", type=int, default=4, help="processes that prepare samples")
-    parser.add_argument("--save-every", type=int, default=500)
+    parser.add_argument("--save-every", type=int, default=500, help="steps between checkpoints; with --test, evaluations")
+    parser.add_argument("--test", type=Path, help="held-out heads in a form that --data may have: measured, and shown in RUN/sheets")
+    parser.add_argument("--test-heads", type=int, default=test_heads, help="how many of them an evaluation takes")
     parser.add_argument("--log-every", type=int, default=25)
     parser.add_argument("--device", choices=("auto", "cpu"), default="auto")
     return parser
@@ -56,6 +58,7 @@ def train(
     dataset: Dataset,
     loss_of: Callable[[tuple[Tensor, ...], torch.Generator], dict[str, Tensor]],
     args: argparse.Namespace,
+    evaluate: Callable[[nn.Module], Evaluation] | None = None,
 ) -> None:
     """Runs to `args.steps`. loss_of: a batch on the device and its noise -> {"loss": what is minimised, other parts of the curve}."""
     accelerator = trainer.accelerator
@@ -67,11 +70,6 @@ def train(
             trainer.backward(values["loss"])
             trainer.average(values)
             norm = trainer.update()
-        if norm is None:
-            continue
-        last = trainer.step == args.steps
-        if trainer.step % args.log_every == 0 or last:
-            trainer.log(**{k: round(v.item(), 5) for k, v in trainer.means.items()}, norm=round(norm.item(), 4))
-        if trainer.step % args.save_every == 0 or last:
-            trainer.save()
+        if norm is not None:
+            trainer.record(norm, args.log_every, args.save_every, evaluate)
     accelerator.wait_for_everyone()

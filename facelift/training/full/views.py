@@ -8,8 +8,10 @@ v-prediction at a random time, the same for the six views of a sample; view 0 is
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
@@ -20,7 +22,7 @@ from ...cache import WeightsError
 from ...multiview.loading import load_released
 from ...multiview.pipeline import MultiViewPipeline, to_bytes
 from ...released import PIPELINE, prompt_embeddings
-from ..loop import Trainer
+from ..loop import Evaluation, Trainer, psnr
 from .data import ViewSamples, open_pictures
 from .folder import start_folder, write_trained_unet
 from .run import make_accelerator, options, train
@@ -64,10 +66,28 @@ def velocity_loss(
     return F.mse_loss(predicted.float(), pipeline.scheduler.get_velocity(clean, noise, t))
 
 
+def evaluate(unet: UNet2DConditionModel, pipeline: MultiViewPipeline, samples: ViewSamples, count: int, steps: int) -> Evaluation:
+    """PSNR of views 1 to 5 over the first `count` samples, made as inference does, with `steps` of denoising.
+
+    Rows of the sheet, for each of two: the picture given, the true views, those made.
+    """
+    pipeline = copy(pipeline)
+    pipeline.unet = unet
+    values, rows = [], []
+    for i in range(count):
+        truth, portrait = samples[i]
+        made = pipeline(Image.fromarray(to_bytes(portrait[None])[0]), steps=steps).cpu()
+        values.append([psnr(a, b) for a, b in zip(made[1:], truth[1:], strict=True)])
+        if i < 2:
+            rows += [portrait[None], truth, made]
+    return {"test_views": round(float(np.mean(values)), 2)}, rows
+
+
 def main(argv: list[str] | None = None) -> None:
-    parser = options(__doc__.split("\n")[0], batch=64, steps=20_000, lr=1e-4)
+    parser = options(__doc__.split("\n")[0], batch=64, steps=20_000, lr=1e-4, test_heads=4)
     parser.add_argument("--base", type=Path, help="makes --weights where it is not there: an SD-2.1-unCLIP or released folder")
     parser.add_argument("--drop", type=float, default=0.05, help="share of samples without the picture")
+    parser.add_argument("--test-steps", type=int, default=20, help="of denoising in an evaluation")
     parser.add_argument("--degrade", action="store_true", help="the input is view 0 as a phone and a matting network make it")
     args = parser.parse_args(argv)
 
@@ -93,8 +113,20 @@ def main(argv: list[str] | None = None) -> None:
     warmup = min(500, max(1, args.steps // 10))
     trainer = Trainer(unet, args.run, args.lr, args.steps, warmup, betas=(0.9, 0.999), ema=0.9999, decay=0, accelerator=accelerator)
     trainer.resume()
-    samples = ViewSamples(open_pictures(args.data, pipeline.config.image_size), args.degrade)
-    train(trainer, samples, lambda batch, noise: {"loss": velocity_loss(trainer.model, pipeline, batch, noise, args.drop)}, args)
+
+    def samples(folder: Path) -> ViewSamples:
+        return ViewSamples(open_pictures(folder, pipeline.config.image_size), args.degrade)
+
+    held_out = samples(args.test) if args.test else None
+
+    def measured(unet: UNet2DConditionModel) -> Evaluation:
+        with accelerator.autocast():
+            return evaluate(unet, pipeline, held_out, args.test_heads, args.test_steps)
+
+    train(
+        trainer, samples(args.data), lambda batch, noise: {"loss": velocity_loss(trainer.model, pipeline, batch, noise, args.drop)}, args,
+        measured if held_out else None,
+    )  # fmt: skip
     if accelerator.is_main_process:
         write_trained_unet(args.weights, trainer.ema.state_dict())
     accelerator.end_training()
