@@ -159,7 +159,7 @@ def test_report_is_written_read_and_shows_everything(synthetic_report):
     for part in ("depth error", "nearest training head", "Worst, median, best", "python -m facelift.evaluation", "torch 2"):
         assert part in text, part
     sheet, preface = Image.open(out / "sheet.webp"), Image.open(out / "cases" / "preface.webp")
-    assert sheet.width > 1000 and preface.size == (6 * 160, 22 + 2 * 160)  # both example photos, the portrait and five angles
+    assert sheet.width > 1000 and preface.size == (6 * 320, 22 + 2 * 320)  # both example photos, the portrait and five angles
     top = np.abs(np.array(sheet.crop((0, 0, *preface.size)), float) - np.array(preface)).mean()
     assert top < 3  # the sheet begins with them
     assert (out / "psnr_renders.svg").read_text().count("<circle") == 8

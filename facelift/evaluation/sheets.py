@@ -17,6 +17,7 @@ EACH = 2  # cases from each end and from the middle
 CAPTION = 22  # pixels
 SHEET_NAME = "sheet.webp"
 PREFACE = "preface.webp"  # in the folder of the cases
+PHOTO_SIDE = 320  # pixels, twice those of the cases
 PHOTO_AZIMUTHS = (0.0, 20.0, 45.0, 90.0, 180.0)
 
 
@@ -26,7 +27,7 @@ def write_preface(pipe: FaceLiftPipeline, folder: Path, seed: int = 4) -> None:
     for photo in find_photos([EXAMPLES]):
         portrait = pipe.make_portrait(photo)
         pictures = draw(pipe(portrait, seed=seed).gaussians, orbit(PHOTO_AZIMUTHS))
-        rows.append(row(np.stack([np.array(portrait.image), *pictures])))
+        rows.append(row(np.stack([np.array(portrait.image), *pictures]), PHOTO_SIDE))
     rows.insert(0, _caption(f"real photos, and their heads at {', '.join(f'{a:g}' for a in PHOTO_AZIMUTHS)} degrees"))
     (folder / "cases").mkdir(parents=True, exist_ok=True)
     Image.fromarray(_stacked(rows)).save(folder / "cases" / PREFACE, quality=85)
