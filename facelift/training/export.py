@@ -11,11 +11,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
 from ..front_priority import FrontPriority
 from ..gaussians import FilterPreset
-from ..unet_reconstructor import UNetReconstructorConfig
+from ..gslrm import GSLRMConfig
+from ..tensor_files import write_tensors
+from .reconstructor import config_of
 from .start import reconstructor_weights, view_weights, widths
 from .views import CompactViewModel, compact_scheduler, load_depth
 
@@ -31,25 +32,25 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--reconstructor", type=Path, required=True, help="run of facelift.training.reconstructor")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=1, help="denoising steps the set asks for by default")
+    parser.add_argument("--part-megabytes", type=int, help="split larger files into parts of at most this")
     args = parser.parse_args(argv)
 
-    load_depth(args.depth).unet.half().save_pretrained(args.out / "multiview" / "depth")
+    depth, unet_folder = args.out / "multiview" / "depth", args.out / "multiview" / "unet"
+    load_depth(args.depth).unet.half().save_pretrained(depth, max_shard_size=f"{args.part_megabytes or 10_000}MB")
 
     weights = view_weights(args.views)
     model = CompactViewModel(widths(weights))
     model.load_state_dict(weights)
-    for name in ("multiview/unet", "reconstructor"):
-        (args.out / name).mkdir(parents=True, exist_ok=True)
-    save_file(half(model.unet.state_dict()), args.out / "multiview" / "unet" / "diffusion_pytorch_model.safetensors")
+    write_tensors(unet_folder / "diffusion_pytorch_model.safetensors", half(model.unet.state_dict()), args.part_megabytes)
     unet_config = {k: v for k, v in dict(model.unet.config).items() if not k.startswith("_")}
     unet_config |= {"num_views": 6, "multiview_attention": True, "sparse_mv_attention": True}
-    (args.out / "multiview" / "unet" / "config.json").write_text(json.dumps(unet_config, indent=2) + "\n")
-    save_file({"prompt_embeds": model.prompt_embeds.detach().contiguous()}, args.out / "multiview" / "prompt_embeds.safetensors")
+    (unet_folder / "config.json").write_text(json.dumps(unet_config, indent=2) + "\n")
+    write_tensors(args.out / "multiview" / "prompt_embeds.safetensors", {"prompt_embeds": model.prompt_embeds.detach()})
     compact_scheduler().save_pretrained(args.out / "multiview" / "scheduler")
 
     weights = reconstructor_weights(args.reconstructor)
-    save_file(half(weights), args.out / "reconstructor" / "model.safetensors")
-    config = UNetReconstructorConfig(channels=widths(weights))
+    write_tensors(args.out / "reconstructor" / "model.safetensors", half(weights), args.part_megabytes)
+    config = config_of(weights)
     settings = {
         "format": "facelift-compact",
         "licence": "Apache-2.0",
@@ -60,7 +61,7 @@ def main(argv: list[str] | None = None) -> None:
             "eta": 0.0,
             "keep_portrait": True,
         },
-        "reconstructor": {"type": "unet", **asdict(config)},
+        "reconstructor": {"type": "gslrm" if isinstance(config, GSLRMConfig) else "unet", **asdict(config)},
         "front_priority": asdict(FrontPriority()),
         "smooth_depth": 5,
         "detail": True,

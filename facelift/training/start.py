@@ -5,31 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
+
+from ..tensor_files import read_tensors
 
 
 def view_weights(path: Path) -> dict[str, Tensor]:
     """For `views.CompactViewModel`. path: a run, its last.pt, or a compact weight folder."""
     if run := checkpoint(path):
         return averaged(run)
-    unet = load_file(path / "multiview" / "unet" / "diffusion_pytorch_model.safetensors")
-    prompt = load_file(path / "multiview" / "prompt_embeds.safetensors")
+    unet = read_tensors(path / "multiview" / "unet" / "diffusion_pytorch_model.safetensors")
+    prompt = read_tensors(path / "multiview" / "prompt_embeds.safetensors")
     return {**{f"unet.{name}": value.float() for name, value in unet.items()}, **prompt}
 
 
 def reconstructor_weights(path: Path) -> dict[str, Tensor]:
-    """For `UNetReconstructor`. path: a run, its last.pt, or a compact weight folder."""
+    """For `UNetReconstructor` or `GSLRM`. path: a run, its last.pt, or a compact weight folder."""
     if run := checkpoint(path):
         return averaged(run)
-    return {name: value.float() for name, value in load_file(path / "reconstructor" / "model.safetensors").items()}
+    return {name: value.float() for name, value in read_tensors(path / "reconstructor" / "model.safetensors").items()}
 
 
 def depth_weights(path: Path) -> dict[str, Tensor]:
     """For `multiview.portrait_depth.PortraitDepth`. path: a run, its last.pt, or a compact weight folder."""
     if run := checkpoint(path):
         return averaged(run)
-    state = load_file(path / "multiview" / "depth" / "diffusion_pytorch_model.safetensors")
+    state = read_tensors(path / "multiview" / "depth" / "diffusion_pytorch_model.safetensors")
     return {f"unet.{name}": value.float() for name, value in state.items()}
 
 
