@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import load_file
 from torch import Tensor
 
 from .cameras import VIEW_NAMES, Cameras, ViewRig, view_rig
@@ -25,6 +24,7 @@ from .multiview.loading import load_compact, load_released
 from .multiview.pipeline import DenoisingStep, MultiViewPipeline, to_bytes
 from .portrait import Portrait, make_portrait
 from .rendering import render
+from .tensor_files import read_tensors
 from .unet_reconstructor import UNetReconstructor, UNetReconstructorConfig
 from .weights import WeightsError, WeightSet, gslrm_state_dict, prompt_embeddings, resolve
 
@@ -157,7 +157,7 @@ class FaceLiftPipeline:
             kind = settings["reconstructor"]["type"]
             model, config = RECONSTRUCTORS[kind]
             config = config(**{k: v for k, v in settings["reconstructor"].items() if k != "type"})
-            state = load_file(weights.folder / "reconstructor" / "model.safetensors")
+            state = read_tensors(weights.folder / "reconstructor" / "model.safetensors")
             rule = settings.get("front_priority")
             return cls(
                 views, _assign(model, config, state, device), weights, device, dtype,

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
+from facelift import FaceLiftPipeline, Head
 from facelift.cameras import Cameras, orbit, rays, six_views
+from facelift.evaluation.benchmarks.synthetic import SyntheticHeads
+from facelift.evaluation.metrics import load_pair_metrics
 from facelift.front_priority import FrontPriority, apply_front_priority, smooth_front, split_front
 from facelift.gaussians import SH_C0, Gaussians
 from facelift.gslrm import GATED_LOGIT, PixelGaussians
+from facelift.portrait import Portrait
 from facelift.rendering import render
-from facelift.training import depth, reconstructor, views
+from facelift.training import depth, export, recipe, reconstructor, views
 from facelift.training.data import EMPTY, HeadShards
+from facelift.training.loop import Trainer
+from facelift.visual_hull import hulls
+from facelift.weights import WeightsError
 
 RADIUS = 0.6
 
@@ -117,39 +128,122 @@ def depth_run(shards, tmp_path_factory) -> Path:
         (depth.main, ["--channels", "32,32,32", "--batch", "1"]),
         (views.main, ["--channels", "32,32,32,32", "--batch", "1"]),
         (reconstructor.main, ["--channels", "32,32,32,32", "--stage", "rendered"]),
+        (reconstructor.main, ["--model", "gslrm", "--width", "64", "--layers", "1"]),
     ],
-    ids=["depth", "views", "reconstructor"],
+    ids=["depth", "views", "unet", "gslrm"],
 )
-def test_a_killed_run_goes_on_to_the_same_weights(shards, depth_run, tmp_path, main, options):
+def test_a_killed_run_goes_on_to_the_same_weights_and_curve(shards, depth_run, tmp_path, monkeypatch, main, options):
+    """Killed after three steps, one of them since the last checkpoint: its line of the curve is not there twice."""
     if main is views.main:
         options = [*options, "--depth", str(depth_run)]
 
-    def run(folder: str, *more: str) -> dict:
-        data = ["--data", str(shards), "--test", str(shards), "--out", str(tmp_path / folder), "--evaluate-every", "1"]
-        main([*data, *options, *more, "--steps", "3"])
+    def run(folder: str) -> dict:
+        data = ["--data", str(shards), "--test", str(shards), "--out", str(tmp_path / folder), "--test-heads", "1"]
+        main([*data, *options, "--log-every", "1", "--evaluate-every", "2", "--steps", "3"])
         return torch.load(tmp_path / folder / "last.pt", weights_only=True)["ema"]
-
-    whole = run("whole")
-    (tmp_path / "killed").mkdir()
-    main_stops_after = 2
 
     class Killed(Exception):
         pass
 
-    from facelift.training.loop import Trainer
-
     save = Trainer.save
 
-    def save_then_die(self):
-        save(self)
-        if self.step == main_stops_after:
+    def save_or_die(self):
+        if self.step == 3:
             raise Killed
+        save(self)
 
-    Trainer.save = save_then_die
-    try:
+    whole = run("whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "save", save_or_die)
         with pytest.raises(Killed):
             run("killed")
-    finally:
-        Trainer.save = save
+    with open(tmp_path / "killed" / "log.jsonl", "a") as file:
+        file.write('{"step": 3, "sec')  # a kill may cut a line
     resumed = run("killed")
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+    assert curve(tmp_path / "killed") == curve(tmp_path / "whole") and len(curve(tmp_path / "whole")) == 5
+    assert [path.name for path in sorted((tmp_path / "whole" / "sheets").iterdir())] == ["0000002.webp", "0000003.webp"]
+
+
+def curve(run: Path) -> list[dict]:
+    lines = (run / "log.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in lines]
+
+
+def test_a_step_without_a_finite_gradient_spoils_nothing(tmp_path):
+    model = torch.nn.Linear(2, 1)
+    trainer = Trainer(model, tmp_path, lr=0.1, steps=10, warmup=1)
+    before = model.weight.detach().clone()
+    for factor in (float("nan"), 1.0):
+        loss = (model(torch.ones(1, 2)) * factor).sum()
+        loss.backward()
+        trainer.average({"loss": loss})
+        trainer.update()
+        assert torch.equal(model.weight, before) == (factor != 1.0)
+    assert trainer.skipped == 1 and trainer.means["loss"].isfinite()
+
+
+def test_gslrm_without_empty_patches_is_the_same_for_every_batch(shards):
+    """Samples of a batch do not mix, though they keep different numbers of patches; what a gate empties is gated."""
+    cameras = six_views(64)
+    rgba = on_white(ball(cameras)[0])
+    small = torch.ones_like(rgba)
+    small[:, 3] = 0
+    small[..., 24:40, 24:40] = rgba[..., 24:40, 24:40]
+    config = replace(reconstructor.small_gslrm(width=64, layers=1), image_size=64)
+    model = reconstructor.new_reconstructor(config)
+    with torch.no_grad():
+        both = model(torch.stack([rgba, small]), cameras)
+        for i, views_ in enumerate((rgba, small)):
+            alone = model(views_[None], cameras)
+            assert all(torch.allclose(a[i], b[0], atol=1e-5) for a, b in zip(both, alone, strict=True))
+        seen = both.opacities > GATED_LOGIT
+    assert torch.equal(seen[1], small[:, 3] >= 0.5) and 0 < seen[1].sum() < seen[0].sum()
+    assert torch.allclose(both.offset[seen], hulls(torch.stack([rgba, small]), cameras)[seen], atol=0.3)  # it begins at the hull
+
+
+@pytest.fixture(scope="module")
+def work(shards, tmp_path_factory) -> Path:
+    """What the recipe leaves after all stages but the heads themselves, at the smallest size, with weights in parts."""
+    folder = tmp_path_factory.mktemp("work")
+    for name in ("train", "test"):
+        shutil.copytree(shards, folder / name)
+    common = ["--work", str(folder), "--tiny", "--device", "cpu", "--workers", "0", "--part-megabytes", "1"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SyntheticHeads, "preface", lambda *_: None)  # real photos and face networks take long and are tested elsewhere
+        patch.setattr("facelift.evaluation.__main__.load_pair_metrics", lambda device, *_: load_pair_metrics(device, ["psnr"]))
+        for stage in recipe.STAGES[1:]:
+            recipe.main([stage, *common])
+    return folder
+
+
+def test_the_recipe_ends_in_weights_that_make_a_head_and_are_measured(work):
+    weights = sorted((work / "compact").rglob("*.safetensors"))
+    assert len(weights) > 6 and max(path.stat().st_size for path in weights) < 1.1e6
+    head = head_from(work / "compact")
+    assert head.views.shape == (6, 256, 256, 3) and len(head.gaussians) > 100
+    report = json.loads((work / "report" / "report.json").read_text())
+    assert len(report["cases"]) == 1
+
+
+def test_a_part_that_is_missing_is_said(work, tmp_path):
+    shutil.copytree(work / "compact", tmp_path / "compact")
+    next((tmp_path / "compact" / "reconstructor").glob("*-00002-of-*")).unlink()
+    with pytest.raises(WeightsError, match="in parts"):
+        FaceLiftPipeline.from_pretrained(tmp_path / "compact", device="cpu")
+
+
+def test_a_small_gslrm_is_exported_and_makes_a_head(shards, work, tmp_path):
+    sizes = ["--model", "gslrm", "--width", "64", "--layers", "1", "--steps", "1", "--test-heads", "1"]
+    reconstructor.main(["--data", str(shards), "--test", str(shards), "--out", str(tmp_path / "run"), *sizes])
+    runs = [word for name in ("depth", "views") for word in (f"--{name}", str(work / "runs" / f"{name}_0"))]
+    export.main([*runs, "--reconstructor", str(tmp_path / "run"), "--out", str(tmp_path / "compact")])
+    assert len(head_from(tmp_path / "compact").gaussians) > 100
+
+
+def head_from(weights: Path) -> Head:
+    """Of the ball's front, as a portrait."""
+    rgba = on_white(ball(six_views(512)[0])[0])[0]
+    pixels = (rgba.permute(1, 2, 0) * 255).byte().numpy()
+    portrait = Portrait(Image.fromarray(pixels[..., :3].copy()), Image.fromarray(pixels[..., 3].copy()), None, (), "none", None)
+    return FaceLiftPipeline.from_pretrained(weights, device="cpu")(portrait)

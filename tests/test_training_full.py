@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from test_training import ball
+from test_training import ball, curve
 from tiny_release import tiny_release
 
 from facelift import FaceLiftPipeline
@@ -111,13 +111,16 @@ def test_trained_folder_is_better_than_its_start_and_runs(base, heads, tmp_path)
 
 
 @pytest.mark.parametrize("model", ["views", "reconstructor"])
-def test_a_killed_run_goes_on_to_the_same_weights(base, heads, tmp_path, monkeypatch, model):
+def test_a_killed_run_goes_on_to_the_same_weights_and_curve(base, heads, tmp_path, monkeypatch, model):
+    """Killed after the second step, before its checkpoint; held-out heads are measured and shown at every checkpoint."""
+    options = ["--save-every", "1", "--test", str(heads), "--test-heads", "1"]
+
     def run(name: str) -> dict:
         folder, weights = tmp_path / name, tmp_path / f"{name}_weights"
         if model == "views":
-            train_views(weights, base, heads, folder, 2, "--save-every", "1", "--batch", "1")
+            train_views(weights, base, heads, folder, 2, *options, "--batch", "1", "--test-steps", "1")
         else:
-            train_reconstructor(weights, heads, folder, 2, "--save-every", "1")
+            train_reconstructor(weights, heads, folder, 2, *options)
         return torch.load(folder / "last.pt", weights_only=True)
 
     class Killed(Exception):
@@ -126,24 +129,22 @@ def test_a_killed_run_goes_on_to_the_same_weights(base, heads, tmp_path, monkeyp
     whole = run("whole")
     save = Trainer.save
 
-    def save_then_die(self):
+    def save_or_die(self):
+        if self.step == 2:
+            raise Killed
         save(self)
-        raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "save", save_then_die)
+        patch.setattr(Trainer, "save", save_or_die)
         with pytest.raises(Killed):
             run("killed")
     assert torch.load(tmp_path / "killed" / "last.pt", weights_only=True)["step"] == 1
     resumed = run("killed")
     for part in ("model", "ema"):
         assert all(torch.equal(whole[part][key], resumed[part][key]) for key in whole[part])
-
-    def curve(name: str) -> list[dict]:
-        lines = (tmp_path / name / "log.jsonl").read_text().splitlines()
-        return [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in lines]
-
-    assert curve("killed") == curve("whole") and len(curve("whole")) == 2
+    assert curve(tmp_path / "killed") == curve(tmp_path / "whole") and len(curve(tmp_path / "whole")) == 4
+    sheet = Image.open(tmp_path / "whole" / "sheets" / "0000002.webp")
+    assert sheet.height == 3 * 128 and len(sheet.getcolors(2**17)) > 100
 
 
 def test_cameras_of_each_sample_are_its_own(heads):

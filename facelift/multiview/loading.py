@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
 
+from ..tensor_files import read_tensors
 from .attention import ViewAttention, set_view_attention
 from .codec import PixelCodec, VAECodec
 from .conditioning import ClipConditioner, ViewIndexConditioner
@@ -47,7 +48,7 @@ def load_unet(folder: Path, dtype: torch.dtype) -> tuple[UNet2DConditionModel, i
     config, num_views, mode = stock_unet_config(json.loads((folder / "config.json").read_text()))
     with torch.device("meta"):
         unet = UNet2DConditionModel(**config)
-    state = load_file(folder / "diffusion_pytorch_model.safetensors")
+    state = read_tensors(folder / "diffusion_pytorch_model.safetensors")
     unet.load_state_dict({k: v.to(dtype) for k, v in state.items()}, assign=True)
     return set_view_attention(unet.eval().requires_grad_(False), num_views, mode), num_views
 

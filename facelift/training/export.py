@@ -11,13 +11,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
 from ..cameras import view_rig
 from ..front_priority import FrontPriority
 from ..gaussians import FilterPreset
-from ..unet_reconstructor import UNetReconstructorConfig
-from .start import reconstructor_weights, run_settings, widths
+from ..gslrm import GSLRMConfig
+from ..tensor_files import write_tensors
+from .reconstructor import config_of
+from .start import reconstructor_weights, run_settings
 from .views import compact_scheduler, load_depth, load_views
 
 
@@ -32,6 +33,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--reconstructor", type=Path, required=True, help="run of facelift.training.reconstructor")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=1, help="denoising steps the set asks for by default")
+    parser.add_argument("--part-megabytes", type=int, help="split larger files into parts of at most this")
     args = parser.parse_args(argv)
 
     made, used = run_settings(args.views), run_settings(args.reconstructor)
@@ -39,22 +41,21 @@ def main(argv: list[str] | None = None) -> None:
         raise SystemExit(f"the views were trained as {made}, the reconstructor as {used}: they do not go together")
     rig, size = view_rig(made["rig"]), made["image_size"]
 
-    load_depth(args.depth).unet.half().save_pretrained(args.out / "multiview" / "depth")
+    depth, unet_folder = args.out / "multiview" / "depth", args.out / "multiview" / "unet"
+    load_depth(args.depth).unet.half().save_pretrained(depth, max_shard_size=f"{args.part_megabytes or 10_000}MB")
 
     model = load_views(args.views)
-    for name in ("multiview/unet", "reconstructor"):
-        (args.out / name).mkdir(parents=True, exist_ok=True)
-    save_file(half(model.unet.state_dict()), args.out / "multiview" / "unet" / "diffusion_pytorch_model.safetensors")
+    write_tensors(unet_folder / "diffusion_pytorch_model.safetensors", half(model.unet.state_dict()), args.part_megabytes)
     unet_config = {k: v for k, v in dict(model.unet.config).items() if not k.startswith("_")}
     attention = made["attention"]
     unet_config |= {"num_views": len(rig), "multiview_attention": attention != "none", "sparse_mv_attention": attention == "sparse"}
-    (args.out / "multiview" / "unet" / "config.json").write_text(json.dumps(unet_config, indent=2) + "\n")
-    save_file({"prompt_embeds": model.prompt_embeds.detach().contiguous()}, args.out / "multiview" / "prompt_embeds.safetensors")
+    (unet_folder / "config.json").write_text(json.dumps(unet_config, indent=2) + "\n")
+    write_tensors(args.out / "multiview" / "prompt_embeds.safetensors", {"prompt_embeds": model.prompt_embeds.detach()})
     compact_scheduler().save_pretrained(args.out / "multiview" / "scheduler")
 
     weights = reconstructor_weights(args.reconstructor)
-    save_file(half(weights), args.out / "reconstructor" / "model.safetensors")
-    config = UNetReconstructorConfig(channels=widths(weights), image_size=size, num_views=len(rig))
+    write_tensors(args.out / "reconstructor" / "model.safetensors", half(weights), args.part_megabytes)
+    config = config_of(weights, size, len(rig))
     photo = rig.starts_with_photo  # the switches that let the photo win need its own view
     settings = {
         "format": "facelift-compact",
@@ -67,7 +68,7 @@ def main(argv: list[str] | None = None) -> None:
             "eta": 0.0,
             "keep_portrait": photo,
         },
-        "reconstructor": {"type": "unet", **asdict(config)},
+        "reconstructor": {"type": "gslrm" if isinstance(config, GSLRMConfig) else "unet", **asdict(config)},
         "front_priority": asdict(FrontPriority()) if photo else None,
         "smooth_depth": 5 if photo else 0,
         "detail": photo,

@@ -1,4 +1,4 @@
-"""The compact weights from nothing, or better from what there is, on one CUDA GPU: six stages, each a call of some minutes.
+"""The compact weights from nothing, or better from what there is, on one CUDA GPU: seven stages, each a call of some minutes.
 
     python -m facelift.training.recipe data --work DIR --heads 4000 --workers 16
     python -m facelift.training.recipe depth --work DIR --minutes 4 --start weights/compact
@@ -6,6 +6,7 @@
     python -m facelift.training.recipe reconstructor --work DIR --minutes 6 --start weights/compact
     python -m facelift.training.recipe joint --work DIR --minutes 4
     python -m facelift.training.recipe export --work DIR
+    python -m facelift.training.recipe evaluate --work DIR
 
 A stage goes on with what --work holds, data shard by shard; a training begins anew from the best it finds there, else from --start, with
 warm-up. What a stage leaves is enough for the next: nothing but --work/runs need be kept. --tiny runs it all in minutes on a CPU.
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from . import depth, export, generate, reconstructor, views
 
-STAGES = ("data", "depth", "views", "reconstructor", "joint", "export")
+STAGES = ("data", "depth", "views", "reconstructor", "joint", "export", "evaluate")
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,13 @@ class Scale:
     channels: str | None = None
     evaluate_every: int = 1000
     steps: int = 1_000_000  # the clock ends a stage
+    test_heads: int | None = None  # None: each training's own
+    measured: int = 20  # heads, by the last stage
 
 
-TINY = Scale(depth_batch=1, view_batch=1, batch=1, joint_batch=1, channels="32,32,32,32", evaluate_every=2, steps=2)
+TINY = Scale(
+    depth_batch=1, view_batch=1, batch=1, joint_batch=1, channels="32,32,32,32", evaluate_every=1, steps=1, test_heads=1, measured=1
+)
 
 
 def run_stage(stage: str, args: argparse.Namespace, scale: Scale) -> None:
@@ -49,6 +54,7 @@ def run_stage(stage: str, args: argparse.Namespace, scale: Scale) -> None:
     machine = ["--device", args.device, "--workers", str(args.workers), "--minutes", str(args.minutes)]
     machine += ["--steps", str(scale.steps), "--evaluate-every", str(scale.evaluate_every)]
     machine += ["--channels", scale.channels] if scale.channels else []
+    machine += ["--test-heads", str(scale.test_heads)] if scale.test_heads else []
 
     def train(main, name: str, batch: int, lr: float, *more: str) -> None:
         """A run of its own each time, so that the learning rate has its whole course; it starts from the one before."""
@@ -61,8 +67,10 @@ def run_stage(stage: str, args: argparse.Namespace, scale: Scale) -> None:
         from ..synthesis.__main__ import main as synthesise
 
         common = ["--format", "shards", "--workers", str(max(1, args.workers))]
-        synthesise(["--out", str(work / "test"), "--heads", str(min(48, args.heads)), "--split", "held-out", *common])
-        synthesise(["--out", str(work / "train"), "--heads", str(args.heads), *common])
+        held_out = ["--heads", str(min(48, args.heads)), "--split", "held-out", "--views", "six+near12"]
+        for wanted in (["--out", str(work / "test"), *held_out], ["--out", str(work / "train"), "--heads", str(args.heads)]):
+            if synthesise([*wanted, *common]):
+                raise SystemExit("not all heads could be made")
     elif stage == "depth":
         train(depth.main, "depth", scale.depth_batch, scale.depth_lr)
     elif stage == "views":
@@ -74,9 +82,17 @@ def run_stage(stage: str, args: argparse.Namespace, scale: Scale) -> None:
         trained = [word for name in ("depth", "views") for word in (f"--{name}", str(latest(runs, name)))]
         generate.main(["--data", str(work / "train"), *trained, "--out", str(made), "--device", args.device])
         train(reconstructor.main, "reconstructor", scale.joint_batch, scale.joint_lr, "--stage", "rendered", "--generated", str(made))
-    else:
+    elif stage == "export":
         trained = [word for name in ("depth", "views", "reconstructor") for word in (f"--{name}", str(latest(runs, name)))]
-        export.main([*trained, "--out", str(work / "compact")])
+        parts = ["--part-megabytes", str(args.part_megabytes)] if args.part_megabytes else []
+        export.main([*trained, "--out", str(work / "compact"), *parts])
+    else:
+        from ..evaluation.__main__ import main as measure
+
+        compared = ["--train", str(work / "train")] if (work / "train").is_dir() else []
+        places = ["--data", str(work / "test"), "--weights", str(work / "compact"), "--out", str(work / "report"), *compared]
+        if measure(["--benchmark", "synthetic", *places, "--limit", str(scale.measured), "--device", args.device]):
+            raise SystemExit("the weights could not be measured")
 
 
 def number(run: Path) -> int:
@@ -97,9 +113,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--heads", type=int, default=4000)
     parser.add_argument("--minutes", type=float, default=9.0, help="of training in this call")
     parser.add_argument("--start", type=Path, help="weights to begin with where --work has none: a run's last.pt or a compact folder")
+    parser.add_argument("--part-megabytes", type=int, help="export: split larger files into parts of at most this (16 for 16 MiB)")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--workers", type=int, default=12)
-    parser.add_argument("--tiny", action="store_true", help="smallest models and two steps: a trial of the whole recipe")
+    parser.add_argument("--tiny", action="store_true", help="smallest models and one step: a trial of the whole recipe")
     args = parser.parse_args(argv)
     run_stage(args.stage, args, TINY if args.tiny else Scale())
 

@@ -42,12 +42,12 @@ def small_gslrm(width: int = 512, layers: int = 7, size: int = 256) -> GSLRMConf
     )  # fmt: skip
 
 
-def config_of(weights: dict[str, Tensor]) -> UNetReconstructorConfig | GSLRMConfig:
-    """Which compact reconstructor these weights are."""
+def config_of(weights: dict[str, Tensor], size: int = 256, views: int = 6) -> UNetReconstructorConfig | GSLRMConfig:
+    """Which compact reconstructor these weights are, for so many views of so many pixels a side."""
     if "patch_embedder.1.weight" not in weights:
-        return UNetReconstructorConfig(channels=widths(weights))
-    sizes = config_from_state(weights, 256)
-    return small_gslrm(sizes.width, sizes.layers)
+        return UNetReconstructorConfig(channels=widths(weights), image_size=size, num_views=views)
+    sizes = config_from_state(weights, size)
+    return small_gslrm(sizes.width, sizes.layers, size)
 
 
 def new_reconstructor(config: UNetReconstructorConfig | GSLRMConfig) -> Reconstructor:

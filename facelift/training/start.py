@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from ..cameras import ViewRig, view_rig
 from ..multiview.loading import stock_unet_config
+from ..tensor_files import read_tensors
 
 SETTINGS = "settings.json"
 BEFORE = {"rig": "six", "attention": "sparse", "image_size": 256}  # runs that do not say
@@ -21,8 +21,8 @@ def view_weights(path: Path, rig: ViewRig | None = None) -> dict[str, Tensor]:
     if run := checkpoint(path):
         weights = averaged(run)
     else:
-        unet = load_file(path / "multiview" / "unet" / "diffusion_pytorch_model.safetensors")
-        prompt = load_file(path / "multiview" / "prompt_embeds.safetensors")
+        unet = read_tensors(path / "multiview" / "unet" / "diffusion_pytorch_model.safetensors")
+        prompt = read_tensors(path / "multiview" / "prompt_embeds.safetensors")
         weights = {**{f"unet.{name}": value.float() for name, value in unet.items()}, **prompt}
     if rig is not None:
         names = view_rig(run_settings(path)["rig"]).names
@@ -51,17 +51,17 @@ def keep_settings(folder: Path, settings: dict) -> None:
 
 
 def reconstructor_weights(path: Path) -> dict[str, Tensor]:
-    """For `UNetReconstructor`. path: a run, its last.pt, or a compact weight folder."""
+    """For `UNetReconstructor` or `GSLRM`. path: a run, its last.pt, or a compact weight folder."""
     if run := checkpoint(path):
         return averaged(run)
-    return {name: value.float() for name, value in load_file(path / "reconstructor" / "model.safetensors").items()}
+    return {name: value.float() for name, value in read_tensors(path / "reconstructor" / "model.safetensors").items()}
 
 
 def depth_weights(path: Path) -> dict[str, Tensor]:
     """For `multiview.portrait_depth.PortraitDepth`. path: a run, its last.pt, or a compact weight folder."""
     if run := checkpoint(path):
         return averaged(run)
-    state = load_file(path / "multiview" / "depth" / "diffusion_pytorch_model.safetensors")
+    state = read_tensors(path / "multiview" / "depth" / "diffusion_pytorch_model.safetensors")
     return {f"unet.{name}": value.float() for name, value in state.items()}
 
 
