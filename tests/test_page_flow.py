@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fakes import painted_head
-from page import PHOTO, likeness, upload, wait_until
+from page import PHOTO, likeness, upload
 from PIL import Image
 
 from facelift.cameras import orbit
@@ -38,7 +38,14 @@ def portrait_on(page) -> Image.Image:
 
 
 def new_portrait(page, old: str) -> Image.Image:
-    wait_until(lambda: page.get_attribute("#portrait img", "src") != old, 60)
+    """The portrait once it is another, and made for all that was done to it: until then the page itself moves the old one."""
+    page.wait_for_function(
+        """old => {
+          const image = document.querySelector("#portrait img"), moved = new DOMMatrix(getComputedStyle(image).transform);
+          return image.src && image.src != old && moved.isIdentity;
+        }""",
+        arg=old,
+    )
     return portrait_on(page)
 
 
@@ -47,7 +54,7 @@ def test_a_face_is_chosen_by_a_click_and_moved_by_keys(stand_in, open_page, two_
     page = open_page(url)
     upload(page, two_faces)
     page.wait_for_selector("#faces button >> nth=1")
-    assert "2 faces" in page.inner_text("#note")
+    page.wait_for_selector("#note:has-text('2 faces')")
     grace, collins = (make_portrait(path, matting="mediapipe").image for path in (PHOTO, OTHER))
     assert likeness(portrait_on(page), grace) > 0.95
     photo = page.locator("#photo img").bounding_box()
@@ -104,7 +111,7 @@ def test_takes_stay_and_can_be_seen_again(stand_in, open_page):
     _, url = stand_in
     page = open_page(f"{url}/?seed=7&weights=released")
     page.wait_for_function("document.querySelector('#seed input').value == '7'")
-    assert "this page runs stand-in" in page.inner_text("#note")
+    page.wait_for_selector("#note:has-text('this page runs stand-in')")
     page.click("#examples .gallery-item >> nth=1")
     page.wait_for_selector("#ran p")
     assert "seed 7" in page.inner_text("#ran")
@@ -113,11 +120,15 @@ def test_takes_stay_and_can_be_seen_again(stand_in, open_page):
     page.wait_for_function("/seed (?!7,)/.test(document.querySelector('#ran').innerText)")
     second = int(re.search(r"seed (\d+)", page.inner_text("#ran"))[1])
     assert second != 7 and page.input_value("#seed input") == str(second)
-    for strip in ("#views", "#takes"):
-        shown = page.locator(strip).bounding_box()
-        for button in page.locator(f"{strip} button.thumbnail-lg").all():
-            box = button.bounding_box()
-            assert box["y"] >= shown["y"] and box["y"] + box["height"] <= shown["y"] + shown["height"], (strip, box, shown)  # whole
+    for strip, count in (("#views", 6), ("#takes", 2)):
+        page.wait_for_function(
+            """([strip, count]) => {
+              const box = (element) => element.getBoundingClientRect(), shown = box(document.querySelector(strip));
+              const pictures = [...document.querySelectorAll(`${strip} button.thumbnail-lg`)].map(box);
+              return pictures.length == count && pictures.every((p) => p.height > 40 && p.top >= shown.top && p.bottom <= shown.bottom);
+            }""",
+            arg=[strip, count],
+        )
     page.click("#takes button.thumbnail-lg >> nth=0")
     page.wait_for_function("document.querySelector('#ran').innerText.includes('seed 7,')")
     page.wait_for_selector(".splat-viewer[data-state=loaded]")
