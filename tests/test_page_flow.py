@@ -143,6 +143,50 @@ def test_quality_sets_the_steps(stand_in, open_page):
     page.wait_for_function(f"[...document.querySelectorAll('input[type=number]')].some(e => e.value == '{2 * pipeline.default_steps}')")
 
 
+FAINT = """() => {
+  const pixel = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
+  const rgba = (color) => {
+    pixel.clearRect(0, 0, 1, 1);
+    pixel.fillStyle = color;
+    pixel.fillRect(0, 0, 1, 1);
+    return [...pixel.getImageData(0, 0, 1, 1).data];
+  };
+  const over = (top, below) => top.slice(0, 3).map((v, i) => (v * top[3] + below[i] * (255 - top[3])) / 255);
+  const behind = (e) => e ? over(rgba(getComputedStyle(e).backgroundColor), behind(e.parentElement)) : [255, 255, 255];
+  const light = (rgb) => rgb.map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), found = {};
+  const elements = [...document.querySelectorAll("input:not([type=file], [type=checkbox], [type=range])")];
+  while (texts.nextNode()) if (texts.currentNode.data.trim()) elements.push(texts.currentNode.parentElement);
+  for (const e of elements) {
+    if (!e.checkVisibility({ opacityProperty: true, visibilityProperty: true }) || e.closest("svg, :disabled")) continue;
+    const style = getComputedStyle(e), back = behind(e), [a, b] = [light(over(rgba(style.color), back)), light(back)];
+    const size = parseFloat(style.fontSize), large = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
+    const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (contrast < (large ? 3 : 4.5)) found[e.innerText?.trim().slice(0, 40) || e.outerHTML.slice(0, 80)] =
+      [contrast.toFixed(2), style.color, back.map(Math.round).join()];
+  }
+  return { found, looked: elements.length };
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_words_stand_out(stand_in, open_page, scheme):
+    """WCAG AA: contrast 4.5, for large words 3."""
+    _, url = stand_in
+    page = open_page(url, color_scheme=scheme)
+    page.click("#examples .gallery-item >> nth=1")
+    page.click("button:has-text('Advanced')")
+    page.wait_for_selector("#ran p")
+    page.hover("#head")
+    faint = page.evaluate(FAINT)
+    assert faint["looked"] > 40 and not faint["found"], faint
+    page.click("button[role=tab]:has-text('About')")
+    page.wait_for_selector("#about svg")
+    faint = page.evaluate(FAINT)
+    assert faint["looked"] > 10 and not faint["found"], faint
+
+
 def test_labels_and_colours(stand_in, open_page):
     _, url = stand_in
     page = open_page(url, color_scheme="dark")
