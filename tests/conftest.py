@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from fakes import FakePipeline
-from page import FLAGS, download_all, free_port, make_head, opened
+from page import FLAGS, at_rest, download_all, free_port, make_head, opened
 
 
 @pytest.fixture(scope="session")
@@ -53,8 +53,8 @@ def open_page(browser):
 
 
 @pytest.fixture(scope="session")
-def visit(stand_in, browser):
-    """A page on which a head has been made."""
+def visitor(stand_in, browser):
+    """A page on which a head has been made, shared by all tests that only look at it: `visit` is how they get it."""
     _, url = stand_in
     with opened(browser) as open_:
         page = open_(url, viewport={"width": 960, "height": 600})  # software WebGL is slow: small pictures
@@ -63,7 +63,23 @@ def visit(stand_in, browser):
         yield page
 
 
+@pytest.fixture
+def visit(visitor):
+    """The shared page as it is after loading: seen from the front, whatever another test did, or left undone."""
+    visitor.evaluate(
+        """() => {
+          const viewer = document.querySelector(".splat-viewer"), press = (what) => viewer.querySelector(`[data-do=${what}]`).click();
+          if (viewer.classList.contains("full")) press("full");
+          if (!viewer.querySelector(".splat-settings").hidden) press("settings");
+          press("reset");
+          document.activeElement.blur(); // no outline
+        }"""
+    )
+    at_rest(visitor)
+    return visitor
+
+
 @pytest.fixture(scope="session")
-def files(visit, tmp_path_factory) -> dict[str, Path]:
+def files(visitor, tmp_path_factory) -> dict[str, Path]:
     """What the visitor took home, by file name."""
-    return download_all(visit, tmp_path_factory.mktemp("downloads"))
+    return download_all(visitor, tmp_path_factory.mktemp("downloads"))

@@ -52,7 +52,7 @@ class ShortHead(Head):
 
 
 class FakePipeline:
-    """The interface of `FaceLiftPipeline`. step_seconds: how long a denoising step seems to take."""
+    """The interface of `FaceLiftPipeline`. step_seconds: how long a denoising step seems to take. endless: steps go on until stopped."""
 
     default_steps = 6
     default_guidance_scale = 3.0
@@ -60,7 +60,7 @@ class FakePipeline:
     weights = WeightSet("stand-in", Path("nowhere"), "compact", "CC0-1.0", "A painted egg, for tests.")
 
     def __init__(self, step_seconds: float = 0.1):
-        self.step_seconds = step_seconds
+        self.step_seconds, self.endless = step_seconds, False
         self.steps_run = self.running = self.most_at_once = 0
         self.gaussians = painted_head()
         views = render(self.gaussians, six_views(128)).rgb.clamp(0, 1)
@@ -81,7 +81,9 @@ class FakePipeline:
         portrait = photo if isinstance(photo, Portrait) else self.make_portrait(photo, crop)
         noise = np.random.default_rng(seed).integers(0, 256, self.views.shape, dtype=np.uint8)
         steps = self.default_steps if steps is None else steps
-        for i in range(1, steps + 1):
+        i = 0
+        while i < steps:
+            i += not (self.endless and i)
             time.sleep(self.step_seconds)
             self.steps_run += 1
             mixed = (self.views * (i / steps) + noise * (1 - i / steps)).astype(np.uint8)

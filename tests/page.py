@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import socket
 import time
@@ -72,6 +73,15 @@ def upload(page, path: Path) -> None:
     page.set_input_files("#photo input[type=file]", path)
 
 
+def picture(page) -> Image.Image:
+    """What the viewer shows when it has come to rest, without its buttons: the square in the middle."""
+    at_rest(page)
+    image = Image.open(io.BytesIO(page.locator(".splat-stage").screenshot(style=BARE))).convert("RGB")
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    return image.crop((left, top, left + side, top + side))
+
+
 def make_head(page, seconds: float, photo: Path = PHOTO) -> None:
     upload(page, photo)
     page.wait_for_selector("#portrait img[src]")
@@ -114,13 +124,9 @@ def likeness(a, b) -> float:
     return float(np.corrcoef(small(a), small(b))[0, 1])
 
 
-def check_picture(page, ply: Path, folder: Path) -> None:
+def check_picture(page, ply: Path) -> None:
     """The canvas shows what our renderer shows from the front: upright, not mirrored, not from behind."""
-    page.locator("#viewer canvas").screenshot(path=folder / "canvas.png", style=BARE)
-    canvas = Image.open(folder / "canvas.png").convert("RGB")
-    side = min(canvas.size)
-    left, top = (canvas.width - side) // 2, (canvas.height - side) // 2
-    shown = canvas.crop((left, top, left + side, top + side))
+    shown = picture(page)
     views = render(Gaussians.load(ply), orbit([0, 180], size=256)).rgb.clamp(0, 1).mul(255).byte().permute(0, 2, 3, 1).numpy()
     front, back = views
     same = likeness(shown, front)
@@ -130,8 +136,6 @@ def check_picture(page, ply: Path, folder: Path) -> None:
 
 
 def at_rest(page) -> None:
-    """Waits until the viewer draws no more, as it must when nothing moves: software WebGL takes up to seconds a frame."""
-    frames, end = None, time.monotonic() + 120
-    while frames != (frames := page.get_attribute(".splat-viewer", "data-frames")):
-        assert time.monotonic() < end, "draws though nothing moves"
-        page.wait_for_timeout(1000)
+    """Waits until the viewer draws no more, as it must when nothing moves, however long software WebGL takes for a frame."""
+    page.evaluate("window.stillFor = 0")
+    page.wait_for_function("(stillFor = document.querySelector('.splat-viewer').dataset.moving === undefined ? stillFor + 1 : 0) > 8")

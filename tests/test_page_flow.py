@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fakes import painted_head
-from page import PHOTO, likeness, upload, wait_until
+from page import PHOTO, likeness, upload
 from PIL import Image
 
 from facelift.cameras import orbit
@@ -38,7 +38,14 @@ def portrait_on(page) -> Image.Image:
 
 
 def new_portrait(page, old: str) -> Image.Image:
-    wait_until(lambda: page.get_attribute("#portrait img", "src") != old, 60)
+    """The portrait once it is another, and made for all that was done to it: until then the page itself moves the old one."""
+    page.wait_for_function(
+        """old => {
+          const image = document.querySelector("#portrait img"), moved = new DOMMatrix(getComputedStyle(image).transform);
+          return image.src && image.src != old && moved.isIdentity;
+        }""",
+        arg=old,
+    )
     return portrait_on(page)
 
 
@@ -47,7 +54,7 @@ def test_a_face_is_chosen_by_a_click_and_moved_by_keys(stand_in, open_page, two_
     page = open_page(url)
     upload(page, two_faces)
     page.wait_for_selector("#faces button >> nth=1")
-    assert "2 faces" in page.inner_text("#note")
+    page.wait_for_selector("#note:has-text('2 faces')")
     grace, collins = (make_portrait(path, matting="mediapipe").image for path in (PHOTO, OTHER))
     assert likeness(portrait_on(page), grace) > 0.95
     photo = page.locator("#photo img").bounding_box()
@@ -104,7 +111,7 @@ def test_takes_stay_and_can_be_seen_again(stand_in, open_page):
     _, url = stand_in
     page = open_page(f"{url}/?seed=7&weights=released")
     page.wait_for_function("document.querySelector('#seed input').value == '7'")
-    assert "this page runs stand-in" in page.inner_text("#note")
+    page.wait_for_selector("#note:has-text('this page runs stand-in')")
     page.click("#examples .gallery-item >> nth=1")
     page.wait_for_selector("#ran p")
     assert "seed 7" in page.inner_text("#ran")
@@ -113,11 +120,15 @@ def test_takes_stay_and_can_be_seen_again(stand_in, open_page):
     page.wait_for_function("/seed (?!7,)/.test(document.querySelector('#ran').innerText)")
     second = int(re.search(r"seed (\d+)", page.inner_text("#ran"))[1])
     assert second != 7 and page.input_value("#seed input") == str(second)
-    for strip in ("#views", "#takes"):
-        shown = page.locator(strip).bounding_box()
-        for button in page.locator(f"{strip} button.thumbnail-lg").all():
-            box = button.bounding_box()
-            assert box["y"] >= shown["y"] and box["y"] + box["height"] <= shown["y"] + shown["height"], (strip, box, shown)  # whole
+    for strip, count in (("#views", 6), ("#takes", 2)):
+        page.wait_for_function(
+            """([strip, count]) => {
+              const box = (element) => element.getBoundingClientRect(), shown = box(document.querySelector(strip));
+              const pictures = [...document.querySelectorAll(`${strip} button.thumbnail-lg`)].map(box);
+              return pictures.length == count && pictures.every((p) => p.height > 40 && p.top >= shown.top && p.bottom <= shown.bottom);
+            }""",
+            arg=[strip, count],
+        )
     page.click("#takes button.thumbnail-lg >> nth=0")
     page.wait_for_function("document.querySelector('#ran').innerText.includes('seed 7,')")
     page.wait_for_selector(".splat-viewer[data-state=loaded]")
@@ -130,6 +141,50 @@ def test_quality_sets_the_steps(stand_in, open_page):
     page.click("ul[role=listbox] li:has-text('Fine')")
     page.click("button:has-text('Advanced')")
     page.wait_for_function(f"[...document.querySelectorAll('input[type=number]')].some(e => e.value == '{2 * pipeline.default_steps}')")
+
+
+FAINT = """() => {
+  const pixel = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
+  const rgba = (color) => {
+    pixel.clearRect(0, 0, 1, 1);
+    pixel.fillStyle = color;
+    pixel.fillRect(0, 0, 1, 1);
+    return [...pixel.getImageData(0, 0, 1, 1).data];
+  };
+  const over = (top, below) => top.slice(0, 3).map((v, i) => (v * top[3] + below[i] * (255 - top[3])) / 255);
+  const behind = (e) => e ? over(rgba(getComputedStyle(e).backgroundColor), behind(e.parentElement)) : [255, 255, 255];
+  const light = (rgb) => rgb.map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), found = {};
+  const elements = [...document.querySelectorAll("input:not([type=file], [type=checkbox], [type=range])")];
+  while (texts.nextNode()) if (texts.currentNode.data.trim()) elements.push(texts.currentNode.parentElement);
+  for (const e of elements) {
+    if (!e.checkVisibility({ opacityProperty: true, visibilityProperty: true }) || e.closest("svg, :disabled")) continue;
+    const style = getComputedStyle(e), back = behind(e), [a, b] = [light(over(rgba(style.color), back)), light(back)];
+    const size = parseFloat(style.fontSize), large = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
+    const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (contrast < (large ? 3 : 4.5)) found[e.innerText?.trim().slice(0, 40) || e.outerHTML.slice(0, 80)] =
+      [contrast.toFixed(2), style.color, back.map(Math.round).join()];
+  }
+  return { found, looked: elements.length };
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_words_stand_out(stand_in, open_page, scheme):
+    """WCAG AA: contrast 4.5, for large words 3."""
+    _, url = stand_in
+    page = open_page(url, color_scheme=scheme)
+    page.click("#examples .gallery-item >> nth=1")
+    page.click("button:has-text('Advanced')")
+    page.wait_for_selector("#ran p")
+    page.hover("#head")
+    faint = page.evaluate(FAINT)
+    assert faint["looked"] > 40 and not faint["found"], faint
+    page.click("button[role=tab]:has-text('About')")
+    page.wait_for_selector("#about svg")
+    faint = page.evaluate(FAINT)
+    assert faint["looked"] > 10 and not faint["found"], faint
 
 
 def test_labels_and_colours(stand_in, open_page):

@@ -8,21 +8,12 @@ import urllib.request
 import numpy as np
 import pytest
 import torch
-from page import BARE, at_rest, likeness, opened
+from page import BARE, likeness, opened, picture
 from PIL import Image
 
 from facelift.cameras import orbit
 from facelift.gaussians import SH_C0, Gaussians
 from facelift.rendering import render
-
-
-def picture(page) -> Image.Image:
-    at_rest(page)
-    data = page.locator("#viewer .splat-stage").screenshot(style=BARE)
-    image = Image.open(io.BytesIO(data)).convert("RGB")
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    return image.crop((left, top, left + side, top + side))
 
 
 def seen_from(gaussians: Gaussians, azimuth: float) -> np.ndarray:
@@ -51,7 +42,6 @@ def test_buttons_and_keys_show_the_four_sides(visit, head):
 
 
 def test_looks(visit):
-    visit.click("[data-do=reset]")
     plain = np.asarray(picture(visit), dtype=float)
     visit.click("[data-do=settings]")
     set_slider(visit, "background", "#0f172a")
@@ -64,8 +54,6 @@ def test_looks(visit):
     set_slider(visit, "size", "1")
     set_slider(visit, "opacity", "0.95")  # all of this head are more opaque than that
     assert abs(np.asarray(picture(visit), dtype=float).mean() - plain.mean()) < 1
-    visit.click("[data-do=reset]")
-    visit.click("[data-do=settings]")
 
 
 def test_photo_and_head_can_be_compared(visit):
@@ -77,14 +65,11 @@ def test_photo_and_head_can_be_compared(visit):
     address = visit.get_attribute(".splat-photo", "src")
     portrait = Image.open(io.BytesIO(urllib.request.urlopen(address).read()))
     assert likeness(shown, portrait.convert("RGB")) > 0.98
-    visit.eval_on_selector(".splat-wipe", set_wipe, "50")
     visit.click("[data-do=compare]")
     assert visit.is_hidden(".splat-compare")
 
 
 def test_a_picture_of_the_view_is_saved(visit, head, tmp_path):
-    visit.click("[data-do=reset]")
-    at_rest(visit)
     with visit.expect_download() as download:
         visit.click("[data-do=picture]")
     download.value.save_as(tmp_path / "head.png")
@@ -133,8 +118,7 @@ def test_the_offline_viewer_needs_nothing_else(files, head, browser):
     page.on("request", lambda request: asked.append(request.url))
     page.goto(files["head.html"].as_uri())
     page.wait_for_selector(".splat-viewer[data-state=loaded]")
-    at_rest(page)
-    shown = Image.open(io.BytesIO(page.locator(".splat-stage").screenshot(style=BARE)))
+    shown = picture(page)
     context.close()
     assert likeness(shown, seen_from(head, 0)) > 0.95
     assert all(url.startswith(("file:", "blob:", "data:")) for url in asked), asked

@@ -1,7 +1,7 @@
 // The 3D viewer of the page and of head.html: `headViewer(root, engine, texts)` returns `show(value)`.
 // root: an element filled with viewer.html. engine: () => Promise of the module spark.min.js. texts: the words, by name.
 // value: null, or { splat: {url, orig_name} or {bytes, orig_name}, portrait: {url}, film: {url}, keep_view }.
-// For tests, root carries data-state (empty, loading, loaded, error, no-webgl), data-splats and data-frames.
+// For tests, root carries data-state (empty, loading, loaded, error, no-webgl), data-splats, and data-moving while pictures are still to come.
 function headViewer(root, engine, texts) {
   const HOME = [0, -2.7, 0]; // the front camera of the six views: the head faces -y and z is up
   const FIELD_OF_VIEW = 50;
@@ -65,28 +65,31 @@ function headViewer(root, engine, texts) {
     controls.dampingFactor = 0.15;
     controls.minDistance = 0.8;
     controls.maxDistance = 8;
-    controls.autoRotateSpeed = 3;
+    controls.autoRotateSpeed = 3; // a turn in 20 s
     controls.saveState();
 
     // Draw only when something moved or a sort has finished: a page left open costs nothing.
     let queued = false;
     let onScreen = true;
-    let frames = 0;
+    let last = 0; // when the last frame was drawn, in milliseconds
     const invalidate = () => {
       if (queued || !onScreen) return;
       queued = true;
+      root.dataset.moving = "";
       requestAnimationFrame(draw);
     };
     // The rules of the other renderers: every splat widened by 0.3 px squared, no loss of opacity, so that none shines through.
     const spark = new SparkRenderer({ renderer, onDirty: invalidate, preBlurAmount: 0.3, blurAmount: 0 });
     scene.add(spark);
-    function draw() {
+    const sorting = () => spark.dirty || spark.sorting || spark.sortDirty;
+    function draw(now) {
       queued = false;
       if (!root.isConnected) return close();
-      controls.update();
+      controls.update(Math.min(0.2, (now - last) / 1000)); // turns as fast on slow machines, and does not jump after a pause
+      last = now;
       renderer.render(scene, camera);
-      root.dataset.frames = ++frames;
       if (controls.autoRotate) invalidate();
+      if (!queued && !sorting()) delete root.dataset.moving;
     }
     controls.addEventListener("change", invalidate);
     controls.addEventListener("start", () => flight++);
@@ -136,15 +139,14 @@ function headViewer(root, engine, texts) {
       canvas.remove();
       mesh = view = opening = shownSplat = null;
     }
-    return { SplatMesh, Vector3, renderer, scene, camera, controls, spark, invalidate, canvas, size, least, adjust };
+    return { SplatMesh, Vector3, renderer, scene, camera, controls, spark, sorting, invalidate, canvas, size, least, adjust };
   }
 
   // Spark sorts in a worker: the picture is right only once it has nothing left to do.
   async function settled() {
-    const { spark, invalidate } = view;
+    const { spark, sorting, invalidate } = view;
     for (let frame = 0; view && frame < 600; frame++) {
-      const busy = spark.dirty || spark.sorting || spark.sortDirty || !spark.activeSplats;
-      if (frame > 1 && !busy) return;
+      if (frame > 1 && !sorting() && spark.activeSplats) return;
       invalidate();
       await new Promise((done) => requestAnimationFrame(done));
     }

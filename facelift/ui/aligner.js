@@ -39,6 +39,7 @@ function nudge(change, wait = 250) {
 function show() {
   const value = props.value;
   root.dataset.state = value?.picture ? "shown" : "empty";
+  if (!value?.picture || value.anew) clearTimeout(timer);
   tools.hidden = !value?.movable;
   if (!value?.picture) {
     image.removeAttribute("src");
@@ -51,9 +52,8 @@ function show() {
     if (props.value?.picture?.url !== value.picture.url) return;
     image.src = value.picture.url;
     image.alt = words.alt;
-    const moving = timer && JSON.stringify(now) !== JSON.stringify(value.nudge) && pointers.size;
     made = value.nudge;
-    if (!moving) now = made;
+    if (value.anew) now = made; // else the visitor may have gone on while this one was made
     preview();
   });
 }

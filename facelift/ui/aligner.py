@@ -118,5 +118,6 @@ def faces_shown(portrait: Portrait, chosen: int) -> dict[str, Any]:
     return {"boxes": [[round(float(v), 1) for v in face.box] for face in portrait.faces], "chosen": chosen}
 
 
-def portrait_shown(picture: Path, nudge: Nudge, movable: bool) -> dict[str, Any]:
-    return {"picture": file_data(picture), "nudge": asdict(nudge), "movable": movable}
+def portrait_shown(picture: Path, nudge: Nudge, movable: bool, anew: bool = False) -> dict[str, Any]:
+    """nudge: what the picture shows already. anew: another photo or face, so that what the visitor did to the last one is void."""
+    return {"picture": file_data(picture), "nudge": asdict(nudge), "movable": movable, "anew": anew}

@@ -7,11 +7,12 @@ import subprocess
 import zipfile
 from pathlib import Path
 
+MESH = "head.glb"  # made when it is asked for: it takes seconds, and few want it
 NAMES = (
     "head.ply",
     "head.splat",
     "head.spz",
-    "head.glb",
+    MESH,
     "head.html",
     "turntable.mp4",
     "turntable.webp",

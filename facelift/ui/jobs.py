@@ -12,9 +12,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from queue import SimpleQueue
 
+import torch
 from PIL import Image
 
 from ..cameras import VIEW_NAMES
+from ..gaussians import Gaussians
 from ..mesh import MeshError, save_mesh
 from ..portrait import PhotoError, Portrait
 from ..viewer_export import save_viewer
@@ -31,7 +33,7 @@ PREVIEW_SECONDS = 0.7  # at most this often: a browser shows no more, and the re
 class Settings:
     """What a visitor may choose; None takes the default of the weight set. face: 1 is the largest in the photo.
 
-    extras: whether the files that only the page offers are made too (mesh, animated picture, viewer page).
+    extras: whether the files that only the page offers are made too (animated picture, viewer page).
     """
 
     seed: int = 4
@@ -70,7 +72,7 @@ class Stopped(Exception):
 
 def sentence_for(error: BaseException) -> str:
     """A sentence a visitor can act on; anything unexpected goes to the log instead."""
-    if isinstance(error, (PhotoError, WeightsError)):
+    if isinstance(error, (PhotoError, WeightsError, MeshError)):
         return re.sub(r" \(\w+=[^)]*\)", "", str(error))  # Python arguments are no help on a page
     if type(error).__name__ == "OutOfMemoryError":
         return texts.OUT_OF_MEMORY
@@ -114,10 +116,7 @@ class Jobs:
         self._stops[visitor] = stop
         threading.Thread(target=self._work, args=(photo, settings, stop, released, news), daemon=True).start()
         try:
-            while (item := news.get()) is not None:
-                if isinstance(item, BaseException):
-                    raise item
-                yield item
+            yield from _told(news)
         finally:
             stop.set()
             released.set()
@@ -177,19 +176,48 @@ class Jobs:
         report = head.save(folder, formats=("ply", "splat", "spz"), progress=filming)
         report = {**report, **_moved(settings.nudge)}
         if settings.extras:
-            tell("mesh", files=_files(folder))
             save_webp(folder / "turntable.mp4", folder / "turntable.webp")
-            started = time.perf_counter()
-            try:
-                save_mesh(head.gaussians, folder / "head.glb", lambda done, total: tell("mesh", done / total))
-            except MeshError as error:
-                report = {**report, "mesh": str(error)}
-            seconds = {**report["seconds"], "mesh": round(time.perf_counter() - started, 3)}
-            report = {**report, "seconds": {**seconds, "total": round(sum(v for k, v in seconds.items() if k != "total"), 3)}}
         write_report(report, folder)
         clock.left("done", 1.0)
         self._spent = clock.spent
         news.put(Update("done", 1.0, portrait=portrait_file, views=views_of(folder), files=_files(folder), report=report, folder=folder))
+
+
+def make_mesh(folder: Path, device: torch.device | str) -> Iterator[Update]:
+    """Adds head.glb to the folder of a finished head, beside whatever job runs. Closing the iterator ends the work.
+
+    Raises MeshError.
+    """
+    stop, news, path = threading.Event(), SimpleQueue(), folder / "head.glb"
+    started = time.perf_counter()
+
+    def tell(done: int, total: int) -> None:
+        if stop.is_set():
+            raise Stopped
+        left = (time.perf_counter() - started) * (total - done) / done if done > 2 else None
+        news.put(Update("mesh", done / total, seconds_left=left))
+
+    def work() -> None:
+        try:
+            part = path.with_suffix(".part")  # a mesh that is there is whole
+            save_mesh(Gaussians.load(folder / "head.ply").to(device), part, tell).rename(path)
+            news.put(None)
+        except BaseException as error:  # handed over to the visitor's thread
+            news.put(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        yield from _told(news)
+    finally:
+        stop.set()
+
+
+def _told(news: SimpleQueue) -> Iterator[Update]:
+    """What a thread tells: updates, then None or the error that ended it."""
+    while (item := news.get()) is not None:
+        if isinstance(item, BaseException):
+            raise item
+        yield item
 
 
 def _moved(nudge: Nudge) -> dict:

@@ -24,8 +24,8 @@ from . import texts
 from .about import about
 from .advice import advice
 from .aligner import Nudge, face_buttons, faces_shown, portrait_frame, portrait_shown
-from .downloads import NAMES
-from .jobs import Jobs, Settings, Stopped, Update, sentence_for, views_of
+from .downloads import MESH, NAMES
+from .jobs import Jobs, Settings, Stopped, Update, make_mesh, sentence_for, views_of
 from .takes import KEEP_SECONDS, KEPT, Take, drop, keep
 from .theme import style
 from .viewer import shown, splat_viewer
@@ -37,6 +37,9 @@ NAME_EXAMPLES = """() => document.querySelectorAll("#examples .gallery-item").fo
   const file = decodeURIComponent(button.querySelector("img")?.src ?? "").split("/").pop();
   button.setAttribute("aria-label", `Example: ${file.split(".")[0].replaceAll("_", " ")}`);
 })"""
+SAVE_FILE = """(file) => {
+  if (file?.url) Object.assign(document.createElement("a"), { href: file.url, download: file.orig_name }).click();
+}"""
 LARGEST_SEED = 2**31 - 1
 ONE_HEAD_AT_A_TIME = {"concurrency_id": "head", "concurrency_limit": 1}
 
@@ -74,7 +77,8 @@ def _layout(pipeline) -> SimpleNamespace:
     with gr.Tab("About"):
         gr.HTML(about(pipeline.weights))
     gr.HTML(f"<div id='foot'><p>{texts.PRIVACY} {html.escape(texts.weights_line(pipeline.weights))}</p></div>")
-    ui.nudge = gr.State(Nudge())
+    ui.nudge = gr.State((None, Nudge()))  # of which photo and face, and how far
+    ui.take = gr.State(None)  # the head that is shown
     ui.takes = gr.State([], time_to_live=KEEP_SECONDS, delete_callback=drop)
     return ui
 
@@ -134,14 +138,19 @@ def _results(ui: SimpleNamespace) -> None:
         label=texts.TAKES, elem_id="takes", columns=KEPT, height=118, allow_preview=False, visible=False, **{**look, "show_label": True}
     )
     with gr.Row(elem_id="downloads"):
-        ui.downloads = {name: gr.DownloadButton(name, size="sm", interactive=False, min_width=80) for name in NAMES}
+        button = {"size": "sm", "interactive": False, "min_width": 80}
+        ui.downloads = {}
+        for name in NAMES:
+            if name == MESH:
+                ui.mesh = gr.Button(MESH, elem_id="mesh", **button)  # makes what the other one, hidden until then, hands out
+            ui.downloads[name] = gr.DownloadButton(name, visible=name != MESH, **button)
     ui.ran = gr.HTML(elem_id="ran", elem_classes="note")
 
 
 def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
     weights = jobs.pipeline.weights
 
-    def prepare(photo, crop, face, nudge):
+    def prepare(photo, crop, face, nudge, anew=False):
         """The portrait, the faces of the photo and advice: what the page shows before anything slow begins."""
         if not photo:
             yield None, None, _sentence(texts.HINT)
@@ -157,16 +166,16 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
             made.image.save(path)
             found = advice(load_photo(Path(photo).read_bytes()), made.face) if made.face and nudge == Nudge() else []
             note = " ".join([texts.portrait_note(len(made.faces), int(face or 1)), *found[:2]])
-            yield portrait_shown(path, nudge, made.crop is not None), faces_shown(made, int(face or 1)), _sentence(note)
+            yield portrait_shown(path, nudge, made.crop is not None, anew), faces_shown(made, int(face or 1)), _sentence(note)
 
     def prepare_anew(photo, crop, face):
-        for news in prepare(photo, crop, face, Nudge()):
-            yield *news, Nudge()
+        for news in prepare(photo, crop, face, Nudge(), anew=True):
+            yield *news, ((photo, face), Nudge())
 
     def move(event: gr.EventData, photo, crop, face):
         nudge = Nudge.read(event._data)
         for news in prepare(photo, crop, face, nudge):
-            yield *news, nudge
+            yield *news, ((photo, face), nudge)
 
     def portrait(photo: str, crop: bool = True, face: int = 1):
         """The aligned portrait (512x512 PNG) of a photo and a sentence about it. Face 1 is the largest."""
@@ -188,6 +197,8 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
             yield {ui.status: _sentence(texts.NO_PHOTO)}
             raise gr.Error(texts.NO_PHOTO, print_exception=False)
         yield {**_buttons(ui, running=True), **_cleared(ui), ui.status: _progress(Update("portrait"))}
+        of, nudge = nudge
+        nudge = nudge if of == (photo, face) else Nudge()  # a new photo may not have its portrait yet
         settings, picture = replace(_settings(seed, steps, guidance_scale, crop, face), nudge=nudge), None
         try:
             for update in jobs.run(request.session_hash, photo, settings):
@@ -197,7 +208,7 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
                     changes[ui.portrait] = portrait_shown(update.portrait, nudge, bool(crop))
                 if update.stage == "done":
                     takes = keep(takes, update.folder, update.report)
-                    changes |= {ui.takes: takes, ui.strip: _strip(takes), ui.another: gr.Button(visible=True)}
+                    changes |= {ui.takes: takes, ui.strip: _strip(takes), ui.another: gr.Button(visible=True), **_taken(ui, takes[-1])}
                 yield changes
         except Stopped:
             yield {**_buttons(ui, running=False), ui.status: _sentence(texts.STOPPED)}
@@ -212,7 +223,20 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
             return {}
         take = takes[event.index]
         done = Update("done", views=views_of(take.folder), files=take.files, report=take.report, folder=take.folder)
-        return {**_changes(ui, done, weights, keep_view=True), ui.status: _sentence(texts.this_take(take.report))}
+        return {**_changes(ui, done, weights, keep_view=True), ui.status: _sentence(texts.this_take(take.report)), **_taken(ui, take)}
+
+    def mesh(take) -> Iterator[dict]:
+        """Makes the mesh of the head that is shown, while the next visitor's head may be in the making."""
+        waiting = Update("mesh")
+        yield {ui.mesh: gr.Button(f"{MESH} 0 %", interactive=False), ui.status: _progress(waiting)}
+        try:
+            for update in make_mesh(take.folder, jobs.pipeline.device):
+                yield {ui.mesh: gr.Button(f"{MESH} {100 * update.fraction:.0f} %"), ui.status: _progress(update)}
+        except Exception as error:
+            sentence = sentence_for(error)
+            yield {**_taken(ui, take), ui.status: _sentence(sentence)}
+            raise gr.Error(sentence, print_exception=False) from None
+        yield {**_taken(ui, take), ui.status: _sentence(texts.MESH_DONE)}
 
     def generate(
         request: gr.Request, photo: str, seed: int = 4, steps: int | None = None, guidance_scale: float | None = None,
@@ -253,15 +277,22 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
 
     waiting = _progress(Update("waiting"))
 
+    def begun():
+        """At once: waiting can be stopped too."""
+        return {**_buttons(ui, running=True), ui.status: waiting}
+
     def not_started(status):
-        """After an error: a job that still waits was refused, since too many do."""
-        return {**_buttons(ui, running=False), ui.status: _sentence(texts.BUSY) if status == waiting else status}
+        """After an error: a job that still waits was refused, since too many do. Whatever else ended it has said so already."""
+        return {**_buttons(ui, running=False), ui.status: _sentence(texts.BUSY) if status == waiting else gr.skip()}
 
     def from_link(request: gr.Request):
         """?seed= and ?weights= of the page's address."""
         seed, asked = request.query_params.get("seed", ""), request.query_params.get("weights")
-        sentence = texts.other_weights(asked[:60], weights) if asked not in (None, "auto", weights.name) else texts.HINT
-        return int(seed) if seed.isdecimal() and int(seed) <= LARGEST_SEED else gr.skip(), _sentence(sentence)
+        other = asked not in (None, "auto", weights.name)
+        return (
+            int(seed) if seed.isdecimal() and int(seed) <= LARGEST_SEED else gr.skip(),
+            _sentence(texts.other_weights(asked[:60], weights)) if other else gr.skip(),  # a fast visitor's photo may be there already
+        )
 
     def picked(event: gr.EventData):
         return event._data["face"]
@@ -277,19 +308,23 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
 
     settings = [ui.photo, ui.seed, ui.steps, ui.guidance_scale, ui.crop, ui.face]
     results = [ui.status, ui.portrait, ui.views, ui.viewer, ui.ran, *ui.downloads.values()]
-    shown = [*results, ui.generate, ui.stop, ui.another, ui.takes, ui.strip]
+    shown = [*results, ui.generate, ui.stop, ui.another, ui.takes, ui.strip, ui.take, ui.mesh]
     buttons = [ui.status, ui.generate, ui.stop, ui.another]
     at_once = {**quiet, "queue": False}
     new_seed = {"fn": None, "inputs": None, "outputs": ui.seed, "js": f"() => Math.floor(Math.random() * {LARGEST_SEED})"}
     runs = []
     starts = [ui.generate.click, ui.another.click(**new_seed, api_visibility="private").then]
+    meshing = {"concurrency_id": "mesh", "concurrency_limit": 1}
+    asked = ui.mesh.click(lambda: gr.Button(f"{MESH} …", interactive=False), None, ui.mesh, **at_once)
+    meshes = asked.then(mesh, ui.take, [ui.status, ui.mesh, ui.downloads[MESH], ui.take], **quiet, **meshing)
+    meshes.success(None, ui.downloads[MESH], None, js=SAVE_FILE, api_visibility="private")
     for start in starts + ([ui.examples.load_input_event.then] if ui.examples else []):
-        start(lambda: {**_buttons(ui, running=True), ui.status: waiting}, None, buttons, **at_once)  # waiting can be stopped too
+        start(begun, None, buttons, cancels=meshes, **at_once)
         runs.append(start(make_head, [*settings, ui.nudge, ui.takes], shown, **quiet, **ONE_HEAD_AT_A_TIME))
         runs[-1].failure(not_started, ui.status, buttons, **at_once)
     ui.stop.click(stop_job, None, buttons, cancels=runs, **at_once)
     ui.random_seed.click(**new_seed, api_visibility="private")
-    ui.strip.select(show_take, ui.takes, shown, **quiet)
+    ui.strip.select(show_take, ui.takes, shown, cancels=meshes, **quiet)
     app.load(from_link, None, [ui.seed, ui.note], js=NAME_EXAMPLES, **quiet)
     _endpoints(settings, generate, portrait, render)
 
@@ -340,7 +375,17 @@ def _strip(takes: list[Take]):
 
 def _cleared(ui: SimpleNamespace) -> dict:
     downloads = {button: gr.DownloadButton(value=None, interactive=False) for button in ui.downloads.values()}
-    return {ui.views: None, ui.viewer: None, ui.ran: "", **downloads}
+    return {ui.views: None, ui.viewer: None, ui.ran: "", **downloads, **_taken(ui, None)}
+
+
+def _taken(ui: SimpleNamespace, take: Take | None) -> dict:
+    """The head that is shown, and its mesh: to be made, or to be had."""
+    there = take is not None and MESH in take.files
+    return {
+        ui.take: take,
+        ui.mesh: gr.Button(MESH, visible=not there, interactive=take is not None),
+        ui.downloads[MESH]: gr.DownloadButton(value=take.files[MESH] if there else None, visible=there, interactive=there),
+    }
 
 
 def _changes(ui: SimpleNamespace, update: Update, weights, keep_view: bool = False) -> dict:
@@ -354,7 +399,8 @@ def _changes(ui: SimpleNamespace, update: Update, weights, keep_view: bool = Fal
     elif "turntable.mp4" in update.files:
         folder, files = update.files["turntable.mp4"].parent, update.files
         changes[ui.viewer] = shown(files["head.spz"], folder / "portrait.png", files["turntable.mp4"], keep_view)
-    for name, path in update.files.items():
+    for name in update.files.keys() - {MESH}:
+        path = update.files[name]
         changes[ui.downloads[name]] = gr.DownloadButton(value=path, interactive=True)
     if done:
         changes |= {ui.ran: _sentence(texts.what_ran(update.report, weights)), **_buttons(ui, running=False)}

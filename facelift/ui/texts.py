@@ -43,6 +43,7 @@ NO_PHOTO = "Choose a photo first."
 UNEXPECTED = "Something went wrong on our side, and the details are in the server's log. Try again, or try another photo."
 OUT_OF_MEMORY = "The graphics card ran out of memory. Close other programs that use it, or start with --device cpu."
 BUSY = "Too many visitors are waiting already: try again in a minute."
+MESH_DONE = "The mesh is ready and saved: head.glb, approximate, hair above all."
 DONE = "Your 3D head is ready: drag it to turn."
 STOPPED = "Stopped."
 HINT = "Best is one face, from the front, well lit. JPEG, PNG or WEBP, up to 20 MB."
@@ -109,7 +110,7 @@ def no_such_face(face: int, found: int) -> str:
 def what_ran(report: dict, weights) -> str:
     """One paragraph on how a head was made, from its report and the weight set."""
     seconds = report.get("seconds", {})
-    names = ("portrait", "views", "gaussians", "files", "turntable", "mesh", "total")
+    names = ("portrait", "views", "gaussians", "files", "turntable", "total")
     spent = ", ".join(f"{name} {seconds[name]:.1f} s" for name in names if seconds.get(name) is not None)
     matting = report.get("matting")
     parts = [

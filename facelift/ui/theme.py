@@ -17,5 +17,16 @@ def style() -> dict[str, Any]:
         font_mono=["ui-monospace", "Menlo", "Consolas", "monospace"],
         spacing_size="sm",
         radius_size="lg",
+    ).set(  # words that stand out: WCAG AA asks for a contrast of 4.5
+        body_text_color_subdued="*neutral_600",
+        block_label_text_color="*primary_700",
+        block_title_text_color="*primary_700",
+        block_label_text_color_dark="*primary_100",
+        block_title_text_color_dark="*primary_100",
+        input_placeholder_color="*neutral_600",
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_dark="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_700",
     )
     return {"theme": theme, "css": (Path(__file__).parent / "page.css").read_text(encoding="utf-8")}
