@@ -33,10 +33,15 @@ from .viewer import shown, splat_viewer
 EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
 DELETE_EVERY, DELETE_AFTER = 600, 3600  # seconds
 QUALITIES = ((0.5, "Quick"), (2, "Fine"), (1, "Standard"))  # times the weight set's own number of steps
-NAME_EXAMPLES = """() => document.querySelectorAll("#examples .gallery-item").forEach((button) => {
-  const file = decodeURIComponent(button.querySelector("img")?.src ?? "").split("/").pop();
-  button.setAttribute("aria-label", `Example: ${file.split(".")[0].replaceAll("_", " ")}`);
-})"""
+NAME_EXAMPLES = """() => {
+  const examples = document.querySelector("#examples");
+  const name = () => examples?.querySelectorAll(".gallery-item").forEach((button) => {
+    const file = decodeURIComponent(button.querySelector("img")?.src ?? "").split("/").pop();
+    button.setAttribute("aria-label", `Example: ${file.split(".")[0].replaceAll("_", " ")}`);
+  });
+  name();
+  if (examples) new MutationObserver(name).observe(examples, { subtree: true, attributeFilter: ["src"], childList: true }); // late ones
+}"""
 SAVE_FILE = """(file) => {
   if (file?.url) Object.assign(document.createElement("a"), { href: file.url, download: file.orig_name }).click();
 }"""
@@ -72,7 +77,7 @@ def _layout(pipeline) -> SimpleNamespace:
     with gr.Tab("Make a head"), gr.Row(elem_id="columns"):
         with gr.Column(scale=4, min_width=340):
             _inputs(ui, pipeline)
-        with gr.Column(scale=9, min_width=340):
+        with gr.Column(scale=9, min_width=340, elem_id="results"):
             _results(ui)
     with gr.Tab("About"):
         gr.HTML(about(pipeline.weights))
@@ -121,7 +126,7 @@ def _inputs(ui: SimpleNamespace, pipeline) -> None:
     ui.examples = None
     if photos := sorted(p for p in EXAMPLES.glob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp")):
         gr.set_static_paths([EXAMPLES])
-        ui.examples = gr.Examples([[str(p)] for p in photos], [ui.photo], label="Or try one of these", elem_id="examples")
+        ui.examples = gr.Examples([[str(p)] for p in photos], [ui.photo], label=texts.EXAMPLES, elem_id="examples")
 
 
 def _qualities(default: int) -> list[tuple[str, int]]:
@@ -134,9 +139,7 @@ def _results(ui: SimpleNamespace) -> None:
     ui.viewer = splat_viewer("viewer")
     look = {"rows": 1, "object_fit": "contain", "show_label": False, "buttons": [], "interactive": False}
     ui.views = gr.Gallery(label=texts.VIEWS, elem_id="views", columns=6, height=150, **look)
-    ui.strip = gr.Gallery(
-        label=texts.TAKES, elem_id="takes", columns=KEPT, height=118, allow_preview=False, visible=False, **{**look, "show_label": True}
-    )
+    ui.strip = gr.Gallery(label=texts.TAKES, elem_id="takes", columns=KEPT, height="auto", allow_preview=False, visible=False, **look)
     with gr.Row(elem_id="downloads"):
         button = {"size": "sm", "interactive": False, "min_width": 80}
         ui.downloads = {}
@@ -158,9 +161,8 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
         try:
             made = jobs.portrait(photo, bool(crop), int(face or 1), nudge)
         except Exception as error:
-            sentence = sentence_for(error)
-            yield None, None, _sentence(sentence)
-            raise gr.Error(sentence, print_exception=False) from None
+            yield None, None, _wrong(sentence_for(error))
+            return
         with tempfile.TemporaryDirectory(prefix="facelift-") as folder:
             path = Path(folder) / "portrait.png"
             made.image.save(path)
@@ -194,8 +196,8 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
     def make_head(request: gr.Request, photo, seed, steps, guidance_scale, crop, face, nudge, takes) -> Iterator[dict]:
         """The page's own Generate: every update of the job, as changes of the page."""
         if not photo:
-            yield {ui.status: _sentence(texts.NO_PHOTO)}
-            raise gr.Error(texts.NO_PHOTO, print_exception=False)
+            yield {**_buttons(ui, running=False), ui.status: _wrong(texts.NO_PHOTO)}
+            return
         yield {**_buttons(ui, running=True), **_cleared(ui), ui.status: _progress(Update("portrait"))}
         of, nudge = nudge
         nudge = nudge if of == (photo, face) else Nudge()  # a new photo may not have its portrait yet
@@ -213,9 +215,7 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
         except Stopped:
             yield {**_buttons(ui, running=False), ui.status: _sentence(texts.STOPPED)}
         except Exception as error:
-            sentence = sentence_for(error)
-            yield {**_buttons(ui, running=False), ui.status: _sentence(sentence)}
-            raise gr.Error(sentence, print_exception=False) from None
+            yield {**_buttons(ui, running=False), ui.status: _wrong(sentence_for(error))}
 
     def show_take(event: gr.SelectData, takes):
         """One of the last heads again, seen from where the visitor stands."""
@@ -233,9 +233,8 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
             for update in make_mesh(take.folder, jobs.pipeline.device):
                 yield {ui.mesh: gr.Button(f"{MESH} {100 * update.fraction:.0f} %"), ui.status: _progress(update)}
         except Exception as error:
-            sentence = sentence_for(error)
-            yield {**_taken(ui, take), ui.status: _sentence(sentence)}
-            raise gr.Error(sentence, print_exception=False) from None
+            yield {**_taken(ui, take), ui.status: _wrong(sentence_for(error))}
+            return
         yield {**_taken(ui, take), ui.status: _sentence(texts.MESH_DONE)}
 
     def generate(
@@ -283,7 +282,7 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
 
     def not_started(status):
         """After an error: a job that still waits was refused, since too many do. Whatever else ended it has said so already."""
-        return {**_buttons(ui, running=False), ui.status: _sentence(texts.BUSY) if status == waiting else gr.skip()}
+        return {**_buttons(ui, running=False), ui.status: _wrong(texts.BUSY) if status == waiting else gr.skip()}
 
     def from_link(request: gr.Request):
         """?seed= and ?weights= of the page's address."""
@@ -369,7 +368,7 @@ def _buttons(ui: SimpleNamespace, running: bool) -> dict:
 
 
 def _strip(takes: list[Take]):
-    pictures = [(take.thumbnail, f"seed {take.report['seed']}") for take in takes]
+    pictures = [(take.thumbnail, str(i + 1)) for i, take in enumerate(takes)]
     return gr.Gallery(value=pictures, selected_index=len(takes) - 1, visible=len(takes) > 1)
 
 
@@ -409,6 +408,11 @@ def _changes(ui: SimpleNamespace, update: Update, weights, keep_view: bool = Fal
 
 def _sentence(text: str) -> str:
     return f"<p>{html.escape(text)}</p>"
+
+
+def _wrong(text: str) -> str:
+    """Told where the visitor looks, and at once to those who listen."""
+    return f"<p class='wrong' role='alert'>{html.escape(text)}</p>"
 
 
 def _progress(update: Update) -> str:

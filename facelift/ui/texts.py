@@ -11,6 +11,7 @@ PRIVACY = (
 CONSENT = "Use photos of yourself, or of people who agreed to it."
 VIEWS = "The six views"
 TAKES = "Your last heads: click one to see it again"
+EXAMPLES = "Or try one: two photos, three synthetic people"
 PHOTO_HINT = "Drop a photo here\n- or -\nclick to choose one"
 
 MESH_NOTE = "head.html opens offline by double click; head.glb is an approximate mesh."
@@ -28,7 +29,10 @@ LIMITS = (
     "anyone. Profiles, hands before the face, strong shadows and tiny faces give poor heads. The head does not move, its light is that of "
     "the photo, and the mesh (.glb) is only an approximation."
 )
-WEIGHTS_NOTE = "The example photos are in the public domain (NASA, US Navy)."
+WEIGHTS_NOTE = (
+    "The two example photos are in the public domain (NASA, US Navy); the three synthetic portraits are drawn by this program's own "
+    "generator, show nobody, and were not in the training."
+)
 PROGRAMS = (
     "The page has an API: /generate, /portrait and /render, described under “Use via API” below. A link to this page may carry "
     "?seed=7 and ?weights=compact; ?__theme=dark and ?__theme=light choose the look."
