@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import signal
+import sys
 
 
 def login(text: str) -> tuple[str, str]:
@@ -35,6 +37,7 @@ def main() -> None:
         pipeline = FaceLiftPipeline.from_pretrained(args.weights, device=None if args.device == "auto" else args.device)
     except (WeightsError, ValueError) as error:
         raise SystemExit(f"app.py: {error}") from None
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that visitors' folders go with the server
     print(f"Weights: {pipeline.weights.name} ({pipeline.weights.licence}). {pipeline.weights.note}")
     launch(build_app(pipeline, args.queue_size), args.listen, server_port=args.port, share=args.share, auth=args.auth, mcp_server=args.mcp)
 

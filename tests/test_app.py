@@ -40,14 +40,21 @@ from facelift.ui import jobs
 COMPACT = ROOT / "weights" / "compact" / "config.json"
 
 
-@pytest.fixture(scope="module")
-def real():
-    """`python app.py` with the compact weights, cut off from the network."""
+@pytest.fixture
+def real(tmp_path_factory):
+    """`python app.py` with the compact weights, cut off from the network; when it is told to end, visitors' heads go with it."""
     if not COMPACT.is_file():
         pytest.skip("needs weights/compact")
-    port = free_port()
+    port, kept = free_port(), tmp_path_factory.mktemp("kept")
     nowhere = "http://127.0.0.1:9"
-    env = {**os.environ, "HTTP_PROXY": nowhere, "HTTPS_PROXY": nowhere, "ALL_PROXY": nowhere, "NO_PROXY": "127.0.0.1,localhost"}
+    env = {
+        **os.environ,
+        "TMPDIR": str(kept),
+        "HTTP_PROXY": nowhere,
+        "HTTPS_PROXY": nowhere,
+        "ALL_PROXY": nowhere,
+        "NO_PROXY": "127.0.0.1,localhost",
+    }
     command = [sys.executable, "app.py", "--weights", "compact", "--device", "cpu", "--port", str(port)]
     with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         url = f"http://127.0.0.1:{port}"
@@ -57,6 +64,7 @@ def real():
             yield url
         finally:
             server.terminate()
+    assert not list(kept.glob("facelift*"))
 
 
 def test_visit(visit, files):
