@@ -15,7 +15,6 @@ from torch import Tensor
 
 from facelift import FaceLiftPipeline, Head
 from facelift.cameras import Cameras, orbit, rays, six_views
-from facelift.evaluation.benchmarks.synthetic import SyntheticHeads
 from facelift.evaluation.metrics import load_pair_metrics
 from facelift.front_priority import FrontPriority, apply_front_priority, smooth_front, split_front
 from facelift.gaussians import SH_C0, Gaussians
@@ -46,16 +45,27 @@ def on_white(rgba: Tensor) -> Tensor:
     return torch.cat([rgba[:, :3] * rgba[:, 3:] + 1 - rgba[:, 3:], rgba[:, 3:]], 1)
 
 
-@pytest.fixture(scope="module")
-def shards(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("data") / "shard_0000000"
+def write_shards(place: Path, size: int) -> Path:
+    """Two balls, from the rig and two more cameras."""
+    folder = place / "shard_0000000"
     folder.mkdir()
-    rig, extra = six_views(256), orbit([30.0, 150.0], [10.0, -5.0], 256)
+    rig, extra = six_views(size), orbit([30.0, 150.0], [10.0, -5.0], size)
     rgba, offset = (torch.cat(pair) for pair in zip(ball(rig), ball(extra), strict=True))
     np.save(folder / "rgba.npy", np.repeat((rgba * 255).round().byte().permute(0, 2, 3, 1).numpy()[None], 2, 0))
     np.save(folder / "offset.npy", np.repeat(offset.half().numpy()[None], 2, 0))
     np.save(folder / "c2w.npy", np.repeat(torch.cat([rig.c2w, extra.c2w]).numpy()[None], 2, 0))
-    return folder.parent
+    return place
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory) -> Path:
+    return write_shards(tmp_path_factory.mktemp("data"), 256)
+
+
+@pytest.fixture(scope="module")
+def small_shards(tmp_path_factory) -> Path:
+    """As small as training can take."""
+    return write_shards(tmp_path_factory.mktemp("small"), 128)
 
 
 def exact_gaussians(shards: Path) -> tuple[PixelGaussians, Tensor, Cameras]:
@@ -114,11 +124,11 @@ def test_split_front_shows_the_full_size_portrait(shards):
 
 
 @pytest.fixture(scope="module")
-def depth_run(shards, tmp_path_factory) -> Path:
+def depth_run(small_shards, tmp_path_factory) -> Path:
     """A depth model that has hardly learnt anything."""
     out = tmp_path_factory.mktemp("depth")
     tiny = ["--channels", "32,32,32", "--batch", "1", "--steps", "1", "--evaluate-every", "1"]
-    depth.main(["--data", str(shards), "--test", str(shards), "--out", str(out), *tiny])
+    depth.main(["--data", str(small_shards), "--test", str(small_shards), "--out", str(out), *tiny])
     return out
 
 
@@ -132,13 +142,13 @@ def depth_run(shards, tmp_path_factory) -> Path:
     ],
     ids=["depth", "views", "unet", "gslrm"],
 )
-def test_a_killed_run_goes_on_to_the_same_weights_and_curve(shards, depth_run, tmp_path, monkeypatch, main, options):
+def test_a_killed_run_goes_on_to_the_same_weights_and_curve(small_shards, depth_run, tmp_path, monkeypatch, main, options):
     """Killed after three steps, one of them since the last checkpoint: its line of the curve is not there twice."""
     if main is views.main:
         options = [*options, "--depth", str(depth_run)]
 
     def run(folder: str) -> dict:
-        data = ["--data", str(shards), "--test", str(shards), "--out", str(tmp_path / folder), "--test-heads", "1"]
+        data = ["--data", str(small_shards), "--test", str(small_shards), "--out", str(tmp_path / folder), "--test-heads", "1"]
         main([*data, *options, "--log-every", "1", "--evaluate-every", "2", "--steps", "3"])
         return torch.load(tmp_path / folder / "last.pt", weights_only=True)["ema"]
 
@@ -210,7 +220,7 @@ def work(shards, tmp_path_factory) -> Path:
         shutil.copytree(shards, folder / name)
     common = ["--work", str(folder), "--tiny", "--device", "cpu", "--workers", "0", "--part-megabytes", "1"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SyntheticHeads, "preface", lambda *_: None)  # real photos and face networks take long and are tested elsewhere
+        patch.setattr("facelift.evaluation.__main__.write_preface", lambda *_: None)  # photos and face networks: slow, tested elsewhere
         patch.setattr("facelift.evaluation.__main__.load_pair_metrics", lambda device, *_: load_pair_metrics(device, ["psnr"]))
         for stage in recipe.STAGES[1:]:
             recipe.main([stage, *common])
