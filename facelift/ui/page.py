@@ -124,7 +124,8 @@ def _inputs(ui: SimpleNamespace, pipeline) -> None:
         ui.crop = gr.Checkbox(True, label="Find and align the face", info=texts.CROP)
         ui.face = gr.Number(1, label="Which face", info=texts.FACE, precision=0, minimum=1, maximum=99)
     ui.examples = None
-    if photos := sorted(p for p in EXAMPLES.glob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp")):
+    folders = EXAMPLES, EXAMPLES / "synthetic"  # real people first
+    if photos := [p for folder in folders for p in sorted(folder.glob("*")) if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp")]:
         gr.set_static_paths([EXAMPLES])
         ui.examples = gr.Examples([[str(p)] for p in photos], [ui.photo], label=texts.EXAMPLES, elem_id="examples")
 
