@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -235,6 +236,22 @@ def test_api_does_what_the_page_does(stand_in, tmp_path):
     assert (report["seed"], report["steps"]) == (7, 2)
     portrait, note = client(url).predict(handle_file(PHOTO), api_name="/portrait")
     assert Image.open(portrait).size == (512, 512) and "Traceback" not in note
+
+
+def test_the_guide_s_javascript_runs(stand_in, tmp_path):
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if not (node and npm):
+        pytest.skip("needs Node.js")
+    modules = subprocess.run([npm, "root", "-g"], capture_output=True, text=True, check=True).stdout.strip()
+    if not (Path(modules) / "@gradio" / "client").is_dir():
+        pytest.skip("needs: npm install -g @gradio/client")
+    guide = (ROOT / "facelift" / "ui" / "README.md").read_text()
+    code = guide.partition("```js\n")[2].partition("```")[0].replace("http://127.0.0.1:7860", stand_in[1])
+    (tmp_path / "node_modules").symlink_to(modules)
+    (tmp_path / "guide.mjs").write_text(code + "process.exit();\n")
+    shutil.copy(PHOTO, tmp_path / "photo.jpg")
+    run = subprocess.run([node, "guide.mjs"], cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert run.returncode == 0 and "head.ply" in run.stdout and all(name.replace("_", " ") in run.stdout for name in VIEW_NAMES), run.stderr
 
 
 def test_api_errors_are_sentences(stand_in, tmp_path):
