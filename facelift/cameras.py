@@ -159,9 +159,9 @@ def rays(cameras: Cameras) -> tuple[Tensor, Tensor]:
     device = cameras.c2w.device
     y, x = torch.meshgrid(torch.arange(cameras.height, device=device), torch.arange(cameras.width, device=device), indexing="ij")
     x, y = (x + 0.5 - cx) / fx, (y + 0.5 - cy) / fy  # (V, H, W)
-    directions = torch.nn.functional.normalize(torch.stack([x, y, torch.ones_like(x)], 1), dim=1)
-    directions = torch.einsum("vij,vjhw->vihw", cameras.c2w[:, :3, :3].float(), directions)
-    directions = torch.nn.functional.normalize(directions, dim=1)
+    directions = torch.nn.functional.normalize(torch.stack([x, y, torch.ones_like(x)], -1), dim=-1)  # far faster than over dim 1
+    directions = torch.einsum("vij,vhwj->vhwi", cameras.c2w[:, :3, :3].float(), directions)
+    directions = torch.nn.functional.normalize(directions, dim=-1).permute(0, 3, 1, 2)
     origins = cameras.c2w[:, :3, 3, None, None].float().expand_as(directions)
     return origins, directions
 
