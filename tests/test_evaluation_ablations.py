@@ -17,7 +17,7 @@ from facelift.cameras import RIGS, Cameras, orbit, six_views, view_rig
 from facelift.evaluation import ablations
 from facelift.multiview.attention import MultiViewAttnProcessor
 from facelift.synthesis.rigs import make_rig
-from facelift.training import depth, export, generate, reconstructor, views
+from facelift.training import depth, export, generate, recipe, reconstructor, views
 from facelift.training.data import HeadShards
 from facelift.training.start import run_settings, view_weights
 
@@ -46,9 +46,9 @@ def root(shards, tmp_path_factory) -> Path:
     root, data = tmp_path_factory.mktemp("runs"), ["--data", str(shards), "--test", str(shards)]
     trained = root / "trained"
     depth.main([*data, *TINY, "--channels", "32,32", "--out", str(trained / "depth")])
+    seen = ["--depth", str(trained / "depth")]
     for name, rig in (("four_views", "four"), ("no_input_view", "raised")):
         out = {part: str(trained / f"{name}_{part}") for part in ("views", "reconstructor", "generated")}
-        seen = ["--depth", str(trained / "depth")]
         views.main([*data, *TINY, *seen, "--rig", rig, "--out", out["views"]])
         generate.main(["--data", str(shards), *seen, "--views", out["views"], "--out", out["generated"], "--heads", "1"])
         made = np.load(Path(out["generated"]) / "0.npy")
@@ -133,6 +133,25 @@ def test_what_does_not_go_together_is_refused(root, shards, tmp_path):
     four, six = view_weights(trained / "four_views_views"), view_weights(trained / "four_views_views", RIGS["six"])
     assert torch.equal(six["prompt_embeds"][4], four["prompt_embeds"][3])  # left starts as left
     assert torch.equal(six["prompt_embeds"][1], four["prompt_embeds"][0])  # front_right is new to it, so it starts as the front
+
+
+def test_the_recipe_hands_its_switches_on(shards, tmp_path, monkeypatch):
+    """Really trained where that is quick; of rendering heads and of the rendered stage, which wants 128 px, only the words are seen."""
+    given = {}
+    monkeypatch.setattr(recipe.reconstructor, "main", lambda words: given.update(reconstructor=words))
+    monkeypatch.setattr("facelift.synthesis.__main__.main", lambda words: given.update({Path(words[1]).name: words}))
+    common = ["--work", str(tmp_path), "--tiny", "--device", "cpu", "--workers", "0"]
+    common += ["--rig", "eight", "--attention", "dense", "--light", "ambient"]
+    recipe.main(["data", *common])
+    for name in ("train", "test"):
+        (tmp_path / name).symlink_to(shards)
+    for stage in ("depth", "views", "reconstructor"):
+        recipe.main([stage, *common])
+    assert run_settings(tmp_path / "runs" / "views_0") == {"rig": "eight", "attention": "dense", "image_size": 64}
+    assert given["reconstructor"][given["reconstructor"].index("--rig") + 1] == "eight"
+    for name, views_, light in (("train", "six+eight+near4", True), ("test", "six+eight+near12", False)):
+        words = " ".join(given[name])
+        assert f"--views {views_}" in words and ("--light ambient" in words) == light  # what is measured is lit in all ways
 
 
 def test_the_table_measures_what_is_there_and_says_what_is_not(root, shards, tmp_path, monkeypatch):
