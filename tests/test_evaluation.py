@@ -19,14 +19,16 @@ from facelift.evaluation import __main__ as command
 from facelift.evaluation.baselines import Baselines, gaussians_of_surface
 from facelift.evaluation.benchmarks import BadItem, BenchmarkError, Options, open_benchmark
 from facelift.evaluation.benchmarks.layouts import LAYOUTS
+from facelift.evaluation.benchmarks.photos import FFHQ, Photos
+from facelift.evaluation.benchmarks.synthetic import SyntheticHeads
 from facelift.evaluation.compare import compare, paired, verdict
 from facelift.evaluation.metrics import load_pair_metrics
 from facelift.evaluation.metrics.colours import colours_beside_truth
 from facelift.evaluation.publish import publish, small_picture
-from facelift.evaluation.report import published, write_report
-from facelift.evaluation.results import CaseResult, LeftOut, Report, ViewResult, interval
+from facelift.evaluation.report import published, published_table, write_report
+from facelift.evaluation.results import CaseResult, LeftOut, Report, ViewResult, interval, told
 from facelift.evaluation.run import finite, run, spread
-from facelift.evaluation.sheets import write_preface
+from facelift.evaluation.sheets import chosen, write_preface
 from facelift.evaluation.variants import split_variant
 from facelift.gaussians import Gaussians
 from facelift.gslrm import PixelGaussians
@@ -156,6 +158,7 @@ def test_baselines_of_the_training_heads_are_measured_beside(synthetic_report):
 def test_report_is_written_read_and_shows_everything(synthetic_report):
     report, out = synthetic_report
     text = (out / "report.md").read_text()
+    assert "FaceLift, Table 1: Cafca" in text and "not who is better" in text  # the papers' rows, of other heads
     for part in ("depth error", "nearest training head", "Worst, median, best", "python -m facelift.evaluation", "torch 2"):
         assert part in text, part
     sheet, preface = Image.open(out / "sheet.webp"), Image.open(out / "cases" / "preface.webp")
@@ -446,10 +449,32 @@ def test_bootstrap_interval_covers_the_mean_about_as_often_as_it_says():
 
 def test_published_tables_are_those_of_the_papers():
     tables = published()
+    assert published_table("facelift_table1_cafca")[1][3] == ["Era3D", "13.69", "0.7230", "0.3662", "0.2892", "0.2978"]  # as printed
+    assert published_table("gen3d_face_table2_facescape")[1][4] == ["PanoHead", "0.7871", "0.1914", "7.10", "0.9915", "0.3412"]
     assert tables["facelift_table1_cafca"]["rows"]["FaceLift"] == [16.61, 0.7968, 0.2694, 0.1096, 0.1573]
     assert tables["facelift_table2_ava256"]["rows"]["Our MV + LGM"] == [15.24, 0.8213, 0.2292, 0.1093, 0.2264]
     assert all(len(row) == len(t["columns"]) for t in tables.values() for row in t["rows"].values())
-    assert {n for layout in LAYOUTS.values() for n in layout.published} <= set(tables)
+    beside = [*LAYOUTS.values(), FFHQ, Photos, SyntheticHeads]
+    assert {n for benchmark in beside for n in benchmark.published} == set(tables)  # each appears in a report
+
+
+def test_worst_median_and_best_are_each_what_they_are_called():
+    def words(count: int) -> list[tuple[str, str]]:
+        report = report_of({str(i): float(i) for i in range(count)}, "one")
+        return [(word, case.name) for word, case in chosen(report)]
+
+    assert words(1) == [("best", "0")] and words(2) == [("worst", "0"), ("best", "1")]
+    assert words(3) == [("worst", "0"), ("median", "1"), ("best", "2")]
+    assert words(9) == [("worst", "0"), ("worst", "1"), ("median", "3"), ("median", "4"), ("best", "7"), ("best", "8")]
+    assert told("extra.psnr", 18.686) == "whole path, extra cameras: PSNR 18.69 dB" and told("clip", None) == "CLIP similarity -"
+
+
+def test_a_missing_metric_says_what_it_needs_in_the_report(tmp_path):
+    report = replace(report_of({"a": 20.0}, "one"), missing={"arcface": "needs deepface"}, published=("gen3d_face_table1_ffhq",))
+    text = write_report(report, tmp_path).read_text()
+    assert "- ArcFace distance, output-to-output ID, input-to-output ID: not available: needs deepface." in text
+    assert "Gen3D-Face, Table 1" not in text  # other photos, and nothing to set beside
+    assert "| Gen3D-Face | 55.4901 |" in write_report(replace(report, benchmark="ffhq"), tmp_path).read_text()
 
 
 def test_limit_spreads_over_the_whole_set():

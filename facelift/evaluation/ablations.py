@@ -8,21 +8,19 @@ Each row is a folder below --weights-root, trained as its line in `ROWS` says; w
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..multiview.loading import stock_unet_config
-from ..released import PIPELINE
+from ..training.full.folder import views_of
 from ..training.start import run_settings
 from ..weights import WeightsError
 from .__main__ import evaluate
 from .__main__ import parser as evaluation_parser
 from .benchmarks import BenchmarkError
 from .compare import paired, verdict
-from .report import ARROWS, published, table
+from .report import ARROWS, published, published_table, table
 from .results import Report, better, label, shown
 
 SHOWN = ("true_six.psnr", "generated.psnr", "front.psnr", "near.psnr", "half.psnr")
@@ -108,11 +106,7 @@ def check(row: Row, folder: Path) -> None:
     if not folder.is_dir():
         raise WeightsError(f"{folder} is not there; it differs from the full model by: {row.change}.")
     try:
-        if (folder / "config.json").is_file():
-            found = run_settings(folder)
-        else:  # the released layout
-            config = json.loads((folder / PIPELINE / "unet" / "config.json").read_text())
-            found = {"rig": "six", "attention": stock_unet_config(config)[2]}
+        found = run_settings(folder) if (folder / "config.json").is_file() else views_of(folder)
     except (OSError, KeyError, ValueError) as error:
         raise WeightsError(f"{folder} holds no weight set: {error}") from error
     wrong = [f"{key} {found[key]}" for key in ("rig", "attention") if found[key] != getattr(row, key)]
@@ -130,8 +124,6 @@ def ablation_table(sets: dict[str, str], reports: dict[str, Report], missing: di
         cells = [shown(key, summaries[title][key].mean if key in summaries.get(title, {}) else None) for key in keys]
         lines.append([title, *cells, difference(reports[title], first) if title in reports and first else "-"])
     header = ["", *(label(key) + ARROWS[better(key)] for key in keys), f"{label(JUDGED)}: against the full model"]
-    paper = published()[PAPER]
-    theirs = [[name, *(f"{value:g}" for value in values)] for name, values in paper["rows"].items()]
     parts = ["# Ablations", table(header, lines)]
     if missing:
         parts.append("Not measured:\n\n" + "\n".join(f"- {title}: {reason}" for title, reason in missing.items()))
@@ -140,7 +132,7 @@ def ablation_table(sets: dict[str, str], reports: dict[str, Report], missing: di
         f"Means over {cases} heads; differences are paired, with 95 % intervals. Where a set's own views were not rendered for these heads,"
         " nothing can be measured from true views."
     )
-    parts += [f"## Beside {paper['title']}", table(["", *paper["columns"]], theirs), f"```bash\n{command}\n```"]
+    parts += [f"## Beside {published()[PAPER]['title']}", table(*published_table(PAPER)), f"```bash\n{command}\n```"]
     return "\n\n".join(parts) + "\n"
 
 
