@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import zipfile
 from dataclasses import replace
@@ -24,6 +25,7 @@ from facelift.evaluation.benchmarks.synthetic import SyntheticHeads
 from facelift.evaluation.compare import compare, paired, verdict
 from facelift.evaluation.metrics import load_pair_metrics
 from facelift.evaluation.metrics.colours import colours_beside_truth
+from facelift.evaluation.plots import by_angle, round_ticks
 from facelift.evaluation.publish import publish, small_picture
 from facelift.evaluation.report import published, published_table, write_report
 from facelift.evaluation.results import CaseResult, LeftOut, Report, ViewResult, interval, told
@@ -475,6 +477,14 @@ def test_a_missing_metric_says_what_it_needs_in_the_report(tmp_path):
     assert "- ArcFace distance, output-to-output ID, input-to-output ID: not available: needs deepface." in text
     assert "Gen3D-Face, Table 1" not in text  # other photos, and nothing to set beside
     assert "| Gen3D-Face | 55.4901 |" in write_report(replace(report, benchmark="ffhq"), tmp_path).read_text()
+
+
+def test_plots_have_round_numbers_and_means_where_the_dots_are():
+    assert round_ticks(0.142, 0.66) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8]) and round_ticks(23.1, 26.3)[0] == 23
+    assert len(round_ticks(5.0, 5.0)) > 1
+    text = by_angle([(0.0, 20.0), (90.001, 10.0), (89.999, 12.0), (11.0, 15.0)], "PSNR")
+    assert re.search(r'<polyline points="([^"]+)"', text)[1].count(",") == 3  # 0, 15 and 90 degrees, once each
+    assert ">90</text>" in text and ">120</text>" not in text
 
 
 def test_limit_spreads_over_the_whole_set():

@@ -166,8 +166,8 @@ def test_the_table_measures_what_is_there_and_says_what_is_not(root, shards, tmp
     four, base, eight = lines["four views"], lines[ablations.BASE.title], lines["eight views, front top and front bottom too"]
     assert float(four[1]) == float(base[1]) and four[-1].startswith("+0.00 (+0.00 to +0.00)")  # the same weights stand for both
     assert float(lines["without input-view reconstruction"][1]) > 0 and set(eight[1:]) == {"-", "- |"}
-    assert "no_attention has rig four, not what its name says; it is made by: views with --attention none." in text
+    assert "no_attention has rig four, not what its name says; it is made by `facelift.training.views` with `--attention none`." in text
     assert "eight_views holds no weight set" in text
-    assert "dense_attention is not there; it differs from the full model by: views with --attention dense." in text
+    assert "dense_attention is not there; it is made by `facelift.training.views` with `--attention dense`." in text
     assert (tmp_path / "four_views" / "report.md").is_file()
     assert ablations.main([*command[:2], "--weights-root", str(tmp_path / "nothing"), "--out", str(tmp_path)]) == 1

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from .plots import by_angle
-from .results import METRICS, Report, better, label, shown
+from .results import FEWEST, METRICS, Report, better, label, shown
 from .sheets import chosen, write_sheet
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "assets" / "benchmarks" / "published.json"
@@ -68,10 +68,10 @@ def write_plots(report: Report, folder: Path) -> list[str]:
                 if (value := view.values.get(metric)) is not None:
                     groups["generated" if view.name.startswith("generated") else "renders"].append((view.angle, value))
         for group, points in groups.items():
-            if len(points) > 1:
+            if len({round(angle) for angle, _ in points}) > 1:
                 name = f"{metric}_{group}.svg"
                 title = f"{METRICS[metric][0]}, {'renders of the head' if group == 'renders' else 'generated views'}"
-                (folder / name).write_text(by_angle(points, title, f"{len(points)} views"))
+                (folder / name).write_text(by_angle(points, title))
                 names.append(name)
     return names
 
@@ -88,9 +88,8 @@ def _summary(report: Report) -> str:
     rows = []
     for key, s in report.summary().items():
         name = label(key) + ARROWS[better(key)]
-        rows.append(
-            [name, shown(key, s.mean), f"{shown(key, s.low)} to {shown(key, s.high)}", shown(key, s.median), str(s.count), f"`{key}`"]
-        )
+        interval = f"{shown(key, s.low)} to {shown(key, s.high)}" if s.count >= FEWEST else "too few cases"
+        rows.append([name, shown(key, s.mean), interval, shown(key, s.median), str(s.count), f"`{key}`"])
     for key, value in report.overall.items():
         rows.append([label(key) + ARROWS[better(key)], shown(key, value), "", "", str(len(report.cases)), f"`{key}`"])
     return table(["what", "mean", "95 % interval", "median", "cases", "in report.json"], rows)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 RESAMPLES = 10_000
+FEWEST = 6  # cases; a bootstrap over fewer is surer than it should be
 FORMAT = 1
 
 METRICS = {  # key: label, direction of better, digits
