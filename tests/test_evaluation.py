@@ -19,6 +19,7 @@ from facelift.cameras import Cameras, orbit, rays, six_views, view_rig
 from facelift.evaluation import __main__ as command
 from facelift.evaluation.baselines import Baselines, gaussians_of_surface
 from facelift.evaluation.benchmarks import BadItem, BenchmarkError, Options, open_benchmark
+from facelift.evaluation.benchmarks.files import masked, open_picture
 from facelift.evaluation.benchmarks.layouts import LAYOUTS
 from facelift.evaluation.benchmarks.photos import FFHQ, Photos
 from facelift.evaluation.benchmarks.synthetic import SyntheticHeads
@@ -182,6 +183,10 @@ def test_a_damaged_shard_is_named_and_left_out(shards, pipe, metrics, tmp_path):
     pictures.write_bytes(pictures.read_bytes()[:5000])
     with pytest.raises(BadItem, match="shard_0000000 is damaged"):
         open_benchmark("synthetic", Options(folder)).measure("0001", pipe, metrics)
+    for arrays in (np.zeros((2, 3, 64, 64, 4), np.uint8), np.zeros((2, 8, 64, 64, 3), np.uint8), np.zeros((2, 8, 64, 64, 4), np.uint8)):
+        np.save(pictures, arrays)  # too few views, no alpha, another size than depth
+        with pytest.raises(BadItem, match="shard_0000000 is damaged"):
+            open_benchmark("synthetic", Options(folder)).measure("0001", pipe, metrics)
     (folder / "shard_0000000" / "c2w.npy").write_bytes(b"")
     with pytest.raises(BenchmarkError, match="holds no shards .*No data left"):
         open_benchmark("synthetic", Options(folder))
@@ -400,6 +405,41 @@ def test_any_folder_of_posed_pictures(tmp_path, pictures, pipe, metrics):
     (tmp_path / "transforms.json").write_text('{"frames": []}')
     with pytest.raises(BenchmarkError, match="lists no frames"):
         run(open_benchmark("posed", Options(tmp_path)), pipe, metrics, tmp_path / "out")
+
+
+def test_broken_folders_are_named_and_the_rest_is_read(tmp_path, pictures):
+    """Two folders of one subject, 16-bit pictures, a decompression bomb, cameras that are not finite, heads without a camera file."""
+    for home in (tmp_path / "cafca" / "00000", tmp_path / "cafca" / "more" / "00000"):
+        (home / "00000_000").mkdir(parents=True)
+    missing = {i.item: i.reason for i in LAYOUTS["cafca"](tmp_path / "cafca").missing}
+    assert str(tmp_path / "cafca" / "more" / "00000") in missing["00000"] and "holds it too" in missing["00000"]
+
+    deep = Image.fromarray(pictures[0][..., 1].astype(np.uint16) * 257)
+    mask = Image.fromarray(pictures[0][..., 3].astype(np.uint16) * 257)
+    assert np.array_equal(np.array(masked(deep, mask, "mask.png"))[..., 1:], pictures[0][..., [1, 1, 3]])
+    Image.new("1", (20000, 20000)).save(tmp_path / "bomb.png")
+    with pytest.raises(BadItem, match="bomb.png is too large"):
+        open_picture(tmp_path / "bomb.png")
+
+    home = tmp_path / "faces" / "7" / "1_neutral"
+    home.mkdir(parents=True)
+    (tmp_path / "faces" / "8" / "1_neutral").mkdir(parents=True)
+    data = {f"{i}_Rt": np.linalg.inv(m)[:3].tolist() for i, m in enumerate(foreign(VIEWS.c2w))} | {"4_Rt": [[float("nan")] * 4] * 3}
+    (home / "params.json").write_text(json.dumps(data))
+    faces = LAYOUTS["facescape"](tmp_path / "faces")
+    assert faces.cases == ["7"] and [i.item for i in faces.missing] == ["8"]
+    assert [i.item for i in faces.load("7").left_out] == ["4"] and "not finite" in faces.load("7").left_out[0].reason
+
+    heads = tmp_path / "heads"
+    for name, text in (("a", "3"), ("b", '{"frames": [{"file_path": "x/v.png"}, {"file_path": "y/v.png"}]}'), ("c", None)):
+        (heads / name).mkdir(parents=True)
+        if text:
+            (heads / name / "transforms.json").write_text(text)
+    posed = LAYOUTS["posed"](heads)
+    assert posed.cases == ["a", "b"] and "has neither transforms.json nor cameras.json" in posed.missing[0].reason
+    for name, reason in (("a", "transforms.json has no frames"), ("b", "has a camera of shape")):
+        with pytest.raises(BadItem, match=reason):
+            posed.load(name)
 
 
 # --- statistics -----------------------------------------------------------------------------------------------------------------------

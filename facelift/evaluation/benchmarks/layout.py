@@ -18,11 +18,12 @@ from .base import BadItem, BenchmarkError
 
 @dataclass(frozen=True)
 class PosedView:
-    """picture: reads it as RGB, or RGBA where the data set has a mask; raises BadItem. c2w: Shape (4, 4), OpenCV axes."""
+    """picture: reads it, as RGBA where the data set has a mask; raises BadItem. c2w: Shape (4, 4), OpenCV axes. file: where it lies."""
 
     name: str
     c2w: np.ndarray
     picture: Callable[[], Image.Image]
+    file: Path
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,11 @@ def assemble(
     if not good:
         raise BadItem(f"no test view has a camera ({bad[0].reason})" if bad else "there are no test views")
     return PosedCase(start, tuple(good), centre([start, *good]), tuple(bad))
+
+
+def only_one(homes: Sequence[Path], name: str) -> tuple[list[Path], list[LeftOut]]:
+    """The first of several folders that hold the same subject; the others are named."""
+    return list(homes[:1]), [LeftOut(name, f"{other} holds it too; {homes[0]} was taken") for other in homes[1:]]
 
 
 def look_at_cameras(views: list[PosedView]) -> np.ndarray:

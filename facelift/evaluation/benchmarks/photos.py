@@ -69,7 +69,8 @@ class Photos(Benchmark):
         try:
             portrait = pipe.make_portrait(self.photos[name])
         except PhotoError as error:
-            raise BadItem(f"{self.photos[name]}: {error}") from error
+            path = str(self.photos[name])
+            raise BadItem(str(error) if path in str(error) else f"{path}: {error}") from error
         seconds = time.perf_counter() - start
         head = pipe(portrait, seed=self.seed)
         truth, figure = np.array(portrait.image), np.array(portrait.alpha)

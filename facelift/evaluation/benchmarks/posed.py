@@ -60,21 +60,26 @@ class PosedPictures(Benchmark):
     def measure(self, name: str, pipe: FaceLiftPipeline, metrics: PairMetrics) -> Measured:
         case = self.layout.load(name)
         start = time.perf_counter()
-        portrait = make_portrait(case.input.picture(), matting=self.matting)
+        try:
+            portrait = make_portrait(case.input.picture(), matting=self.matting)
+        except PhotoError as error:
+            raise BadItem(f"{case.input.file}: {error}") from error
         seconds = time.perf_counter() - start
         truths, views, left_out = [], [], [LeftOut(f"{name}, view {item.item}", item.reason) for item in case.left_out]
         for view in case.tests:
             try:
                 truths.append(self.truth(view))
                 views.append(view)
-            except (BadItem, PhotoError) as error:
+            except BadItem as error:
                 left_out.append(LeftOut(f"{name}, view {view.name}", str(error)))
+            except PhotoError as error:
+                left_out.append(LeftOut(f"{name}, view {view.name}", f"{view.file}: {error}"))
         if not views:
             raise BadItem(f"no test view can be used ({left_out[0].reason})")
         try:
             cameras = into_our_system(case.input.c2w, np.stack([v.c2w for v in views]), case.centre, SIZE)
         except ValueError as error:
-            raise BadItem(str(error)) from error
+            raise BadItem(f"{error} (of {case.input.file})") from error
         head = pipe(portrait, seed=self.seed)
         renders = draw(head.gaussians, cameras)
         front = own_transform(draw(head.gaussians, orbit([0.0]))[0], self.truth(case.input)) or (1.0, np.zeros(2))

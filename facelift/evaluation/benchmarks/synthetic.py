@@ -78,12 +78,20 @@ class SyntheticHeads(Benchmark):
     def items(self) -> list[str]:
         return [f"{i:04d}" for i in range(len(self.heads))]
 
+    def sample(self, index: int) -> Sample:
+        """Raises BadItem that names the shard."""
+        shard = self.heads.shards[index // self.heads.per_shard]
+        try:
+            sample = self.heads.sample(index)
+        except (OSError, ValueError, EOFError, IndexError, RuntimeError) as error:  # cut off, or not of the shapes of the first shard
+            raise BadItem(f"{shard} is damaged: {error}") from error
+        if sample.rgba.shape[-2:] != sample.offset.shape[-2:] or not sample.c2w.isfinite().all() or sample.rgba.max() > 1:
+            raise BadItem(f"{shard} is damaged: rgba, offset and c2w are not of one size, or hold impossible numbers")
+        return sample
+
     @torch.no_grad()
     def measure(self, name: str, pipe: FaceLiftPipeline, metrics: PairMetrics) -> Measured:
-        try:
-            sample = self.heads.sample(int(name))
-        except (OSError, ValueError, EOFError) as error:
-            raise BadItem(f"{self.heads.shards[int(name) // self.heads.per_shard]} is damaged: {error}") from error
+        sample = self.sample(int(name))
         size, work = sample.rgba.shape[-1], pipe.views.config.image_size
         portrait, rig = as_portrait(sample.rgba[0]), pipe.rig.cameras(work).to(pipe.device)
         channels = pipe.views.codec.channels
