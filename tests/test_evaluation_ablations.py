@@ -15,6 +15,7 @@ from test_training import ball
 from facelift import FaceLiftPipeline
 from facelift.cameras import RIGS, Cameras, orbit, six_views, view_rig
 from facelift.evaluation import ablations
+from facelift.lgm import LGM, LGMConfig
 from facelift.multiview.attention import MultiViewAttnProcessor
 from facelift.synthesis.rigs import make_rig
 from facelift.training import depth, export, generate, recipe, reconstructor, views
@@ -22,6 +23,7 @@ from facelift.training.data import HeadShards
 from facelift.training.start import run_settings, view_weights
 
 EXAMPLES = Path(__file__).parents[1] / "assets" / "examples"
+TINY_LGM = LGMConfig(32, (32, 64), (False, True), (64,), (True,), layers=1, heads=4)
 TINY = ["--channels", "32,32,32,32", "--batch", "1", "--steps", "2", "--evaluate-every", "2"]
 
 
@@ -156,7 +158,7 @@ def test_the_recipe_hands_its_switches_on(shards, tmp_path, monkeypatch):
 
 def test_the_table_measures_what_is_there_and_says_what_is_not(root, shards, tmp_path, monkeypatch):
     monkeypatch.setattr("facelift.evaluation.__main__.write_preface", lambda *_: None)  # tested elsewhere
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("facelift.evaluation.variants.load_lgm", lambda device: LGM(TINY_LGM).eval().to(device))
     (root / "eight_views").mkdir()
     command = ["--data", str(shards), "--weights-root", str(root), "--out", str(tmp_path), "--limit", "1", "--metrics", "psnr", "ssim"]
     assert ablations.main([*command, "--base", str(root / "four_views")]) == 0
@@ -165,6 +167,7 @@ def test_the_table_measures_what_is_there_and_says_what_is_not(root, shards, tmp
     assert {row.title for row in ablations.ROWS} | {ablations.LGM_TITLE, "w/o multi-view attention"} <= set(lines)
     four, base, eight = lines["four views"], lines[ablations.BASE.title], lines["eight views, front top and front bottom too"]
     assert float(four[1]) == float(base[1]) and four[-1].startswith("+0.00 (+0.00 to +0.00)")  # the same weights stand for both
+    assert float(lines[ablations.LGM_TITLE][1]) > 0 and lines[ablations.LGM_TITLE][1] != base[1]  # random weights: any number, another one
     assert float(lines["without input-view reconstruction"][1]) > 0 and set(eight[1:]) == {"-", "- |"}
     assert "no_attention has rig four, not what its name says; it is made by `facelift.training.views` with `--attention none`." in text
     assert "eight_views holds no weight set" in text
