@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from .cache import WeightsError, cache_folder, derived, first_line, stamp
-from .cameras import VIEW_NAMES
+from .cameras import VIEW_NAMES, ViewRig, view_rig
 
 PIPELINE = "mvdiffusion/pipeckpts"
-PROMPTS = tuple(f"a rendering image of 3D models, {name} view, color map." for name in VIEW_NAMES)  # kit 3.6
+SETTINGS = "settings.json"  # beside the two models; only trainings of ours write one
+PROMPT = "a rendering image of 3D models, {} view, color map."  # kit 3.6
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,19 @@ def openfacelift() -> Release:
     """The released weights, as `released_files.json` pins them."""
     table = json.loads(Path(__file__).with_name("released_files.json").read_text())
     return Release(table["repo"], table["revision"], table["licence"], table["files"], table["prompt_fingerprint"])
+
+
+def rig_of(folder: Path) -> str:
+    """Which views the weights make, of `cameras.RIGS`: six, unless the folder's settings.json says otherwise. Raises WeightsError."""
+    file = Path(folder) / SETTINGS
+    if not file.is_file():
+        return "six"
+    try:
+        rig = json.loads(file.read_text())["rig"]
+        view_rig(rig)
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise WeightsError(f"{file} does not say which views the weights make: {error}") from error
+    return rig
 
 
 def require_layout(folder: Path) -> None:
@@ -81,23 +95,25 @@ def gslrm_state_dict(folder: Path) -> dict[str, Tensor]:
 
 
 def prompt_embeddings(folder: Path) -> Tensor:
-    """The fixed text conditioning of the six views (kit 3.6). Shape (6, 77, D), float16.
+    """The fixed text conditioning of the folder's views (kit 3.6). Shape (V, 77, D), float16.
 
     From `clr_embeds.pt` if the folder holds one, else from its own text encoder, once. Raises WeightsError.
     """
     folder = Path(folder)
+    name = rig_of(folder)
+    rig = view_rig(name)
     ready = sorted(folder.rglob("clr_embeds.pt"))
     if ready:
         embeddings = _unpickle(ready[0])
-        if not isinstance(embeddings, Tensor) or embeddings.shape[:2] != (len(PROMPTS), 77):
-            raise WeightsError(f"{ready[0]} does not hold six prompt embeddings of 77 tokens.")
+        if not isinstance(embeddings, Tensor) or embeddings.shape[:2] != (len(rig), 77):
+            raise WeightsError(f"{ready[0]} does not hold {len(rig)} prompt embeddings of 77 tokens.")
         return embeddings.half()
-    source = stamp(folder / PIPELINE / "text_encoder" / "model.safetensors")
-    return derived(cache_folder(folder) / "prompts.safetensors", source, lambda: {"prompts": _encode_prompts(folder)})["prompts"]
+    source = stamp(folder / PIPELINE / "text_encoder" / "model.safetensors") + ("" if name == "six" else f" {name}")
+    return derived(cache_folder(folder) / "prompts.safetensors", source, lambda: {"prompts": _encode_prompts(folder, rig)})["prompts"]
 
 
 @torch.no_grad()
-def _encode_prompts(folder: Path) -> Tensor:
+def _encode_prompts(folder: Path, rig: ViewRig) -> Tensor:
     from transformers import CLIPTextModel, CLIPTokenizer
 
     tokenizer = CLIPTokenizer.from_pretrained(folder / PIPELINE / "tokenizer", local_files_only=True)
@@ -106,9 +122,9 @@ def _encode_prompts(folder: Path) -> Tensor:
     )
     if info["missing_keys"]:
         raise WeightsError(f"The text encoder in {folder} lacks {len(info['missing_keys'])} tensors.")
-    ids = [tokenizer(prompt, truncation=True, max_length=77)["input_ids"] for prompt in PROMPTS]
 
-    def encode(pad: int) -> Tensor:
+    def encode(names: tuple[str, ...], pad: int) -> Tensor:
+        ids = [tokenizer(PROMPT.format(name), truncation=True, max_length=77)["input_ids"] for name in names]
         padded = torch.tensor([row + [pad] * (77 - len(row)) for row in ids])
         return encoder(padded)[0].half()
 
@@ -116,15 +132,14 @@ def _encode_prompts(folder: Path) -> Tensor:
     # The tokenizer files of SD 2.1 disagree about the pad token, and their readers about which file wins: the fingerprint decides.
     pads = dict.fromkeys([tokenizer.pad_token_id, tokenizer.convert_tokens_to_ids("!"), tokenizer.eos_token_id])
     for pad in pads:
-        embeddings = encode(pad)
-        if matches_fingerprint(embeddings, release.prompt_fingerprint):
-            return embeddings
+        if matches_fingerprint(encode(VIEW_NAMES, pad), release.prompt_fingerprint):
+            return encode(rig.names, pad)
     if folder.name == release.revision:
         raise WeightsError(
             "The prompt embeddings computed from the released text encoder differ from the recorded ones: "
             "put the official clr_embeds.pt into a local copy of the weights and use that folder."
         )
-    return encode(tokenizer.pad_token_id)  # other weights have other embeddings
+    return encode(rig.names, tokenizer.pad_token_id)  # other weights have other embeddings
 
 
 def matches_fingerprint(embeddings: Tensor, fingerprint: dict) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import zipfile
 from dataclasses import replace
@@ -18,15 +19,19 @@ from facelift.cameras import Cameras, orbit, rays, six_views, view_rig
 from facelift.evaluation import __main__ as command
 from facelift.evaluation.baselines import Baselines, gaussians_of_surface
 from facelift.evaluation.benchmarks import BadItem, BenchmarkError, Options, open_benchmark
+from facelift.evaluation.benchmarks.files import masked, open_picture
 from facelift.evaluation.benchmarks.layouts import LAYOUTS
+from facelift.evaluation.benchmarks.photos import FFHQ, Photos
+from facelift.evaluation.benchmarks.synthetic import SyntheticHeads
 from facelift.evaluation.compare import compare, paired, verdict
 from facelift.evaluation.metrics import load_pair_metrics
 from facelift.evaluation.metrics.colours import colours_beside_truth
+from facelift.evaluation.plots import by_angle, round_ticks
 from facelift.evaluation.publish import publish, small_picture
-from facelift.evaluation.report import published, write_report
-from facelift.evaluation.results import CaseResult, LeftOut, Report, ViewResult, interval
+from facelift.evaluation.report import published, published_table, write_report
+from facelift.evaluation.results import CaseResult, LeftOut, Report, ViewResult, interval, told
 from facelift.evaluation.run import finite, run, spread
-from facelift.evaluation.sheets import write_preface
+from facelift.evaluation.sheets import chosen, write_preface
 from facelift.evaluation.variants import split_variant
 from facelift.gaussians import Gaussians
 from facelift.gslrm import PixelGaussians
@@ -156,6 +161,7 @@ def test_baselines_of_the_training_heads_are_measured_beside(synthetic_report):
 def test_report_is_written_read_and_shows_everything(synthetic_report):
     report, out = synthetic_report
     text = (out / "report.md").read_text()
+    assert "FaceLift, Table 1: Cafca" in text and "not who is better" in text  # the papers' rows, of other heads
     for part in ("depth error", "nearest training head", "Worst, median, best", "python -m facelift.evaluation", "torch 2"):
         assert part in text, part
     sheet, preface = Image.open(out / "sheet.webp"), Image.open(out / "cases" / "preface.webp")
@@ -177,6 +183,10 @@ def test_a_damaged_shard_is_named_and_left_out(shards, pipe, metrics, tmp_path):
     pictures.write_bytes(pictures.read_bytes()[:5000])
     with pytest.raises(BadItem, match="shard_0000000 is damaged"):
         open_benchmark("synthetic", Options(folder)).measure("0001", pipe, metrics)
+    for arrays in (np.zeros((2, 3, 64, 64, 4), np.uint8), np.zeros((2, 8, 64, 64, 3), np.uint8), np.zeros((2, 8, 64, 64, 4), np.uint8)):
+        np.save(pictures, arrays)  # too few views, no alpha, another size than depth
+        with pytest.raises(BadItem, match="shard_0000000 is damaged"):
+            open_benchmark("synthetic", Options(folder)).measure("0001", pipe, metrics)
     (folder / "shard_0000000" / "c2w.npy").write_bytes(b"")
     with pytest.raises(BenchmarkError, match="holds no shards .*No data left"):
         open_benchmark("synthetic", Options(folder))
@@ -397,6 +407,41 @@ def test_any_folder_of_posed_pictures(tmp_path, pictures, pipe, metrics):
         run(open_benchmark("posed", Options(tmp_path)), pipe, metrics, tmp_path / "out")
 
 
+def test_broken_folders_are_named_and_the_rest_is_read(tmp_path, pictures):
+    """Two folders of one subject, 16-bit pictures, a decompression bomb, cameras that are not finite, heads without a camera file."""
+    for home in (tmp_path / "cafca" / "00000", tmp_path / "cafca" / "more" / "00000"):
+        (home / "00000_000").mkdir(parents=True)
+    missing = {i.item: i.reason for i in LAYOUTS["cafca"](tmp_path / "cafca").missing}
+    assert str(tmp_path / "cafca" / "more" / "00000") in missing["00000"] and "holds it too" in missing["00000"]
+
+    deep = Image.fromarray(pictures[0][..., 1].astype(np.uint16) * 257)
+    mask = Image.fromarray(pictures[0][..., 3].astype(np.uint16) * 257)
+    assert np.array_equal(np.array(masked(deep, mask, "mask.png"))[..., 1:], pictures[0][..., [1, 1, 3]])
+    Image.new("1", (20000, 20000)).save(tmp_path / "bomb.png")
+    with pytest.raises(BadItem, match="bomb.png is too large"):
+        open_picture(tmp_path / "bomb.png")
+
+    home = tmp_path / "faces" / "7" / "1_neutral"
+    home.mkdir(parents=True)
+    (tmp_path / "faces" / "8" / "1_neutral").mkdir(parents=True)
+    data = {f"{i}_Rt": np.linalg.inv(m)[:3].tolist() for i, m in enumerate(foreign(VIEWS.c2w))} | {"4_Rt": [[float("nan")] * 4] * 3}
+    (home / "params.json").write_text(json.dumps(data))
+    faces = LAYOUTS["facescape"](tmp_path / "faces")
+    assert faces.cases == ["7"] and [i.item for i in faces.missing] == ["8"]
+    assert [i.item for i in faces.load("7").left_out] == ["4"] and "not finite" in faces.load("7").left_out[0].reason
+
+    heads = tmp_path / "heads"
+    for name, text in (("a", "3"), ("b", '{"frames": [{"file_path": "x/v.png"}, {"file_path": "y/v.png"}]}'), ("c", None)):
+        (heads / name).mkdir(parents=True)
+        if text:
+            (heads / name / "transforms.json").write_text(text)
+    posed = LAYOUTS["posed"](heads)
+    assert posed.cases == ["a", "b"] and "has neither transforms.json nor cameras.json" in posed.missing[0].reason
+    for name, reason in (("a", "transforms.json has no frames"), ("b", "has a camera of shape")):
+        with pytest.raises(BadItem, match=reason):
+            posed.load(name)
+
+
 # --- statistics -----------------------------------------------------------------------------------------------------------------------
 
 
@@ -446,10 +491,40 @@ def test_bootstrap_interval_covers_the_mean_about_as_often_as_it_says():
 
 def test_published_tables_are_those_of_the_papers():
     tables = published()
+    assert published_table("facelift_table1_cafca")[1][3] == ["Era3D", "13.69", "0.7230", "0.3662", "0.2892", "0.2978"]  # as printed
+    assert published_table("gen3d_face_table2_facescape")[1][4] == ["PanoHead", "0.7871", "0.1914", "7.10", "0.9915", "0.3412"]
     assert tables["facelift_table1_cafca"]["rows"]["FaceLift"] == [16.61, 0.7968, 0.2694, 0.1096, 0.1573]
     assert tables["facelift_table2_ava256"]["rows"]["Our MV + LGM"] == [15.24, 0.8213, 0.2292, 0.1093, 0.2264]
     assert all(len(row) == len(t["columns"]) for t in tables.values() for row in t["rows"].values())
-    assert {n for layout in LAYOUTS.values() for n in layout.published} <= set(tables)
+    beside = [*LAYOUTS.values(), FFHQ, Photos, SyntheticHeads]
+    assert {n for benchmark in beside for n in benchmark.published} == set(tables)  # each appears in a report
+
+
+def test_worst_median_and_best_are_each_what_they_are_called():
+    def words(count: int) -> list[tuple[str, str]]:
+        report = report_of({str(i): float(i) for i in range(count)}, "one")
+        return [(word, case.name) for word, case in chosen(report)]
+
+    assert words(1) == [("best", "0")] and words(2) == [("worst", "0"), ("best", "1")]
+    assert words(3) == [("worst", "0"), ("median", "1"), ("best", "2")]
+    assert words(9) == [("worst", "0"), ("worst", "1"), ("median", "3"), ("median", "4"), ("best", "7"), ("best", "8")]
+    assert told("extra.psnr", 18.686) == "whole path, extra cameras: PSNR 18.69 dB" and told("clip", None) == "CLIP similarity -"
+
+
+def test_a_missing_metric_says_what_it_needs_in_the_report(tmp_path):
+    report = replace(report_of({"a": 20.0}, "one"), missing={"arcface": "needs deepface"}, published=("gen3d_face_table1_ffhq",))
+    text = write_report(report, tmp_path).read_text()
+    assert "- ArcFace distance, output-to-output ID, input-to-output ID: not available: needs deepface." in text
+    assert "Gen3D-Face, Table 1" not in text  # other photos, and nothing to set beside
+    assert "| Gen3D-Face | 55.4901 |" in write_report(replace(report, benchmark="ffhq"), tmp_path).read_text()
+
+
+def test_plots_have_round_numbers_and_means_where_the_dots_are():
+    assert round_ticks(0.142, 0.66) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8]) and round_ticks(23.1, 26.3)[0] == 23
+    assert len(round_ticks(5.0, 5.0)) > 1
+    text = by_angle([(0.0, 20.0), (90.001, 10.0), (89.999, 12.0), (11.0, 15.0)], "PSNR")
+    assert re.search(r'<polyline points="([^"]+)"', text)[1].count(",") == 3  # 0, 15 and 90 degrees, once each
+    assert ">90</text>" in text and ">120</text>" not in text
 
 
 def test_limit_spreads_over_the_whole_set():

@@ -15,13 +15,15 @@ from test_training import ball
 from facelift import FaceLiftPipeline
 from facelift.cameras import RIGS, Cameras, orbit, six_views, view_rig
 from facelift.evaluation import ablations
+from facelift.lgm import LGM, LGMConfig
 from facelift.multiview.attention import MultiViewAttnProcessor
 from facelift.synthesis.rigs import make_rig
-from facelift.training import depth, export, generate, reconstructor, views
+from facelift.training import depth, export, generate, recipe, reconstructor, views
 from facelift.training.data import HeadShards
 from facelift.training.start import run_settings, view_weights
 
 EXAMPLES = Path(__file__).parents[1] / "assets" / "examples"
+TINY_LGM = LGMConfig(32, (32, 64), (False, True), (64,), (True,), layers=1, heads=4)
 TINY = ["--channels", "32,32,32,32", "--batch", "1", "--steps", "2", "--evaluate-every", "2"]
 
 
@@ -46,9 +48,9 @@ def root(shards, tmp_path_factory) -> Path:
     root, data = tmp_path_factory.mktemp("runs"), ["--data", str(shards), "--test", str(shards)]
     trained = root / "trained"
     depth.main([*data, *TINY, "--channels", "32,32", "--out", str(trained / "depth")])
+    seen = ["--depth", str(trained / "depth")]
     for name, rig in (("four_views", "four"), ("no_input_view", "raised")):
         out = {part: str(trained / f"{name}_{part}") for part in ("views", "reconstructor", "generated")}
-        seen = ["--depth", str(trained / "depth")]
         views.main([*data, *TINY, *seen, "--rig", rig, "--out", out["views"]])
         generate.main(["--data", str(shards), *seen, "--views", out["views"], "--out", out["generated"], "--heads", "1"])
         made = np.load(Path(out["generated"]) / "0.npy")
@@ -135,9 +137,28 @@ def test_what_does_not_go_together_is_refused(root, shards, tmp_path):
     assert torch.equal(six["prompt_embeds"][1], four["prompt_embeds"][0])  # front_right is new to it, so it starts as the front
 
 
+def test_the_recipe_hands_its_switches_on(shards, tmp_path, monkeypatch):
+    """Really trained where that is quick; of rendering heads and of the rendered stage, which wants 128 px, only the words are seen."""
+    given = {}
+    monkeypatch.setattr(recipe.reconstructor, "main", lambda words: given.update(reconstructor=words))
+    monkeypatch.setattr("facelift.synthesis.__main__.main", lambda words: given.update({Path(words[1]).name: words}))
+    common = ["--work", str(tmp_path), "--tiny", "--device", "cpu", "--workers", "0"]
+    common += ["--rig", "eight", "--attention", "dense", "--light", "ambient"]
+    recipe.main(["data", *common])
+    for name in ("train", "test"):
+        (tmp_path / name).symlink_to(shards)
+    for stage in ("depth", "views", "reconstructor"):
+        recipe.main([stage, *common])
+    assert run_settings(tmp_path / "runs" / "views_0") == {"rig": "eight", "attention": "dense", "image_size": 64}
+    assert given["reconstructor"][given["reconstructor"].index("--rig") + 1] == "eight"
+    for name, views_, light in (("train", "six+eight+near4", True), ("test", "six+eight+near12", False)):
+        words = " ".join(given[name])
+        assert f"--views {views_}" in words and ("--light ambient" in words) == light  # what is measured is lit in all ways
+
+
 def test_the_table_measures_what_is_there_and_says_what_is_not(root, shards, tmp_path, monkeypatch):
     monkeypatch.setattr("facelift.evaluation.__main__.write_preface", lambda *_: None)  # tested elsewhere
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("facelift.evaluation.variants.load_lgm", lambda device: LGM(TINY_LGM).eval().to(device))
     (root / "eight_views").mkdir()
     command = ["--data", str(shards), "--weights-root", str(root), "--out", str(tmp_path), "--limit", "1", "--metrics", "psnr", "ssim"]
     assert ablations.main([*command, "--base", str(root / "four_views")]) == 0
@@ -146,9 +167,10 @@ def test_the_table_measures_what_is_there_and_says_what_is_not(root, shards, tmp
     assert {row.title for row in ablations.ROWS} | {ablations.LGM_TITLE, "w/o multi-view attention"} <= set(lines)
     four, base, eight = lines["four views"], lines[ablations.BASE.title], lines["eight views, front top and front bottom too"]
     assert float(four[1]) == float(base[1]) and four[-1].startswith("+0.00 (+0.00 to +0.00)")  # the same weights stand for both
+    assert float(lines[ablations.LGM_TITLE][1]) > 0 and lines[ablations.LGM_TITLE][1] != base[1]  # random weights: any number, another one
     assert float(lines["without input-view reconstruction"][1]) > 0 and set(eight[1:]) == {"-", "- |"}
-    assert "no_attention has rig four, not what its name says; it is made by: views with --attention none." in text
+    assert "no_attention has rig four, not what its name says; it is made by `facelift.training.views` with `--attention none`." in text
     assert "eight_views holds no weight set" in text
-    assert "dense_attention is not there; it differs from the full model by: views with --attention dense." in text
+    assert "dense_attention is not there; it is made by `facelift.training.views` with `--attention dense`." in text
     assert (tmp_path / "four_views" / "report.md").is_file()
     assert ablations.main([*command[:2], "--weights-root", str(tmp_path / "nothing"), "--out", str(tmp_path)]) == 1

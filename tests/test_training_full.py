@@ -15,16 +15,18 @@ from test_training import ball, curve
 from tiny_release import tiny_release
 
 from facelift import FaceLiftPipeline
-from facelift.cameras import orbit, six_views
+from facelift.cameras import RIGS, orbit, six_views
 from facelift.gslrm import GSLRM, GSLRMConfig
+from facelift.multiview.attention import MultiViewAttnProcessor
 from facelift.multiview.loading import load_released, load_unet
 from facelift.portrait import Portrait
 from facelift.released import PIPELINE, prompt_embeddings
 from facelift.training.full import reconstructor, views
 from facelift.training.full.data import PosedSamples, ViewSamples, open_pictures
-from facelift.training.full.folder import start_folder, widened_unet
+from facelift.training.full.folder import start_folder, views_of, widened_unet
 from facelift.training.full.perceptual import LAYERS, Perceptual
 from facelift.training.loop import Trainer
+from facelift.weights import WeightsError
 
 # two samples, one at a time: gradients accumulate
 TINY = ["--device", "cpu", "--mixed-precision", "no", "--no-checkpointing", "--workers", "0", "--batch", "2", "--log-every", "1"]
@@ -32,11 +34,11 @@ TINY = ["--device", "cpu", "--mixed-precision", "no", "--no-checkpointing", "--w
 
 @pytest.fixture(scope="module")
 def heads(tmp_path_factory) -> Path:
-    """One head in the folder form: a coloured ball from the six cameras and two more."""
+    """One head in the folder form: a coloured ball from the six cameras, two more, and 20 degrees above the front."""
     folder = tmp_path_factory.mktemp("heads") / "ball"
     folder.mkdir()
     entries = []
-    for cameras in (six_views(64), orbit([30.0, 150.0], [10.0, -5.0], 64)):
+    for cameras in (six_views(64), orbit([30.0, 150.0, 0.0], [10.0, -5.0, 20.0], 64)):
         for i, rgba in enumerate(ball(cameras)[0]):
             Image.fromarray((rgba.permute(1, 2, 0) * 255).byte().numpy()).save(folder / f"{len(entries):03d}.png")
             entries.append({"c2w": cameras.c2w[i].tolist(), "fxfycxcy": cameras.at_size(512).intrinsics[i].tolist()})
@@ -86,7 +88,7 @@ def test_trained_folder_is_better_than_its_start_and_runs(base, heads, tmp_path)
     before, after = tmp_path / "before", tmp_path / "after"
     start_folder(base, before)
     train_views(after, base, heads, tmp_path / "views", 5, "--lr", "3e-3", "--batch", "1")
-    batch = tuple(t[None] for t in ViewSamples(open_pictures(heads, 64))[0])
+    batch = tuple(t[None] for t in ViewSamples(open_pictures(heads, 64, "six"))[0])
 
     @torch.no_grad()
     def loss(folder: Path) -> float:
@@ -108,6 +110,52 @@ def test_trained_folder_is_better_than_its_start_and_runs(base, heads, tmp_path)
     made = pipeline.make_views(portrait, seed=4, steps=2, guidance_scale=3.0)
     assert made.shape == (6, 3, 64, 64)
     assert len(pipeline.reconstruct(made, six_views(64))[0]) == 2
+
+
+def test_another_rig_and_attention_from_training_to_a_head(base, heads, tmp_path):
+    """Four views without attention across them: what the folder says is what the pipeline, and the next training, make."""
+    weights, other = tmp_path / "weights", tmp_path / "other"
+    shape = ["--rig", "four", "--attention", "none"]
+    train_views(weights, base, heads, tmp_path / "views", 2, *shape, "--batch", "1", "--test", str(heads), "--test-steps", "1")
+    train_reconstructor(weights, heads, tmp_path / "lrm", 2, "--rig", "four", "--targets", "6", "--test", str(heads))
+    assert views_of(weights) == {"rig": "four", "attention": "none"}
+
+    pipeline = FaceLiftPipeline.from_pretrained(weights, device="cpu")
+    assert not any(isinstance(p, MultiViewAttnProcessor) for p in pipeline.views.unet.attn_processors.values())
+    words = pipeline.views.prompt_embeds
+    six = prompt_embeddings(start(base, other))
+    assert torch.equal(words, six[[0, 2, 3, 4]])  # front, right, back, left are told what they were told among six
+    picture = Image.fromarray(np.full((512, 512, 3), 128, np.uint8))
+    head = pipeline(Portrait(picture, Image.new("L", (512, 512), 255), None, (), "none", None), steps=1)
+    assert head.views.shape == (4, 64, 64, 3) and head.names == RIGS["four"].names
+    assert torch.equal(head.cameras.c2w, RIGS["four"].cameras().c2w)
+
+    with pytest.raises(SystemExit, match="begun with rig four, not eight"):
+        train_views(weights, base, heads, tmp_path / "more", 1, "--rig", "eight")
+    with pytest.raises(SystemExit, match="makes the views of the rig four, not raised"):
+        train_reconstructor(weights, heads, tmp_path / "more", 1, "--rig", "raised", "--targets", "6")
+    (weights / "settings.json").write_text('{"rig": "nine"}')
+    with pytest.raises(WeightsError, match="settings.json does not say which views .* 'nine'"):
+        FaceLiftPipeline.from_pretrained(weights, device="cpu")
+    (weights / "settings.json").write_text('{"rig": "six"}')
+    with pytest.raises(WeightsError, match="make 4 views"):
+        FaceLiftPipeline.from_pretrained(weights, device="cpu")
+
+
+def start(base: Path, weights: Path) -> Path:
+    start_folder(base, weights)
+    return weights
+
+
+def test_without_the_input_view_the_photo_is_still_the_front(heads):
+    """The raised rig is found among the pictures by its cameras; what the model is given is the picture from elevation 0."""
+    six, raised = (ViewSamples(open_pictures(heads, 64, rig))[0] for rig in ("six", "raised"))
+    assert torch.equal(six[0][0], six[1]) and torch.equal(raised[1], six[1])
+    assert torch.equal(raised[0][1:], six[0][1:]) and not torch.equal(raised[0][0], six[0][0])
+    poses = PosedSamples(open_pictures(heads, 64, "raised"), 6, 8, rig=True)[0][2]
+    assert torch.allclose(poses[:6], RIGS["raised"].cameras().c2w)
+    with pytest.raises(ValueError, match="ball lacks views"):
+        ViewSamples(open_pictures(heads, 64, "eight"))[0]
 
 
 @pytest.mark.parametrize("model", ["views", "reconstructor"])

@@ -17,7 +17,8 @@ from huggingface_hub import constants
 from safetensors.torch import load_file
 from tiny_release import CHECKPOINT, KIT, tiny_release
 
-from facelift.released import PROMPTS, Release, matches_fingerprint, openfacelift
+from facelift.cameras import VIEW_NAMES
+from facelift.released import PROMPT, Release, matches_fingerprint, openfacelift
 from facelift.weights import WeightsError, fetch, gslrm_state_dict, prompt_embeddings, resolve
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -280,7 +281,7 @@ def test_cache_that_cannot_be_written(folder, home, caplog):
 
 def test_prompts_are_those_of_the_six_views():
     views = json.loads((KIT / "cameras.json").read_text())["views"]
-    assert list(PROMPTS) == [view["prompt"] for view in views]
+    assert [PROMPT.format(name) for name in VIEW_NAMES] == [view["prompt"] for view in views]
 
 
 def test_prompt_embeddings(folder, monkeypatch):

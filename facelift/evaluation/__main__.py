@@ -19,7 +19,7 @@ from .metrics import load_pair_metrics
 from .metrics.pairs import PAIR_METRICS
 from .publish import publish
 from .report import table, write_report
-from .results import Report, label, shown
+from .results import Report, label, mean_of, shown, told
 from .run import run
 from .sheets import write_preface
 from .variants import load_variant
@@ -91,9 +91,8 @@ def evaluate(args: argparse.Namespace, weights: str, command: str) -> Report:
     path = write_report(report, out)
     if args.publish:
         print(publish(report, out, args.publish, against or None))
-    value = report.summary().get(report.rank)
-    rank = f"{label(report.rank)} {shown(report.rank, value and value.mean)}"
-    print(f"{path}: {len(report.cases)} cases, {len(report.left_out)} left out; {rank}")
+    mean = mean_of(report.column(report.rank).values())
+    print(f"{path}: {len(report.cases)} cases, {len(report.left_out)} left out; {told(report.rank, mean)}")
     return report
 
 

@@ -8,21 +8,20 @@ Each row is a folder below --weights-root, trained as its line in `ROWS` says; w
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..multiview.loading import stock_unet_config
-from ..released import PIPELINE
+from ..training.full.folder import views_of
 from ..training.start import run_settings
 from ..weights import WeightsError
 from .__main__ import evaluate
 from .__main__ import parser as evaluation_parser
 from .benchmarks import BenchmarkError
 from .compare import paired, verdict
-from .report import ARROWS, published, table
+from .metrics.pairs import PAIR_METRICS
+from .report import ARROWS, published, published_table, table
 from .results import Report, better, label, shown
 
 SHOWN = ("true_six.psnr", "generated.psnr", "front.psnr", "near.psnr", "half.psnr")
@@ -42,17 +41,19 @@ class Row:
     attention: str = "sparse"
 
 
-BASE = Row("six_views", "full model: six views, input view, sparse attention, all lights", "nothing: the commands of the model card")
+BOTH, VIEWS = "`facelift.training.views` and `.reconstructor` with", "`facelift.training.views` with"
+HEADS = "training heads of `facelift.synthesis` with"
+BASE = Row("six_views", "full model: six views, input view, sparse attention, all lights", "the commands of the model card as they are")
 ROWS = (
     BASE,
-    Row("four_views", "four views", "views and reconstructor with --rig four", rig="four"),
-    Row("eight_views", "eight views, front top and front bottom too", "views and reconstructor with --rig eight", rig="eight"),
-    Row("no_input_view", "without input-view reconstruction", "views and reconstructor with --rig raised", rig="raised"),
-    Row("no_attention", "without multi-view attention", "views with --attention none", attention="none"),
-    Row("dense_attention", "dense multi-view attention", "views with --attention dense", attention="dense"),
-    Row("ambient_light", "training heads in ambient light alone", "synthesis with --light ambient"),
-    Row("environment_light", "training heads in environment light alone", "synthesis with --light environment"),
-    Row("no_pretraining", "reconstructor without pre-training", "reconstructor --stage rendered without --init"),
+    Row("four_views", "four views", f"{BOTH} `--rig four`", rig="four"),
+    Row("eight_views", "eight views, front top and front bottom too", f"{BOTH} `--rig eight`", rig="eight"),
+    Row("no_input_view", "without input-view reconstruction", f"{BOTH} `--rig raised`", rig="raised"),
+    Row("no_attention", "without multi-view attention", f"{VIEWS} `--attention none`", attention="none"),
+    Row("dense_attention", "dense multi-view attention", f"{VIEWS} `--attention dense`", attention="dense"),
+    Row("ambient_light", "training heads in ambient light alone", f"{HEADS} `--light ambient`"),
+    Row("environment_light", "training heads in environment light alone", f"{HEADS} `--light environment`"),
+    Row("no_pretraining", "reconstructor without pre-training", "`facelift.training.reconstructor --stage rendered` without `--init`"),
 )
 LGM_TITLE = "the full model's views, reconstructed by LGM"
 
@@ -64,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", type=Path, required=True, metavar="DIR", help="for ablations.md, and a report a row")
     p.add_argument("--base", metavar="SET", help=f"the full model: any weight set (default: {BASE.folder} of --weights-root)")
     p.add_argument("--limit", type=int, metavar="N", help="measure N heads, evenly spread, instead of all")
-    p.add_argument("--metrics", nargs="+", help="default: all that can run here")
+    p.add_argument("--metrics", nargs="+", choices=[*PAIR_METRICS, "clip", "fid"], help="default: all that can run here")
     p.add_argument("--device", default="auto")
     return p
 
@@ -106,18 +107,14 @@ def arguments(args: argparse.Namespace, weights: str, folder: str) -> argparse.N
 def check(row: Row, folder: Path) -> None:
     """Raises WeightsError for a folder that is not there or holds something else than its row."""
     if not folder.is_dir():
-        raise WeightsError(f"{folder} is not there; it differs from the full model by: {row.change}.")
+        raise WeightsError(f"{folder} is not there; it is made by {row.change}.")
     try:
-        if (folder / "config.json").is_file():
-            found = run_settings(folder)
-        else:  # the released layout
-            config = json.loads((folder / PIPELINE / "unet" / "config.json").read_text())
-            found = {"rig": "six", "attention": stock_unet_config(config)[2]}
+        found = run_settings(folder) if (folder / "config.json").is_file() else views_of(folder)
     except (OSError, KeyError, ValueError) as error:
         raise WeightsError(f"{folder} holds no weight set: {error}") from error
     wrong = [f"{key} {found[key]}" for key in ("rig", "attention") if found[key] != getattr(row, key)]
     if wrong:
-        raise WeightsError(f"{folder} has {' and '.join(wrong)}, not what its name says; it is made by: {row.change}.")
+        raise WeightsError(f"{folder} has {' and '.join(wrong)}, not what its name says; it is made by {row.change}.")
 
 
 def ablation_table(sets: dict[str, str], reports: dict[str, Report], missing: dict[str, str], command: str) -> str:
@@ -130,8 +127,6 @@ def ablation_table(sets: dict[str, str], reports: dict[str, Report], missing: di
         cells = [shown(key, summaries[title][key].mean if key in summaries.get(title, {}) else None) for key in keys]
         lines.append([title, *cells, difference(reports[title], first) if title in reports and first else "-"])
     header = ["", *(label(key) + ARROWS[better(key)] for key in keys), f"{label(JUDGED)}: against the full model"]
-    paper = published()[PAPER]
-    theirs = [[name, *(f"{value:g}" for value in values)] for name, values in paper["rows"].items()]
     parts = ["# Ablations", table(header, lines)]
     if missing:
         parts.append("Not measured:\n\n" + "\n".join(f"- {title}: {reason}" for title, reason in missing.items()))
@@ -140,7 +135,8 @@ def ablation_table(sets: dict[str, str], reports: dict[str, Report], missing: di
         f"Means over {cases} heads; differences are paired, with 95 % intervals. Where a set's own views were not rendered for these heads,"
         " nothing can be measured from true views."
     )
-    parts += [f"## Beside {paper['title']}", table(["", *paper["columns"]], theirs), f"```bash\n{command}\n```"]
+    parts.append("## What the rows are\n\n" + "\n".join(f"- {row.title}: `{row.folder}`; {row.change}" for row in ROWS))
+    parts += [f"## Beside {published()[PAPER]['title']}", table(*published_table(PAPER)), f"```bash\n{command}\n```"]
     return "\n\n".join(parts) + "\n"
 
 

@@ -12,9 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .results import Report, Statistics, better, label, shown, statistics
-
-FEWEST = 6  # cases; a bootstrap over fewer is surer than it should be
+from .results import FEWEST, Report, Statistics, better, label, shown, statistics
 
 
 def paired(a: dict[str, float], b: dict[str, float]) -> Statistics:

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from .plots import by_angle
-from .results import METRICS, Report, better, label, shown
+from .results import FEWEST, METRICS, Report, better, label, shown
 from .sheets import chosen, write_sheet
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "assets" / "benchmarks" / "published.json"
@@ -15,6 +15,7 @@ COLUMN_OF = {  # a column of the papers -> ours
     "PSNR": "psnr", "SSIM": "ssim", "LPIPS": "lpips", "DreamSim": "dreamsim", "ArcFace": "arcface",
     "FID": "fid", "O2O ID": "o2o", "CLIP": "clip", "I2O ID": "i2o", "Re-ID match": "reid", "Re-ID dist": "dlib",
 }  # fmt: skip
+SAME_MODEL = {"arcface": ("o2o", "i2o"), "dlib": ("reid",)}  # what is missing with a metric
 PLOTTED = ("psnr", "ssim", "lpips", "dlib")
 ARROWS = {"higher": " ↑", "lower": " ↓", None: ""}
 
@@ -42,7 +43,7 @@ def markdown(report: Report, sheet: str | None, plots: list[str]) -> str:
         _summary(report),
         *[_beside(report, table) for table in report.published],
         _baselines(report),
-        _section("Not available here", [f"{METRICS[name][0]}: {reason}." for name, reason in report.missing.items()]),
+        _section("Not available here", [f"{_with_kin(name)}: not available: {reason}." for name, reason in report.missing.items()]),
         _section(f"Left out: {len(report.left_out)}", [f"{item.item}: {item.reason}" for item in report.left_out]),
         _pictures(report, sheet, plots),
         _cases(report),
@@ -67,10 +68,10 @@ def write_plots(report: Report, folder: Path) -> list[str]:
                 if (value := view.values.get(metric)) is not None:
                     groups["generated" if view.name.startswith("generated") else "renders"].append((view.angle, value))
         for group, points in groups.items():
-            if len(points) > 1:
+            if len({round(angle) for angle, _ in points}) > 1:
                 name = f"{metric}_{group}.svg"
                 title = f"{METRICS[metric][0]}, {'renders of the head' if group == 'renders' else 'generated views'}"
-                (folder / name).write_text(by_angle(points, title, f"{len(points)} views"))
+                (folder / name).write_text(by_angle(points, title))
                 names.append(name)
     return names
 
@@ -87,26 +88,49 @@ def _summary(report: Report) -> str:
     rows = []
     for key, s in report.summary().items():
         name = label(key) + ARROWS[better(key)]
-        rows.append(
-            [name, shown(key, s.mean), f"{shown(key, s.low)} to {shown(key, s.high)}", shown(key, s.median), str(s.count), f"`{key}`"]
-        )
+        interval = f"{shown(key, s.low)} to {shown(key, s.high)}" if s.count >= FEWEST else "too few cases"
+        rows.append([name, shown(key, s.mean), interval, shown(key, s.median), str(s.count), f"`{key}`"])
     for key, value in report.overall.items():
         rows.append([label(key) + ARROWS[better(key)], shown(key, value), "", "", str(len(report.cases)), f"`{key}`"])
     return table(["what", "mean", "95 % interval", "median", "cases", "in report.json"], rows)
 
 
 def _beside(report: Report, name: str) -> str:
-    """A table of a paper with our row below it."""
+    """A table of a paper with our row below it: from the cameras by which cases are ranked. Nothing where data and numbers differ both."""
     paper = published()[name]
     keys = [COLUMN_OF[c] for c in paper["columns"]]
-    header = ["", *(c + ARROWS[better(k)] for c, k in zip(paper["columns"], keys, strict=True))]
-    rows = [[row, *(f"{v:g}" for v in values)] for row, values in paper["rows"].items()]
-    summary = report.summary()
-    ours = [shown(k, report.overall.get(k, summary[k].mean if k in summary else None)) for k in keys]
-    rows.append([f"**this run: {report.weights['name']}, {len(report.cases)} cases**", *ours])
-    return (
-        f"## Beside {paper['title']}\n\n{table(header, rows)}\n\nRows of the paper are as printed there; only the last was measured here."
-    )
+    stage, same_data = report.rank.rpartition(".")[0], report.benchmark == paper["benchmark"]
+    ours = {**{k: s.mean for k, s in report.summary().items()}, **report.overall}
+    found = [ours.get(f"{stage}.{k}", ours.get(k)) for k in keys]
+    if not same_data and not any(found):
+        return ""
+    header, rows = published_table(name)
+    rows.append([f"**this run: {report.weights['name']}, {len(report.cases)} cases**", *map(shown, keys, found)])
+    note = "Rows of the paper are as printed there; only the last was measured here."
+    if not same_data:
+        note += f" Ours are other heads ({report.title.lower()}): it says how large such numbers are, not who is better."
+    if None in found:
+        note += " `-` was not measured."
+    return f"## Beside {paper['title']}\n\n{table(header, rows)}\n\n{note}"
+
+
+def published_table(name: str) -> tuple[list[str], list[list[str]]]:
+    """Header and rows as the paper prints them."""
+    paper = published()[name]
+    header = ["", *(c + ARROWS[better(COLUMN_OF[c])] for c in paper["columns"])]
+    rows = [[row, *map(_printed, paper["columns"], values)] for row, values in paper["rows"].items()]
+    return header, rows
+
+
+def _printed(column: str, value: float) -> str:
+    """With the zeros at the end that a number in a file loses."""
+    decimals = len(str(value).partition(".")[2])
+    return f"{value:.{max(decimals, 2 if column in ('PSNR', 'FID') else 4)}f}"
+
+
+def _with_kin(name: str) -> str:
+    """A metric that is missing, and what is missing with it."""
+    return ", ".join(METRICS[key][0] for key in (name, *SAME_MODEL.get(name, ())))
 
 
 def _baselines(report: Report) -> str:

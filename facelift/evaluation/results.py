@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 RESAMPLES = 10_000
+FEWEST = 6  # cases; a bootstrap over fewer is surer than it should be
 FORMAT = 1
 
 METRICS = {  # key: label, direction of better, digits
@@ -70,6 +71,14 @@ def _order(key: str) -> tuple[int, int]:
 
 def shown(key: str, value: float | None) -> str:
     return "-" if value is None else f"{value:.{METRICS[key.rpartition('.')[2]][2]}f}"
+
+
+def told(key: str, value: float | None) -> str:
+    """With its unit behind it: "whole path, front: PSNR 27.25 dB"."""
+    stage, _, metric = key.rpartition(".")
+    name, *unit = METRICS[metric][0].rsplit(", ", 1)
+    text = " ".join([name, shown(key, value), *unit])
+    return f"{STAGES[stage]}: {text}" if stage else text
 
 
 @dataclass(frozen=True)
@@ -175,6 +184,11 @@ def mean_of(values: Iterable[float | None]) -> float | None:
     """Over what there is. None for nothing."""
     present = [v for v in values if v is not None and np.isfinite(v)]
     return float(np.mean(present)) if present else None
+
+
+def averaged(rows: list[dict[str, float | None]]) -> dict[str, float | None]:
+    """Means by key."""
+    return {key: mean_of(r.get(key) for r in rows) for key in dict.fromkeys(k for r in rows for k in r)}
 
 
 def statistics(values: Iterable[float]) -> Statistics:

@@ -10,10 +10,11 @@ from PIL import Image, ImageDraw, ImageFont
 from ..cameras import orbit
 from ..cli.lift import find_photos
 from ..pipeline import FaceLiftPipeline
-from .benchmarks.synthetic import EXAMPLES, draw, row
-from .results import CaseResult, Report, shown
+from .benchmarks.base import EXAMPLES
+from .drawing import draw, row, stacked
+from .results import CaseResult, Report, told
 
-EACH = 2  # cases from each end and from the middle
+EACH = 2  # cases from each end and from the middle, where there are enough
 CAPTION = 22  # pixels
 SHEET_NAME = "sheet.webp"
 PREFACE = "preface.webp"  # in the folder of the cases
@@ -30,15 +31,16 @@ def write_preface(pipe: FaceLiftPipeline, folder: Path, seed: int = 4) -> None:
         rows.append(row(np.stack([np.array(portrait.image), *pictures]), PHOTO_SIDE))
     rows.insert(0, _caption(f"real photos, and their heads at {', '.join(f'{a:g}' for a in PHOTO_AZIMUTHS)} degrees"))
     (folder / "cases").mkdir(parents=True, exist_ok=True)
-    Image.fromarray(_stacked(rows)).save(folder / "cases" / PREFACE, quality=85)
+    Image.fromarray(stacked(rows)).save(folder / "cases" / PREFACE, quality=85)
 
 
 def chosen(report: Report) -> list[tuple[str, CaseResult]]:
     """(worst, median or best; case), each case once."""
     ranked = report.ranked()
-    middle = max(0, (len(ranked) - EACH) // 2)
-    picks = [("best", c) for c in ranked[::-1][:EACH]] + [("worst", c) for c in ranked[:EACH]]
-    picks += [("median", c) for c in ranked[middle : middle + EACH]]
+    each = min(EACH, max(1, len(ranked) // 3))
+    middle = max(0, (len(ranked) - each) // 2)
+    picks = [("best", c) for c in ranked[::-1][:each]] + [("worst", c) for c in ranked[:each]]
+    picks += [("median", c) for c in ranked[middle : middle + each]]
     once = {case.name: (word, case) for word, case in reversed(picks)}
     order = {"worst": 0, "median": 1, "best": 2}
     return sorted(once.values(), key=lambda p: (order[p[0]], [c.name for c in ranked].index(p[1].name)))
@@ -52,21 +54,16 @@ def write_sheet(report: Report, folder: Path) -> Path | None:
     for word, case in chosen(report):
         if case.sheet is None or not (folder / case.sheet).is_file():
             continue
-        value = report.column(report.rank)[case.name]
-        rows += [_caption(f"{word}: {case.name} ({shown(report.rank, value)})"), np.array(Image.open(folder / case.sheet).convert("RGB"))]
+        value = told(report.rank, report.column(report.rank)[case.name])
+        rows += [_caption(f"{word}: {case.name}; {value}"), np.array(Image.open(folder / case.sheet).convert("RGB"))]
     if not rows:
         return None
-    Image.fromarray(_stacked(rows)).save(folder / SHEET_NAME, quality=85)
+    Image.fromarray(stacked(rows)).save(folder / SHEET_NAME, quality=85)
     return folder / SHEET_NAME
 
 
-def _stacked(rows: list[np.ndarray]) -> np.ndarray:
-    """uint8 (h, w, 3) each, of any width -> one above the other, white at the right."""
-    width = max(r.shape[1] for r in rows)
-    return np.concatenate([np.pad(r, ((0, 0), (0, width - r.shape[1]), (0, 0)), constant_values=255) for r in rows])
-
-
 def _caption(text: str) -> np.ndarray:
-    strip = Image.new("RGB", (480, CAPTION), "white")
-    ImageDraw.Draw(strip).text((4, 3), text, fill="black", font=ImageFont.load_default(14))
+    font = ImageFont.load_default(14)
+    strip = Image.new("RGB", (round(font.getlength(text)) + 8, CAPTION), "white")
+    ImageDraw.Draw(strip).text((4, 3), text, fill="black", font=font)
     return np.array(strip)

@@ -53,8 +53,9 @@ def load_unet(folder: Path, dtype: torch.dtype) -> tuple[UNet2DConditionModel, i
     return set_view_attention(unet.eval().requires_grad_(False), num_views, mode), num_views
 
 
-def load_released(folder: Path, prompt_embeds: Tensor, device: torch.device, dtype: torch.dtype) -> MultiViewPipeline:
-    """folder: a diffusers pipeline folder (`mvdiffusion/pipeckpts`). The text encoder and tokenizer in it are not needed."""
+def load_released(folder: Path, prompt_embeds: Tensor, device: torch.device, dtype: torch.dtype, rig: str = "six") -> MultiViewPipeline:
+    """folder: a diffusers pipeline folder (`mvdiffusion/pipeckpts`). The text encoder and tokenizer in it are not needed.
+    rig: of the views that the UNet makes."""
     unet, num_views = load_unet(folder / "unet", dtype)
     vae = AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=dtype, low_cpu_mem_usage=False).eval().to(device)
     encoder = CLIPVisionModelWithProjection.from_pretrained(folder / "image_encoder", dtype=dtype).eval().to(device)
@@ -69,7 +70,7 @@ def load_released(folder: Path, prompt_embeds: Tensor, device: torch.device, dty
     codec = VAECodec(vae)
     return MultiViewPipeline(
         unet.to(device), scheduler, codec, ClipConditioner(processor, encoder, normalizer, noising, num_views),
-        prompt_embeds, MultiViewConfig(num_views=num_views, image_size=unet.config.sample_size * codec.factor),
+        prompt_embeds, MultiViewConfig(num_views=num_views, image_size=unet.config.sample_size * codec.factor, rig=rig),
     )  # fmt: skip
 
 

@@ -56,7 +56,7 @@ def _open(photo: str | Path | bytes, name: str) -> Image.Image:
 def _plain(image: Image.Image) -> Image.Image:
     """Any mode to RGB or RGBA."""
     if image.mode.startswith(("I", "F")):
-        return _eight_bits(image).convert("RGB")
+        return eight_bits(image).convert("RGB")
     if not image.has_transparency_data:
         return image.convert("RGB")
     rgba = image.convert("RGBA")
@@ -71,7 +71,7 @@ def _is_cut_out(alpha: np.ndarray) -> bool:
     return np.count_nonzero(alpha < 128) >= 0.01 * alpha.size
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
+def eight_bits(image: Image.Image) -> Image.Image:
     """Grey of 16 or 32 bits or floats, by the range in use: Pillow itself would clip at 255."""
     values = np.nan_to_num(np.asarray(image, dtype=np.float64))
     top = values.max()

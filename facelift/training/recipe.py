@@ -10,6 +10,7 @@
 
 A stage goes on with what --work holds, data shard by shard; a training begins anew from the best it finds there, else from --start, with
 warm-up. What a stage leaves is enough for the next: nothing but --work/runs need be kept. --tiny runs it all in minutes on a CPU.
+For the paper's ablations give every stage the same --rig and --attention, and the data stage --light, in a --work of their own.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..cameras import RIGS
+from ..synthesis.light import MODES
 from . import depth, export, generate, reconstructor, views
 
 STAGES = ("data", "depth", "views", "reconstructor", "joint", "export", "evaluate")
@@ -67,21 +70,26 @@ def run_stage(stage: str, args: argparse.Namespace, scale: Scale) -> None:
         from ..synthesis.__main__ import main as synthesise
 
         common = ["--format", "shards", "--workers", str(max(1, args.workers))]
-        held_out = ["--heads", str(min(48, args.heads)), "--split", "held-out", "--views", "six+near12"]
-        for wanted in (["--out", str(work / "test"), *held_out], ["--out", str(work / "train"), "--heads", str(args.heads)]):
+        rig = "six" if args.rig == "six" else f"six+{args.rig}"
+        held_out = ["--out", str(work / "test"), "--heads", str(min(48, args.heads)), "--split", "held-out", "--views", f"{rig}+near12"]
+        train_heads = ["--out", str(work / "train"), "--heads", str(args.heads), "--views", f"{rig}+near4"]
+        train_heads += ["--light", args.light] if args.light else []
+        for wanted in (held_out, train_heads):
             if synthesise([*wanted, *common]):
                 raise SystemExit("not all heads could be made")
     elif stage == "depth":
         train(depth.main, "depth", scale.depth_batch, scale.depth_lr)
     elif stage == "views":
-        train(views.main, "views", scale.view_batch, scale.view_lr, "--depth", str(latest(runs, "depth")))
+        shape = ["--rig", args.rig, "--attention", args.attention]
+        train(views.main, "views", scale.view_batch, scale.view_lr, "--depth", str(latest(runs, "depth")), *shape)
     elif stage == "reconstructor":
-        train(reconstructor.main, "reconstructor", scale.batch, scale.lr, "--stage", "rendered")
+        train(reconstructor.main, "reconstructor", scale.batch, scale.lr, "--stage", "rendered", "--rig", args.rig)
     elif stage == "joint":
         made = work / "generated"
         trained = [word for name in ("depth", "views") for word in (f"--{name}", str(latest(runs, name)))]
         generate.main(["--data", str(work / "train"), *trained, "--out", str(made), "--device", args.device])
-        train(reconstructor.main, "reconstructor", scale.joint_batch, scale.joint_lr, "--stage", "rendered", "--generated", str(made))
+        more = ["--stage", "rendered", "--rig", args.rig, "--generated", str(made)]
+        train(reconstructor.main, "reconstructor", scale.joint_batch, scale.joint_lr, *more)
     elif stage == "export":
         trained = [word for name in ("depth", "views", "reconstructor") for word in (f"--{name}", str(latest(runs, name)))]
         parts = ["--part-megabytes", str(args.part_megabytes)] if args.part_megabytes else []
@@ -113,6 +121,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--heads", type=int, default=4000)
     parser.add_argument("--minutes", type=float, default=9.0, help="of training in this call")
     parser.add_argument("--start", type=Path, help="weights to begin with where --work has none: a run's last.pt or a compact folder")
+    parser.add_argument("--rig", choices=RIGS, default="six", help="which views a head is made of (default: %(default)s)")
+    parser.add_argument("--attention", choices=("sparse", "dense", "none"), default="sparse", help="across views (default: %(default)s)")
+    parser.add_argument("--light", choices=MODES, help="of all training heads (default: drawn for each)")
     parser.add_argument("--part-megabytes", type=int, help="export: split larger files into parts of at most this (16 for 16 MiB)")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--workers", type=int, default=12)

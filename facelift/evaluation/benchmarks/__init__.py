@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from .base import BadItem, Benchmark, BenchmarkError
+from .base import EXAMPLES, BadItem, Benchmark, BenchmarkError
 
 __all__ = ["BENCHMARKS", "BadItem", "Benchmark", "BenchmarkError", "Options", "open_benchmark"]
 
@@ -30,7 +30,6 @@ def _synthetic(options: Options) -> Benchmark:
 
 def _photos(options: Options) -> Benchmark:
     from .photos import Photos
-    from .synthetic import EXAMPLES
 
     return Photos(options.data or EXAMPLES, options.seed, options.second_seed)
 

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from ...portrait.photo import eight_bits
 from .base import BadItem
 
 SMALLEST = 64  # pixels a side
@@ -40,8 +41,10 @@ def pose(matrix, path: Path, transposed: bool = False) -> np.ndarray:
         matrix = matrix.T if transposed else matrix
     except (TypeError, ValueError) as error:
         raise BadItem(f"{path} has a camera that is no matrix of numbers") from error
-    if matrix.shape not in ((3, 4), (4, 4)) or not np.isfinite(matrix).all():
-        raise BadItem(f"{path} has a camera of shape {matrix.shape}; (3, 4) or (4, 4) finite numbers are needed")
+    if matrix.shape not in ((3, 4), (4, 4)):
+        raise BadItem(f"{path} has a camera of shape {matrix.shape}; (3, 4) or (4, 4) is needed")
+    if not np.isfinite(matrix).all():
+        raise BadItem(f"{path} has a camera with numbers that are not finite")
     whole = np.eye(4)
     whole[:3] = matrix[:3]
     rotation = whole[:3, :3]
@@ -58,7 +61,9 @@ def open_picture(source: Path | bytes, name: str | Path | None = None) -> Image.
         picture.load()
     except FileNotFoundError as error:
         raise BadItem(f"{name} is missing") from error
-    except (OSError, UnidentifiedImageError, ValueError) as error:
+    except Image.DecompressionBombError as error:
+        raise BadItem(f"{name} is too large") from error
+    except Exception as error:  # damaged files raise nearly anything
         raise BadItem(f"{name} is not a picture that can be read") from error
     if min(picture.size) < SMALLEST:
         raise BadItem(f"{name} is {picture.width}x{picture.height}; at least {SMALLEST} pixels a side are needed")
@@ -93,6 +98,7 @@ def with_suffix(path: Path, suffixes: Sequence[str]) -> Path:
 
 def masked(picture: Image.Image, mask: Image.Image, name: str | Path) -> Image.Image:
     """Raises BadItem for a mask of another shape; one of another size but the same shape is resized."""
+    picture, mask = (eight_bits(p) if p.mode.startswith(("I", "F")) else p for p in (picture, mask))
     picture, mask = picture.convert("RGB"), mask.convert("L")
     if abs(picture.width / picture.height - mask.width / mask.height) > 0.01:
         raise BadItem(f"{name} is {mask.width}x{mask.height}, which does not fit its picture of {picture.width}x{picture.height}")

@@ -1,68 +1,26 @@
-"""Readers of foreign data sets of posed pictures. They read cameras and names at once, pictures when they are asked for.
+"""Readers of foreign data sets of posed pictures.
 
 Each is given the folder that the user has, and says in one sentence where to get it and which files it needs.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 from PIL import Image
 
 from ..results import LeftOut
-from ..rig import look_at_point, midpoint
-from .base import BadItem, BenchmarkError
+from ..rig import midpoint
+from .base import BadItem
 from .files import entry, masked, member, open_picture, pose, read_json, with_suffix
+from .layout import Layout, PosedCase, PosedView, assemble, look_at_cameras, only_one
 
 SPLITS = Path(__file__).resolve().parents[3] / "assets" / "benchmarks"
-
-
-@dataclass(frozen=True)
-class PosedView:
-    """picture: reads it as RGB, or RGBA where the data set has a mask; raises BadItem. c2w: Shape (4, 4), OpenCV axes."""
-
-    name: str
-    c2w: np.ndarray
-    picture: Callable[[], Image.Image]
-
-
-@dataclass(frozen=True)
-class PosedCase:
-    """centre: Shape (3,), where the head is in the data set's world."""
-
-    input: PosedView
-    tests: tuple[PosedView, ...]
-    centre: np.ndarray
-    left_out: tuple[LeftOut, ...] = ()
-
-
-class Layout(ABC):
-    title: ClassVar[str]
-    needs: ClassVar[str]
-    published: ClassVar[tuple[str, ...]] = ()
-
-    def __init__(self, folder: Path, input_view: str | None = None):
-        """Raises BenchmarkError for a folder without any case."""
-        self.folder, self.input_view = Path(folder), input_view
-        self.missing: list[LeftOut] = []
-        self.cases = self.find()
-        if not self.cases:
-            raise BenchmarkError(f"{folder} does not hold {self.title}: {self.needs}")
-
-    @abstractmethod
-    def find(self) -> list[str]:
-        """Names of cases; what should be there and is not goes to `missing`."""
-
-    @abstractmethod
-    def load(self, name: str) -> PosedCase:
-        """Raises BadItem where the case cannot be used at all."""
 
 
 class Cafca(Layout):
@@ -78,7 +36,9 @@ class Cafca(Layout):
     def find(self) -> list[str]:
         self.split, self.homes = {r["identity"]: r for r in read_split("cafca_split.csv")}, {}
         for subject in self.split:
-            homes = [h for h in (self.folder / subject, *self.folder.glob(f"*/{subject}")) if (h / "00000_000").is_dir()]
+            homes = [h for h in (self.folder / subject, *sorted(self.folder.glob(f"*/{subject}"))) if (h / "00000_000").is_dir()]
+            homes, others = only_one(homes, subject)
+            self.missing += others
             if homes:
                 self.homes[subject] = homes[0] / "00000_000"
             else:
@@ -96,8 +56,8 @@ class Cafca(Layout):
         data = read_json(path)
         matrix = data.get("cam2world") if isinstance(data, dict) else None
         c2w = pose(matrix, path) if matrix is not None else np.linalg.inv(pose(entry(data, "world2cam", path), path))
-        mask = home / "foreground_mask" / f"{camera}.png"
-        return PosedView(camera, c2w, lambda: masked(open_picture(home / "color_image" / f"{camera}.png"), open_picture(mask), mask))
+        file, mask = (home / part / f"{camera}.png" for part in ("color_image", "foreground_mask"))
+        return PosedView(camera, c2w, lambda: masked(open_picture(file), open_picture(mask), mask), file)
 
 
 class Ava256(Layout):
@@ -113,10 +73,13 @@ class Ava256(Layout):
 
     def find(self) -> list[str]:
         self.split, self.homes = {r["identity"]: r for r in read_split("ava256_split.csv")}, {}
-        folders = {re.sub("-+", "-", re.sub("^m--|--GHS$", "", p.name)): p / "decoder" for p in self.folder.glob("*") if p.is_dir()}
+        folders = [p for p in sorted(self.folder.glob("*")) if (p / "decoder").is_dir()]
         for identity in self.split:
-            if identity in folders and folders[identity].is_dir():
-                self.homes[identity] = folders[identity]
+            homes = [p for p in folders if re.sub("-+", "-", re.sub("^m--|--GHS$", "", p.name)) == identity]
+            homes, others = only_one(homes, identity)
+            self.missing += others
+            if homes:
+                self.homes[identity] = homes[0] / "decoder"
             else:
                 self.missing.append(LeftOut(identity, f"no folder of this capture with decoder/ in {self.folder}"))
         return list(self.homes)
@@ -137,7 +100,8 @@ class Ava256(Layout):
         def view(camera: str) -> PosedView:
             if camera not in cameras:
                 raise BadItem(broken.get(camera, f"{path} has no camera {camera}"))
-            return PosedView(camera, cameras[camera], lambda: self.picture(home, camera, row["frame"]))
+            file = home / "image" / f"cam{camera}" / row["frame"]
+            return PosedView(camera, cameras[camera], lambda: self.picture(home, camera, row["frame"]), file)
 
         centre = midpoint(np.stack(list(cameras.values()))) if cameras else np.zeros(3)
         return assemble(view, row["input_camera"], row["test_cameras"].split(), lambda _: centre)
@@ -146,6 +110,8 @@ class Ava256(Layout):
         picture, _ = member(home / "image" / f"cam{camera}", frame, (".avif", ".png", ".jpg"))
         parts, where = member(home / "segmentation_parts" / f"cam{camera}", frame, (".png",))
         classes = np.array(parts)
+        if classes.ndim != 2:
+            raise BadItem(f"{where} is no picture of classes: it has {classes.shape[2]} channels")
         person = (classes != 0) & (classes != self.chair)
         return masked(picture, Image.fromarray((person * 255).astype(np.uint8)), where)
 
@@ -167,6 +133,8 @@ class FaceScape(Layout):
                 parameters = [p for p in (home / "params.json", home.with_suffix(".json")) if p.is_file()]
                 if parameters and (person.name not in self.homes or home.name == "1_neutral"):
                     self.homes[person.name] = home, parameters[0]
+            if person.is_dir() and person.name not in self.homes:
+                self.missing.append(LeftOut(person.name, f"{person} has no expression with pictures and params.json"))
         return list(self.homes)
 
     def load(self, name: str) -> PosedCase:
@@ -179,9 +147,9 @@ class FaceScape(Layout):
 
         def view(number: str) -> PosedView:
             c2w = np.linalg.inv(pose(entry(data, f"{number}_Rt", path), path))
-            return PosedView(number, c2w, lambda: open_picture(home / f"{number}.jpg"))
+            return PosedView(number, c2w, lambda: open_picture(home / f"{number}.jpg"), home / f"{number}.jpg")
 
-        front = self.input_view or frontmost([view(n) for n in usable], path)
+        front = self.input_view or frontmost(view, usable, path)
         return assemble(view, front, [n for n in usable if n != front], look_at_cameras)
 
 
@@ -197,13 +165,23 @@ class PosedFolder(Layout):
 
     def find(self) -> list[str]:
         folders = [self.folder, *sorted(p for p in self.folder.glob("*") if p.is_dir())]
-        self.homes = {p.name: p / f for p in folders for f in self.files[::-1] if (p / f).is_file()}
+        alone = any((self.folder / f).is_file() for f in self.files)  # then other folders hold its pictures, or what they like
+        self.homes: dict[str, Path] = {}
+        for folder in folders:
+            files = [folder / f for f in self.files if (folder / f).is_file()]
+            if files and folder.name not in self.homes:
+                self.homes[folder.name] = files[0]
+            elif files or not alone and folder != self.folder:
+                taken = f"has the name of {self.homes[folder.name].parent}" if files else f"has neither {' nor '.join(self.files)}"
+                self.missing.append(LeftOut(folder.name, f"{folder} {taken}"))
         return list(self.homes)
 
     def load(self, name: str) -> PosedCase:
         path = self.homes[name]
         data = read_json(path)
         if path.name == "cameras.json":
+            if not isinstance(data, list) or not data:
+                raise BadItem(f"{path} lists no cameras")
             poses = {f"{i:03d}": entry(camera, "c2w", path) for i, camera in enumerate(data)}
             pictures = {k: with_suffix(path.with_name(k), (".webp", ".png")) for k in poses}
             first, centre, axes = "000", np.zeros(3), np.eye(4)
@@ -211,16 +189,22 @@ class PosedFolder(Layout):
             frames = entry(data, "frames", path)
             if not isinstance(frames, list) or not frames:
                 raise BadItem(f"{path} lists no frames")
-            files = {Path(entry(f, "file_path", path)).stem: f for f in frames}
-            pictures = {k: with_suffix(path.parent / f["file_path"], (".png",)) for k, f in files.items()}
-            poses = {k: f.get("transform_matrix") for k, f in files.items()}
-            first, centre = Path(data.get("input", frames[0]["file_path"])).stem, data.get("centre")
+            places = [Path(str(entry(f, "file_path", path))) for f in frames]
+            stems = [p.stem for p in places]
+            names = [p.stem if stems.count(p.stem) == 1 else p.with_suffix("").as_posix() for p in places]
+            pictures = {k: with_suffix(path.parent / p, (".png",)) for k, p in zip(names, places, strict=True)}
+            poses = {k: f.get("transform_matrix") for k, f in zip(names, frames, strict=True)}
+            wanted = Path(str(data.get("input", places[0])))
+            first = wanted.stem if wanted.stem in poses else wanted.with_suffix("").as_posix()
+            centre = data.get("centre")
+            if centre is not None and not is_point(centre):
+                raise BadItem(f"{path} has a centre that is no point of three numbers")
             axes = np.diag([1.0, -1, -1, 1])  # from OpenGL's
 
         def view(key: str) -> PosedView:
             if key not in poses:
                 raise BadItem(f"{path} has no view {key}")
-            return PosedView(key, pose(poses[key], path) @ axes, lambda: open_picture(pictures[key]))
+            return PosedView(key, pose(poses[key], path) @ axes, lambda: open_picture(pictures[key]), pictures[key])
 
         front = self.input_view or first
         find_centre = look_at_cameras if centre is None else lambda _: np.asarray(centre, np.float64)
@@ -230,35 +214,25 @@ class PosedFolder(Layout):
 LAYOUTS = {"cafca": Cafca, "ava256": Ava256, "facescape": FaceScape, "posed": PosedFolder}
 
 
-def assemble(
-    view: Callable[[str], PosedView], front: str, tests: Sequence[str], centre: Callable[[list[PosedView]], np.ndarray]
-) -> PosedCase:
-    """The case from its views; test views with bad cameras are left out, a bad input view raises BadItem."""
-    start, good, bad = view(front), [], []
-    for name in tests:
-        try:
-            good.append(view(name))
-        except BadItem as error:
-            bad.append(LeftOut(name, str(error)))
-    if not good:
-        raise BadItem(f"no test view has a camera ({bad[0].reason})" if bad else "there are no test views")
-    return PosedCase(start, tuple(good), centre([start, *good]), tuple(bad))
-
-
-def look_at_cameras(views: list[PosedView]) -> np.ndarray:
-    try:
-        return look_at_point(np.stack([v.c2w for v in views]))
-    except ValueError as error:
-        raise BadItem(str(error)) from error
-
-
-def frontmost(views: list[PosedView], path: Path) -> str:
-    """The camera nearest to the mean direction of a rig that stands in front of the face."""
+def frontmost(view: Callable[[str], PosedView], names: Sequence[str], path: Path) -> str:
+    """The camera nearest to the mean direction of a rig that stands in front of the face; broken ones do not count."""
+    views = []
+    for name in names:
+        with contextlib.suppress(BadItem):
+            views.append(view(name))
     if not views:
         raise BadItem(f"{path} has no valid view")
     places = np.stack([v.c2w[:3, 3] for v in views]) - look_at_cameras(views)
     places /= np.linalg.norm(places, axis=1, keepdims=True)
     return views[int((places @ places.mean(0)).argmax())].name
+
+
+def is_point(values) -> bool:
+    try:
+        values = np.asarray(values, np.float64)
+    except (TypeError, ValueError):
+        return False
+    return values.shape == (3,) and bool(np.isfinite(values).all())
 
 
 def read_split(name: str) -> list[dict[str, str]]:

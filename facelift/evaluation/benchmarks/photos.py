@@ -15,14 +15,14 @@ from ...multiview.pipeline import to_bytes
 from ...pipeline import FaceLiftPipeline
 from ...portrait import PhotoError
 from ...rendering import render
+from ..drawing import row, stacked
 from ..metrics import PairMetrics
 from ..metrics.colours import colours_beside_photo
 from ..metrics.faces import face_in, input_to_output, janus, output_to_output
 from ..metrics.networks import frechet_distance
 from ..metrics.pictures import psnr
 from ..results import CaseResult, ViewResult, mean_of
-from .base import BadItem, Benchmark, BenchmarkError, Measured
-from .synthetic import EXAMPLES, row
+from .base import EXAMPLES, BadItem, Benchmark, BenchmarkError, Measured
 
 TURN = tuple(i * 22.5 - 157.5 for i in range(16))  # 16 views, as many as Gen3D-Face generates
 NEAR, HALF, BEHIND = (20.0, -20.0), (45.0, -45.0), (157.5, 180.0, -157.5)
@@ -35,6 +35,7 @@ class Photos(Benchmark):
 
     name, rank = "photos", "half.dlib"
     title = "Photos"
+    published = ("gen3d_face_table1_ffhq",)
     notes = (
         "Distances compare the aligned portrait with renders of the head. 'About 20' and '45 degrees' are means of both sides.",
         "Identity among outputs and from input to output follows Gen3D-Face section 4 (mean cosine similarity; here of 16 renders around"
@@ -42,6 +43,8 @@ class Photos(Benchmark):
         "Skin compares a cheek at 45 degrees with the portrait's, hair the top of the head at 45, 90 and 180 degrees (CIEDE2000); no true"
         " side view is known, so light that really differs counts as an error too.",
         "FID compares portraits with all renders of them and falls with the number of photos: only equal numbers compare.",
+        f"Rows of a sheet: the portrait, then renders at {', '.join(f'{a:g}' for a in SHEET)} degrees; the portrait, then the views"
+        " that were generated.",
     )
 
     def __init__(self, folder: Path = EXAMPLES, seed: int = 4, second_seed: int | None = None):
@@ -66,7 +69,8 @@ class Photos(Benchmark):
         try:
             portrait = pipe.make_portrait(self.photos[name])
         except PhotoError as error:
-            raise BadItem(f"{self.photos[name]}: {error}") from error
+            path = str(self.photos[name])
+            raise BadItem(str(error) if path in str(error) else f"{path}: {error}") from error
         seconds = time.perf_counter() - start
         head = pipe(portrait, seed=self.seed)
         truth, figure = np.array(portrait.image), np.array(portrait.alpha)
@@ -94,8 +98,7 @@ class Photos(Benchmark):
         values |= {"views.seconds": head.report["seconds"]["views"], "reconstruction.seconds": head.report["seconds"]["gaussians"]}
         sheet = row(np.stack([truth, *(pictures[a] for a in SHEET)]))
         made = row(np.stack([truth, *(np.array(Image.fromarray(v).resize((512, 512))) for v in head.views)]))
-        blank = np.full((made.shape[0], sheet.shape[1] - made.shape[1], 3), 255, np.uint8)
-        return Measured(CaseResult(name, values, tuple(views)), np.concatenate([sheet, np.concatenate([made, blank], 1)]))
+        return Measured(CaseResult(name, values, tuple(views)), stacked([sheet, made]))
 
     def identity(self, truth: np.ndarray, turn: list[np.ndarray], metrics: PairMetrics) -> dict[str, float | None]:
         """Gen3D-Face's measures, each where its model is at hand."""

@@ -15,14 +15,15 @@ from ...portrait import PhotoError, make_portrait
 from ...portrait.crop import fit_square
 from ...portrait.photo import on_white
 from ..alignment import similarity_from_landmarks, warp
+from ..drawing import draw, row
 from ..metrics import PairMetrics
 from ..metrics.faces import face_in, reid
 from ..metrics.networks import frechet_distance
-from ..results import CaseResult, LeftOut, ViewResult, mean_of
+from ..results import CaseResult, LeftOut, ViewResult, averaged, mean_of
 from ..rig import angle_from_front, into_our_system
 from .base import BadItem, Benchmark, Measured
-from .layouts import LAYOUTS, PosedView
-from .synthetic import averaged, draw, row
+from .layout import PosedView
+from .layouts import LAYOUTS
 
 SIZE = 512
 PLAUSIBLE = 1.5  # a view's own scale may differ from that of the input view by this factor; profiles mislead landmarks
@@ -40,6 +41,7 @@ class PosedPictures(Benchmark):
         " which that was not needed.",
         "A case's number is the mean over its test views, the table's the mean over cases. Face distances leave out views without a face;"
         " the papers do not say how they treat those, nor which LPIPS network they use (here AlexNet).",
+        "Rows of a sheet: the portrait that the head was made from, then true test views; below these the aligned renders.",
     )
 
     def __init__(self, layout: str, folder: Path, seed: int = 4, input_view: str | None = None, matting: str = "auto"):
@@ -58,21 +60,26 @@ class PosedPictures(Benchmark):
     def measure(self, name: str, pipe: FaceLiftPipeline, metrics: PairMetrics) -> Measured:
         case = self.layout.load(name)
         start = time.perf_counter()
-        portrait = make_portrait(case.input.picture(), matting=self.matting)
+        try:
+            portrait = make_portrait(case.input.picture(), matting=self.matting)
+        except PhotoError as error:
+            raise BadItem(f"{case.input.file}: {error}") from error
         seconds = time.perf_counter() - start
         truths, views, left_out = [], [], [LeftOut(f"{name}, view {item.item}", item.reason) for item in case.left_out]
         for view in case.tests:
             try:
                 truths.append(self.truth(view))
                 views.append(view)
-            except (BadItem, PhotoError) as error:
+            except BadItem as error:
                 left_out.append(LeftOut(f"{name}, view {view.name}", str(error)))
+            except PhotoError as error:
+                left_out.append(LeftOut(f"{name}, view {view.name}", f"{view.file}: {error}"))
         if not views:
             raise BadItem(f"no test view can be used ({left_out[0].reason})")
         try:
             cameras = into_our_system(case.input.c2w, np.stack([v.c2w for v in views]), case.centre, SIZE)
         except ValueError as error:
-            raise BadItem(str(error)) from error
+            raise BadItem(f"{error} (of {case.input.file})") from error
         head = pipe(portrait, seed=self.seed)
         renders = draw(head.gaussians, cameras)
         front = own_transform(draw(head.gaussians, orbit([0.0]))[0], self.truth(case.input)) or (1.0, np.zeros(2))

@@ -20,18 +20,18 @@ from ...portrait import Portrait
 from ...rendering import render
 from ...training.data import HeadShards, Sample, views_at
 from ..baselines import Baselines
+from ..drawing import draw, row, stacked
 from ..metrics import PairMetrics
 from ..metrics.colours import colours_beside_truth
 from ..metrics.faces import janus
 from ..metrics.pictures import depth_error
-from ..results import CaseResult, ViewResult, mean_of
+from ..results import CaseResult, ViewResult, averaged
 from ..rig import angle_from_front
 from .base import BadItem, Benchmark, BenchmarkError, Measured
 
 NEAR = (10.0, 30.0)  # degrees from the front that count as "about 20"
 FACE_SHOWS = 60.0  # degrees up to which faces are compared
 BEHIND = (150.0, 180.0, -150.0)
-EXAMPLES = Path(__file__).resolve().parents[3] / "assets" / "examples"
 
 
 def as_portrait(rgba: Tensor) -> Portrait:
@@ -54,13 +54,14 @@ class SyntheticHeads(Benchmark):
 
     name, rank = "synthetic", "extra.psnr"
     title = "Held-out synthetic heads"
+    published = ("facelift_table1_cafca", "facelift_table2_ava256")
     notes = (
         "Pictures are compared whole, on white, at the size of the data. 'About 20 degrees' are the extra cameras 10 to 30 degrees from"
         " the front; a head without one has no such number. 'From true views' skips the view generator.",
         "Depth error is the mean distance along the rays between a pixel's Gaussian and the true surface, given true views;"
         " one unit is about 19 cm. Skin and hair compare mean colours of the side and back renders with the truth (CIEDE2000).",
-        "Rows of a sheet: the truth from the six cameras of the rig and the extra ones; the six generated views, then renders from the"
-        " extra cameras; renders from all of them.",
+        "Rows of a sheet: the truth from all cameras, the six first; the generated views below their truth (behind all, where there is"
+        " none); renders of the head from all cameras.",
     )
 
     def __init__(self, folder: Path, train: Path | None = None, seed: int = 4):
@@ -77,12 +78,20 @@ class SyntheticHeads(Benchmark):
     def items(self) -> list[str]:
         return [f"{i:04d}" for i in range(len(self.heads))]
 
+    def sample(self, index: int) -> Sample:
+        """Raises BadItem that names the shard."""
+        shard = self.heads.shards[index // self.heads.per_shard]
+        try:
+            sample = self.heads.sample(index)
+        except (OSError, ValueError, EOFError, IndexError, RuntimeError) as error:  # cut off, or not of the shapes of the first shard
+            raise BadItem(f"{shard} is damaged: {error}") from error
+        if sample.rgba.shape[-2:] != sample.offset.shape[-2:] or not sample.c2w.isfinite().all() or sample.rgba.max() > 1:
+            raise BadItem(f"{shard} is damaged: rgba, offset and c2w are not of one size, or hold impossible numbers")
+        return sample
+
     @torch.no_grad()
     def measure(self, name: str, pipe: FaceLiftPipeline, metrics: PairMetrics) -> Measured:
-        try:
-            sample = self.heads.sample(int(name))
-        except (OSError, ValueError, EOFError) as error:
-            raise BadItem(f"{self.heads.shards[int(name) // self.heads.per_shard]} is damaged: {error}") from error
+        sample = self.sample(int(name))
         size, work = sample.rgba.shape[-1], pipe.views.config.image_size
         portrait, rig = as_portrait(sample.rgba[0]), pipe.rig.cameras(work).to(pipe.device)
         channels = pipe.views.codec.channels
@@ -122,7 +131,7 @@ class SyntheticHeads(Benchmark):
         if self.baselines is not None:
             for label, stand_in in self.baselines.heads(sample).items():
                 beside[label] = whole_path(stand_in, sample, extras, metrics, faces=False)[0]
-        return Measured(CaseResult(name, values, tuple(seen), beside), sheet_of(to_bytes(sample.rgba), made, pictures))
+        return Measured(CaseResult(name, values, tuple(seen), beside), sheet_of(to_bytes(sample.rgba), made, known, pictures))
 
     @staticmethod
     def depth(pipe: FaceLiftPipeline, truth: Tensor, rig: Cameras, sample: Sample, known: list[int]) -> float:
@@ -148,16 +157,14 @@ def cameras_of(sample: Sample, views: list[int]) -> Cameras:
     return Cameras(six_views(size).intrinsics[:1].expand(len(views), -1), sample.c2w[views], size, size)
 
 
-def sheet_of(truth: np.ndarray, made: np.ndarray, pictures: np.ndarray) -> np.ndarray:
-    """The truth, what was generated (then renders of the cameras beyond the six), the renders; uint8 (V, H, W, 3) each."""
-    rows = [row(truth), row(np.concatenate([made, pictures[6:]])), row(pictures)]
-    width = max(r.shape[1] for r in rows)
-    return np.concatenate([np.pad(r, ((0, 0), (0, width - r.shape[1]), (0, 0)), constant_values=255) for r in rows])
-
-
-def draw(head: Gaussians, cameras: Cameras) -> np.ndarray:
-    """uint8 (V, H, W, 3)."""
-    return to_bytes(render(head, cameras.to(head.means.device)).rgb)
+def sheet_of(truth: np.ndarray, made: np.ndarray, known: list[int | None], pictures: np.ndarray) -> np.ndarray:
+    """The truth, what was generated below its truth (behind all where `known` has none), the renders; uint8 (V, H, W, 3) each."""
+    lost = [i for i, v in enumerate(known) if v is None]
+    below = np.full_like(truth, 255)
+    for view, place in zip(made, known, strict=True):
+        if place is not None:
+            below[place] = view
+    return stacked([row(truth), row(np.concatenate([below, made[lost]])), row(pictures)])
 
 
 def whole_path(
@@ -180,12 +187,3 @@ def whole_path(
     values = {f"{g}.{k}": v for g, members in groups.items() for k, v in averaged([rows[i] for i in members]).items()}
     names = [*VIEW_NAMES, *(f"extra {i}" if i + 6 in extras else f"rig {i}" for i in range(len(rows) - 6))]
     return values, [ViewResult(n, float(a), r) for n, a, r in zip(names, angles, rows, strict=True)], pictures
-
-
-def averaged(rows: list[dict[str, float | None]]) -> dict[str, float | None]:
-    return {key: mean_of(r.get(key) for r in rows) for key in dict.fromkeys(k for r in rows for k in r)}
-
-
-def row(pictures: np.ndarray, side: int = 160) -> np.ndarray:
-    """uint8 (V, H, W, 3) -> (side, V * side, 3)."""
-    return np.concatenate([np.array(Image.fromarray(p).resize((side, side), Image.Resampling.LANCZOS)) for p in pictures], 1)

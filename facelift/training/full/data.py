@@ -19,8 +19,8 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ...cameras import Cameras, six_views
-from ..data import HeadShards, degrade_portrait
+from ...cameras import Cameras, ViewRig, orbit, six_views, view_rig
+from ..data import HeadShards, degrade_portrait, views_at
 
 PICTURES = (".webp", ".png", ".jpg")
 
@@ -37,30 +37,35 @@ def resized(pictures: Tensor, size: int) -> Tensor:
 
 
 class ShardPictures:
-    """Heads of shards, mirrored half of the time and varied in colour."""
+    """Heads of shards, mirrored half of the time and varied in colour. rig: whose views are 0, 1, ... of every head."""
 
-    def __init__(self, folder: Path, size: int):
-        self.heads, self.size = HeadShards(folder), size
-        self.views = np.load(self.heads.shards[0] / "c2w.npy", mmap_mode="r").shape[1]
+    def __init__(self, folder: Path, size: int, rig: str = "six"):
+        self.heads, self.size = HeadShards(folder, rig), size
 
     def __len__(self) -> int:
         return len(self.heads)
 
     def count(self, index: int) -> int:
-        return self.views
+        return len(self.heads.order)
 
-    def load(self, index: int, views: list[int], rng: np.random.Generator) -> tuple[Tensor, Tensor, Cameras]:
-        """Pictures on white (V, 3, S, S), the portrait as a photo would show it (3, S, S), cameras."""
+    def load(self, index: int, views: list[int], rng: np.random.Generator) -> tuple[Tensor, Cameras]:
+        """Pictures on white (V, 3, S, S) and their cameras."""
         sample = self.heads.sample(index, rng)
         cameras = Cameras(six_views(self.size).intrinsics[:1].expand(len(views), -1), sample.c2w[views], self.size, self.size)
-        return resized(sample.rgba[views, :3], self.size), resized(sample.portrait[None, :3], self.size)[0], cameras
+        return resized(sample.rgba[views, :3], self.size), cameras
+
+    def load_head(self, index: int, rng: np.random.Generator, degrade: bool) -> tuple[Tensor, Tensor]:
+        """The views of the rig (V, 3, S, S), and the front view (3, S, S), with `degrade` as a photo would show it."""
+        sample = self.heads.sample(index, rng)
+        front = sample.portrait if degrade else sample.rgba[views_at(sample.c2w.numpy(), orbit([0.0]))[0]]
+        return resized(sample.rgba[: len(self.heads.rig), :3], self.size), resized(front[None, :3], self.size)[0]
 
 
 class FolderPictures:
-    """One head or object a folder, as it is."""
+    """One head or object a folder, as it is. rig: whose views come first, found by their cameras; None for pictures in any order."""
 
-    def __init__(self, folder: Path, size: int):
-        self.folders, self.size = sorted(path.parent for path in folder.glob("*/cameras.json")), size
+    def __init__(self, folder: Path, size: int, rig: ViewRig | None = None):
+        self.folders, self.size, self.rig = sorted(path.parent for path in folder.glob("*/cameras.json")), size, rig
         if not self.folders:
             raise SystemExit(f"{folder} holds nothing to train on: neither shard_* folders nor folders with pictures and a cameras.json")
 
@@ -68,17 +73,34 @@ class FolderPictures:
         return len(self.folders)
 
     def count(self, index: int) -> int:
-        return len(json.loads((self.folders[index] / "cameras.json").read_text()))
+        return len(self.entries(index))
 
-    def load(self, index: int, views: list[int], rng: np.random.Generator) -> tuple[Tensor, Tensor, Cameras]:
-        """As `ShardPictures.load`."""
-        folder = self.folders[index]
-        entries = json.loads((folder / "cameras.json").read_text())
-        rgba = torch.stack([self.picture(folder, view) for view in views])
-        poses, intrinsics = (torch.tensor([entries[v][key] for v in views], dtype=torch.float32) for key in ("c2w", "fxfycxcy"))
-        cameras = Cameras(intrinsics * (self.size / 512), poses, self.size, self.size)
-        portrait = degrade_portrait(rgba[0, :3], rgba[0, 3:], rng)[:3]
-        return resized(on_white(rgba), self.size), resized(portrait[None], self.size)[0], cameras
+    def load(self, index: int, views: list[int], rng: np.random.Generator) -> tuple[Tensor, Cameras]:
+        """As `ShardPictures.load`. Raises ValueError where a view of the rig is missing."""
+        entries = self.entries(index)
+        first = [] if self.rig is None else self.places(index, entries, self.rig.cameras())
+        order = [*first, *(i for i in range(len(entries)) if i not in first)]
+        stored = [order[view] for view in views]
+        poses, intrinsics = (torch.tensor([entries[i][key] for i in stored], dtype=torch.float32) for key in ("c2w", "fxfycxcy"))
+        rgba = torch.stack([self.picture(self.folders[index], i) for i in stored])
+        return resized(on_white(rgba), self.size), Cameras(intrinsics * (self.size / 512), poses, self.size, self.size)
+
+    def load_head(self, index: int, rng: np.random.Generator, degrade: bool) -> tuple[Tensor, Tensor]:
+        """As `ShardPictures.load_head`. Raises ValueError where a view is missing."""
+        pictures, _ = self.load(index, list(range(len(self.rig))), rng)
+        rgba = self.picture(self.folders[index], self.places(index, self.entries(index), orbit([0.0]))[0])
+        front = degrade_portrait(rgba[:3], rgba[3:], rng)[None, :3] if degrade else on_white(rgba[None])
+        return pictures, resized(front, self.size)[0]
+
+    def entries(self, index: int) -> list[dict]:
+        return json.loads((self.folders[index] / "cameras.json").read_text())
+
+    def places(self, index: int, entries: list[dict], cameras: Cameras) -> list[int]:
+        """Which pictures were taken by these cameras. Raises ValueError."""
+        places = views_at(np.array([entry["c2w"] for entry in entries]), cameras)
+        if None in places:
+            raise ValueError(f"{self.folders[index]} lacks views: render with python -m facelift.synthesis --views six+ the rig's name")
+        return places
 
     @staticmethod
     def picture(folder: Path, view: int) -> Tensor:
@@ -89,38 +111,38 @@ class FolderPictures:
         raise FileNotFoundError(f"{folder} has no picture {view:03d} ({', '.join(PICTURES)})")
 
 
-def open_pictures(folder: str | Path, size: int) -> ShardPictures | FolderPictures:
-    """Raises SystemExit with a sentence where the folder holds neither form."""
+def open_pictures(folder: str | Path, size: int, rig: str | None = None) -> ShardPictures | FolderPictures:
+    """rig: whose views come first in every sample. Raises SystemExit with a sentence where the folder holds neither form."""
     folder = Path(folder)
-    return ShardPictures(folder, size) if any(folder.glob("shard_*")) else FolderPictures(folder, size)
+    if not any(folder.glob("shard_*")):
+        return FolderPictures(folder, size, view_rig(rig) if rig else None)
+    try:
+        return ShardPictures(folder, size, rig or "six")
+    except ValueError as error:
+        raise SystemExit(str(error)) from error
 
 
 class ViewSamples(Dataset):
-    """The six views (6, 3, S, S) and the picture they are made from (3, S, S): view 0 itself, or with `degrade` its photo."""
+    """The views of the rig (V, 3, S, S) and the picture they are made from (3, S, S): the front view, or with `degrade` its photo."""
 
     def __init__(self, pictures: ShardPictures | FolderPictures, degrade: bool = False):
         self.pictures, self.degrade = pictures, degrade
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         rng = np.random.default_rng([5, index])
-        views, portrait, cameras = self.pictures.load(int(rng.integers(len(self.pictures))), list(range(6)), rng)
-        if not torch.allclose(cameras.c2w, six_views().c2w, atol=1e-2):
-            raise ValueError("the view generator trains on the six cameras of `cameras.six_views`, first in every sample; these are others")
-        return views, portrait if self.degrade else views[0]
+        return self.pictures.load_head(int(rng.integers(len(self.pictures))), rng, self.degrade)
 
 
 class PosedSamples(Dataset):
     """Pictures (T, 3, S, S), intrinsics (T, 4) and c2w (T, 4, 4) of randomly chosen views; the model is given the first `inputs`.
 
-    six: the inputs are the rig's six views, as at inference, instead of random ones.
+    rig: the inputs are the views of the rig that `pictures` was opened with, as at inference, instead of random ones.
     """
 
-    def __init__(self, pictures: ShardPictures | FolderPictures, inputs: int, targets: int, six: bool = False):
+    def __init__(self, pictures: ShardPictures | FolderPictures, inputs: int, targets: int, rig: bool = False):
         if not 0 < inputs <= targets:
             raise SystemExit(f"{inputs} input views of {targets} rendered ones: give at least one, and no more than are rendered")
-        if six and inputs != 6:
-            raise SystemExit("the rig has six views: give 6 inputs with it")
-        self.pictures, self.inputs, self.targets, self.six = pictures, inputs, targets, six
+        self.pictures, self.inputs, self.targets, self.rig = pictures, inputs, targets, rig
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
         rng = np.random.default_rng([6, index])
@@ -128,7 +150,7 @@ class PosedSamples(Dataset):
         count = self.pictures.count(subject)
         if count < self.targets:
             raise ValueError(f"a subject with {count} views cannot give {self.targets}: lower --targets")
-        first = list(range(6)) if self.six else []
+        first = list(range(self.inputs)) if self.rig else []
         others = rng.permutation(np.arange(len(first), count))[: self.targets - len(first)]
-        pictures, _, cameras = self.pictures.load(subject, first + [int(v) for v in others], rng)
+        pictures, cameras = self.pictures.load(subject, first + [int(v) for v in others], rng)
         return pictures, cameras.intrinsics, cameras.c2w

@@ -13,10 +13,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ...cache import WeightsError
+from ...cameras import view_rig
 from ...gslrm import GSLRM, GSLRMConfig, config_from_state, init_weights
-from ...multiview.attention import set_view_attention
-from ...multiview.loading import load_unet
-from ...released import PIPELINE, checkpoints, gslrm_state_dict
+from ...multiview.attention import ViewAttention, set_view_attention
+from ...multiview.loading import load_unet, stock_unet_config
+from ...released import PIPELINE, SETTINGS, checkpoints, gslrm_state_dict, rig_of
 from ..loop import widened, write_whole
 
 COMPONENTS = (
@@ -34,41 +35,54 @@ def widened_unet(unet: UNet2DConditionModel, num_views: int = 6) -> UNet2DCondit
     return set_view_attention(wide, num_views, "sparse")
 
 
-def start_folder(base: Path, weights: Path) -> None:
+def pipeline_of(folder: Path) -> Path:
+    """Of a weight folder of the released layout, or an SD-2.1-unCLIP one, which is one itself."""
+    return folder / PIPELINE if (folder / PIPELINE).is_dir() else folder
+
+
+def views_of(folder: Path) -> dict[str, str]:
+    """{"rig", "attention"}. folder: as of `pipeline_of`. Raises WeightsError, and OSError, KeyError or ValueError for a damaged config."""
+    config = json.loads((pipeline_of(folder) / "unet" / "config.json").read_text())
+    return {"rig": rig_of(folder), "attention": stock_unet_config(config)[2]}
+
+
+def start_folder(base: Path, weights: Path, rig: str | None = None, attention: ViewAttention | None = None) -> None:
     """Makes `weights` from `base`, once: a folder of the released layout, or an SD-2.1-unCLIP one, whose UNet is widened.
 
-    What is there stays. Raises WeightsError.
+    rig, attention: those of `base` by default; an SD folder's are six and sparse. What is there stays. Raises WeightsError.
     """
     target = weights / PIPELINE
     if target.is_dir():
         return
-    source = base / PIPELINE if (base / PIPELINE).is_dir() else base
+    source = pipeline_of(base)
     if missing := [name for name in COMPONENTS if not (source / name).is_dir()]:
         raise WeightsError(f"{base} is neither of the released layout nor an SD-2.1-unCLIP folder: {missing[0]}/ is missing.")
     partial = target.with_name("pipeckpts.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    for name in COMPONENTS:
+    for name in COMPONENTS[1:]:
         shutil.copytree(source / name, partial / name)
     if (source / "model_index.json").is_file():
         shutil.copy(source / "model_index.json", partial)
     if (base / "gslrm").is_dir() and base != weights:
         shutil.copytree(base / "gslrm", weights / "gslrm", dirs_exist_ok=True)
-    unet, num_views = load_unet(source / "unet", torch.float32)
+    views = views_of(base)
+    rig, attention = rig or views["rig"], attention or views["attention"]
+    unet, _ = load_unet(source / "unet", torch.float32)
     if unet.config.in_channels == unet.config.out_channels:
-        shutil.rmtree(partial / "unet")
-        wide = widened_unet(unet, num_views)
-        write_unet(partial / "unet", wide.state_dict(), dict(wide.config))
+        unet = widened_unet(unet)
+    across = {"num_views": len(view_rig(rig)), "multiview_attention": attention != "none", "sparse_mv_attention": attention == "sparse"}
+    write_unet(partial / "unet", unet.state_dict(), dict(unet.config) | across)
+    write_whole(weights / SETTINGS, lambda path: path.write_text(json.dumps({"rig": rig}) + "\n"))
     os.replace(partial, target)
 
 
 def write_unet(folder: Path, state: dict[str, Tensor], config: dict) -> None:
-    """config: of a stock UNet or a released one; it gains the release's block names and what that says about views."""
+    """config: of a stock UNet or a released one, with what it says about views; it gains the release's block names."""
 
     def multiview(block: str) -> str:
         return block.replace("CrossAttnUpBlock2D", "CrossAttnUpBlockMV2D").replace("CrossAttnDownBlock2D", "CrossAttnDownBlockMV2D")
 
-    views = {"num_views": 6, "multiview_attention": True, "sparse_mv_attention": True}
-    config = views | {k: v for k, v in config.items() if not k.startswith("_")} | {"_class_name": "UNetMV2DConditionModel"}
+    config = {k: v for k, v in config.items() if not k.startswith("_")} | {"_class_name": "UNetMV2DConditionModel"}
     config |= {key: [multiview(block) for block in config[key]] for key in ("down_block_types", "up_block_types")}
     config["mid_block_type"] = "UNetMidBlockMV2DCrossAttn"
     write_whole(folder / UNET_FILE, lambda path: save_file({k: v.detach().cpu().contiguous() for k, v in state.items()}, path))

@@ -3,7 +3,7 @@
 accelerate launch -m facelift.training.full.reconstructor --weights runs/full --data OBJECTS --run runs/lrm_256 --fresh --size 256
 accelerate launch -m facelift.training.full.reconstructor --weights runs/full --data HEADS --run runs/lrm_heads --size 512 --batch 32
 
-Four random views are the input, eight are rendered: MSE, and VGG features where --vgg gives the weights.
+Four random views are the input, or with --rig those of inference, eight are rendered: MSE, and VGG features where --vgg gives the weights.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ...cache import WeightsError
-from ...cameras import Cameras, plucker_channels, rays
+from ...cameras import RIGS, Cameras, plucker_channels, rays
 from ...gaussians import Gaussians, concatenate
 from ...gslrm import GSLRM, Block, GSLRMConfig, PixelGaussians, decode_pixel_gaussians, flatten_gaussians, free_gaussians
+from ...released import PIPELINE, rig_of
 from ...rendering import render
 from ..loop import Evaluation, Trainer, psnr, write_whole
 from .data import PosedSamples, open_pictures
@@ -120,9 +121,9 @@ def main(argv: list[str] | None = None) -> None:
     parser = options(__doc__.split("\n")[0], batch=64, steps=20_000, lr=1e-4, test_heads=8)
     parser.add_argument("--size", type=int, default=256, help="pixels a side, a multiple of 8")
     parser.add_argument("--fresh", action="store_true", help="begin with random weights instead of the folder's newest checkpoint")
-    parser.add_argument("--inputs", type=int, default=4, help="views that are given")
+    parser.add_argument("--inputs", type=int, default=4, help="views that are given, without --rig")
     parser.add_argument("--targets", type=int, default=8, help="views that are rendered, those given among them")
-    parser.add_argument("--six", action="store_true", help="give the rig's six views (with --inputs 6)")
+    parser.add_argument("--rig", choices=RIGS, help="give the views of this rig instead of random ones")
     parser.add_argument("--vgg", type=Path, help="torchvision's vgg19 weights (.pth or .safetensors) for the perceptual term")
     parser.add_argument("--perceptual-weight", type=float, default=0.5)
     parser.add_argument("--width", type=int, default=1024, help="of a fresh model")
@@ -134,10 +135,14 @@ def main(argv: list[str] | None = None) -> None:
         raise SystemExit(
             f"--size {args.size}: pictures are cut into patches of {GSLRMConfig.patch_size} pixels; give a multiple, 16 or more"
         )
+    if args.rig:
+        args.inputs = len(RIGS[args.rig])
     torch.manual_seed(0)
     accelerator = make_accelerator(args)
     wanted = GSLRMConfig(image_size=args.size, width=args.width, head_width=args.head_width, layers=args.layers)
     try:
+        if args.rig and (args.weights / PIPELINE).is_dir() and (made := rig_of(args.weights)) != args.rig:
+            raise SystemExit(f"the view generator in {args.weights} makes the views of the rig {made}, not {args.rig}")
         with accelerator.main_process_first():
             config, state, newest = start_reconstructor(args.weights, wanted, args.fresh)
     except WeightsError as error:
@@ -156,7 +161,7 @@ def main(argv: list[str] | None = None) -> None:
         perceptual.to(accelerator.device)
 
     def samples(folder: Path) -> PosedSamples:
-        return PosedSamples(open_pictures(folder, args.size), args.inputs, args.targets, args.six)
+        return PosedSamples(open_pictures(folder, args.size, args.rig), args.inputs, args.targets, args.rig is not None)
 
     held_out = samples(args.test) if args.test else None
 

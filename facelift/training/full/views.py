@@ -2,8 +2,8 @@
 
 accelerate launch -m facelift.training.full.views --base SD_2_1_UNCLIP --weights runs/full --data DIR --run runs/full_views
 
-v-prediction at a random time, the same for the six views of a sample; view 0 is the portrait again. Defaults are the paper's:
-20,000 steps of 64 at 1e-4, the condition dropped at 0.05.
+v-prediction at a random time, the same for all views of a sample; view 0 is the portrait again. Defaults are the paper's:
+20,000 steps of 64 at 1e-4, the condition dropped at 0.05; six views, sparse attention across them.
 """
 
 from __future__ import annotations
@@ -19,20 +19,21 @@ from PIL import Image
 from torch import Tensor
 
 from ...cache import WeightsError
+from ...cameras import RIGS
 from ...multiview.loading import load_released
 from ...multiview.pipeline import MultiViewPipeline, to_bytes
-from ...released import PIPELINE, prompt_embeddings
+from ...released import PIPELINE, prompt_embeddings, rig_of
 from ..loop import Evaluation, Trainer, psnr
 from .data import ViewSamples, open_pictures
-from .folder import start_folder, write_trained_unet
+from .folder import start_folder, views_of, write_trained_unet
 from .run import make_accelerator, options, train
 
 
 @torch.no_grad()
 def encode(pipeline: MultiViewPipeline, views: Tensor, portraits: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Clean and condition latents, both (B*6, C, h, w), and class labels (B*6, 2 D), by the parts that inference uses.
+    """Clean and condition latents, both (B*V, C, h, w), and class labels (B*V, 2 D), by the parts that inference uses.
 
-    views: Shape (B, 6, 3, S, S). portraits: Shape (B, 3, S, S).
+    views: Shape (B, V, 3, S, S). portraits: Shape (B, 3, S, S).
     """
 
     def latents(pictures: Tensor) -> Tensor:  # one at a time: a batch at 512 px needs gigabytes
@@ -43,7 +44,7 @@ def encode(pipeline: MultiViewPipeline, views: Tensor, portraits: Tensor, genera
 
     photos = [Image.fromarray(pixels) for pixels in to_bytes(portraits)]
     labels = torch.cat([pipeline.conditioner.class_labels(photo, draw) for photo in photos]).float()
-    return latents(views.flatten(0, 1)), latents(portraits).repeat_interleave(6, 0), labels
+    return latents(views.flatten(0, 1)), latents(portraits).repeat_interleave(views.shape[1], 0), labels
 
 
 def velocity_loss(
@@ -56,9 +57,9 @@ def velocity_loss(
     """Mean squared error of v. unet: the one that trains; pipeline: everything frozen. drop: share without picture, as guidance needs."""
     views, portraits = batch
     clean, condition, labels = encode(pipeline, views, portraits, generator)
-    b, device = len(views), clean.device
-    keep = (torch.rand(b, generator=generator, device=device) >= drop).float().repeat_interleave(6)
-    t = torch.randint(0, pipeline.scheduler.config.num_train_timesteps, (b,), generator=generator, device=device).repeat_interleave(6)
+    (b, v), device = views.shape[:2], clean.device
+    keep = (torch.rand(b, generator=generator, device=device) >= drop).float().repeat_interleave(v)
+    t = torch.randint(0, pipeline.scheduler.config.num_train_timesteps, (b,), generator=generator, device=device).repeat_interleave(v)
     noise = torch.randn(clean.shape, generator=generator, device=device)
     x = torch.cat([pipeline.scheduler.add_noise(clean, noise, t), condition * keep.view(-1, 1, 1, 1)], 1)
     text = pipeline.prompt_embeds.to(device, torch.float32).repeat(b, 1, 1)  # stays where the picture is dropped (kit 3.2, step 5)
@@ -67,17 +68,18 @@ def velocity_loss(
 
 
 def evaluate(unet: UNet2DConditionModel, pipeline: MultiViewPipeline, samples: ViewSamples, count: int, steps: int) -> Evaluation:
-    """PSNR of views 1 to 5 over the first `count` samples, made as inference does, with `steps` of denoising.
+    """PSNR of the views that the photo does not show, over the first `count` samples, made as inference does, with `steps` of denoising.
 
     Rows of the sheet, for each of two: the picture given, the true views, those made.
     """
     pipeline = copy(pipeline)
     pipeline.unet = unet
+    new = int(RIGS[pipeline.config.rig].starts_with_photo)  # the first such view
     values, rows = [], []
     for i in range(count):
         truth, portrait = samples[i]
         made = pipeline(Image.fromarray(to_bytes(portrait[None])[0]), steps=steps).cpu()
-        values.append([psnr(a, b) for a, b in zip(made[1:], truth[1:], strict=True)])
+        values.append([psnr(a, b) for a, b in zip(made[new:], truth[new:], strict=True)])
         if i < 2:
             rows += [portrait[None], truth, made]
     return {"test_views": round(float(np.mean(values)), 2)}, rows
@@ -86,6 +88,8 @@ def evaluate(unet: UNet2DConditionModel, pipeline: MultiViewPipeline, samples: V
 def main(argv: list[str] | None = None) -> None:
     parser = options(__doc__.split("\n")[0], batch=64, steps=20_000, lr=1e-4, test_heads=4)
     parser.add_argument("--base", type=Path, help="makes --weights where it is not there: an SD-2.1-unCLIP or released folder")
+    parser.add_argument("--rig", choices=RIGS, help="which views a new --weights makes (default: those of --base)")
+    parser.add_argument("--attention", choices=("sparse", "dense", "none"), help="across views, of a new --weights (default: as --base)")
     parser.add_argument("--drop", type=float, default=0.05, help="share of samples without the picture")
     parser.add_argument("--test-steps", type=int, default=20, help="of denoising in an evaluation")
     parser.add_argument("--degrade", action="store_true", help="the input is view 0 as a phone and a matting network make it")
@@ -96,11 +100,14 @@ def main(argv: list[str] | None = None) -> None:
     try:
         with accelerator.main_process_first():
             if args.base:
-                start_folder(args.base, args.weights)
+                start_folder(args.base, args.weights, args.rig, args.attention)
             if not (args.weights / PIPELINE).is_dir():
                 raise WeightsError(f"{args.weights} holds no {PIPELINE}/: give --base to begin with.")
-            prompts = prompt_embeddings(args.weights)
-        pipeline = load_released(args.weights / PIPELINE, prompts, accelerator.device, torch.float32)
+            rig, prompts = rig_of(args.weights), prompt_embeddings(args.weights)
+        for name, value in views_of(args.weights).items():
+            if getattr(args, name) not in (None, value):
+                raise WeightsError(f"{args.weights} was begun with {name} {value}, not {getattr(args, name)}: give another --weights.")
+        pipeline = load_released(args.weights / PIPELINE, prompts, accelerator.device, torch.float32, rig)
     except WeightsError as error:
         raise SystemExit(str(error)) from error
     if pipeline.scheduler.config.prediction_type != "v_prediction":
@@ -115,7 +122,7 @@ def main(argv: list[str] | None = None) -> None:
     trainer.resume()
 
     def samples(folder: Path) -> ViewSamples:
-        return ViewSamples(open_pictures(folder, pipeline.config.image_size), args.degrade)
+        return ViewSamples(open_pictures(folder, pipeline.config.image_size, rig), args.degrade)
 
     held_out = samples(args.test) if args.test else None
 
