@@ -24,7 +24,9 @@ class FrontPriority:
     behind: Gaussians of views 1.. up to this far behind the front surface are dropped, and all before it.
     spacing: a surface counts only where neighbouring pixels' points are closer than this, i.e. where it is not steep.
     opacity_logit: the least opacity of a Gaussian that counts, in front and from behind: nobody is to be seen through.
-    cover: such a Gaussian is at least this many point spacings wide (its largest two scales), so that nothing can be seen between.
+    cover: a Gaussian is at least this many point spacings wide (its largest two scales), so that nothing can be seen between; widest:
+        the spacing up to which it grows.
+    steep: one whose neighbours' points are farther away than this is dropped: what stands so steep is a lattice, no surface.
     margin: what the front view shows as background is empty space, this many pixels away from the figure: nothing may stand there.
     """
 
@@ -32,6 +34,8 @@ class FrontPriority:
     spacing: float = 0.04
     opacity_logit: float = 2.94  # 0.95
     cover: float = 0.65
+    widest: float = 0.06
+    steep: float = 0.08
     margin: int = 0
 
 
@@ -46,7 +50,7 @@ def point_spacing(means: Tensor) -> Tensor:
 
 
 def apply_front_priority(pixel: PixelGaussians, cameras: Cameras, rule: FrontPriority) -> PixelGaussians:
-    """Changes opacities, and the scales of the front view, from geometry alone. pixel: one sample, Shape (1, V, H, W, ...)."""
+    """Changes opacities and scales from geometry alone. pixel: one sample, Shape (1, V, H, W, ...)."""
     means, opacities = pixel.means[0], pixel.opacities[0]
     with torch.no_grad():
         camera = cameras[0]
@@ -59,7 +63,7 @@ def apply_front_priority(pixel: PixelGaussians, cameras: Cameras, rule: FrontPri
         spacing = point_spacing(means)
         solid = (opacities > 0) & (spacing < rule.spacing) & firm[:, None, None]
         counts = solid[0]
-        least = (rule.cover * spacing.clamp_max(rule.spacing)).log()[..., None]
+        least = (rule.cover * spacing.clamp_max(rule.widest)).log()[..., None]
         local = (means[1:] - origin) @ rotation  # (V-1, H, W, 3) in the front camera
         u = (fx * local[..., 0] / local[..., 2] + cx).floor().long()
         v = (fy * local[..., 1] / local[..., 2] + cy).floor().long()
@@ -71,26 +75,23 @@ def apply_front_priority(pixel: PixelGaussians, cameras: Cameras, rule: FrontPri
         dropped = inside & (gap < torch.where(counts[v, u], rule.behind, 0.0))  # what hides the photo's surface contradicts it
         dropped |= inside & ~figure[v, u]
     opaque = torch.where(solid, opacities.clamp_min(rule.opacity_logit), opacities)
-    dropped = torch.cat([torch.zeros_like(dropped[:1]), dropped])
+    dropped = torch.cat([torch.zeros_like(dropped[:1]), dropped]) | (spacing > rule.steep)
     scales = pixel.scales[0]
     thinnest = torch.arange(3, device=scales.device) == scales.argmin(-1, keepdim=True)  # across the surface: stays thin
-    covering = torch.where(thinnest | ~firm[:, None, None, None], scales, torch.maximum(scales, least))
+    covering = torch.where(thinnest, scales, torch.maximum(scales, least))
     return pixel._replace(opacities=torch.where(dropped, GATED_LOGIT, opaque)[None], scales=covering[None])
 
 
-def smooth_front(pixel: PixelGaussians, cameras: Cameras, window: int) -> PixelGaussians:
-    """Median-filters the front view's depth over its visible pixels: a small model's depth is right on average, noisy pixel by pixel.
+def place_front(pixel: PixelGaussians, cameras: Cameras, surface: Tensor) -> PixelGaussians:
+    """Moves the front view's Gaussians along their rays onto a surface that was found in the photo itself.
 
-    pixel: one sample, Shape (1, V, H, W, ...). window: odd, pixels.
+    Views that were generated show the relief of a face too softly for the reconstructor to find it again. pixel: one sample, Shape
+    (1, V, H, W, ...). surface: Shape (H, W), distance along the pixel's ray from its point nearest to the origin.
     """
-    seen = pixel.opacities[0, 0] > GATED_LOGIT
-    offset = torch.where(seen, pixel.offset[0, 0], torch.nan)
-    patches = F.unfold(F.pad(offset[None, None], (window // 2,) * 4, value=torch.nan), window)[0]  # (window^2, H*W)
-    smooth = torch.where(seen, patches.nanmedian(0).values.view_as(offset), pixel.offset[0, 0])
     origins, directions = (r[0].permute(1, 2, 0) for r in rays(cameras[0]))
     means, offsets = pixel.means.clone(), pixel.offset.clone()
-    means[0, 0] = origins + (smooth - (origins * directions).sum(-1))[..., None] * directions
-    offsets[0, 0] = smooth
+    means[0, 0] = origins + (surface - (origins * directions).sum(-1))[..., None] * directions
+    offsets[0, 0] = surface
     return pixel._replace(means=means, offset=offsets)
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from .cameras import VIEW_NAMES, Cameras, ViewRig, view_rig
-from .front_priority import FrontPriority, apply_front_priority, smooth_front, split_front
+from .front_priority import FrontPriority, apply_front_priority, place_front, split_front
 from .gaussians import RELEASE_APP, FilterPreset, Gaussians, concatenate
 from .gslrm import GSLRM, GSLRMConfig, PixelGaussians, config_from_state, flatten_gaussians
 from .lgm import LGM, LGMConfig
@@ -103,15 +103,15 @@ class FaceLiftPipeline:
         device: torch.device,
         dtype: torch.dtype = torch.float32,
         front_priority: FrontPriority | None = None,
-        smooth_depth: int = 0,
+        front_depth: bool = False,
         detail: bool = False,
         filters: FilterPreset = RELEASE_APP,
     ):
-        """Switches of the compact weights, off for the released ones: `front_priority`; smooth_depth, the window in pixels of
-        `smooth_front`, 0 for none; detail, whether the front view's Gaussians take the portrait's full resolution (`split_front`).
+        """Switches of the compact weights, off for the released ones: `front_priority`; front_depth, whether the front view's Gaussians
+        stand where the portrait's own depth says (`place_front`); detail, whether the front view's Gaussians take the portrait's full resolution (`split_front`).
         """
         self.views, self.reconstructor, self.weights, self.device, self.dtype = views, reconstructor, weights, device, dtype
-        self.front_priority, self.smooth_depth, self.detail, self.filters = front_priority, smooth_depth, detail, filters
+        self.front_priority, self.front_depth, self.detail, self.filters = front_priority, front_depth, detail, filters
 
     @property
     def rig(self) -> ViewRig:
@@ -167,7 +167,7 @@ class FaceLiftPipeline:
             rule = settings.get("front_priority")
             return cls(
                 views, _assign(model, config, state, device), weights, device, dtype,
-                FrontPriority(**rule) if rule is not None else None, settings.get("smooth_depth", 0), settings.get("detail", False),
+                FrontPriority(**rule) if rule is not None else None, settings.get("front_depth", False), settings.get("detail", False),
                 FilterPreset(**settings.get("filters", {})),
             )  # fmt: skip
         except (OSError, KeyError, TypeError, ValueError) as error:
@@ -202,7 +202,7 @@ class FaceLiftPipeline:
         views = self.make_views(portrait, seed, steps, guidance_scale, on_step)
         lap("views")
         cameras = self.rig.cameras(views.shape[-1]).to(self.device)
-        gaussians = self.make_gaussians(views, cameras, portrait)
+        gaussians = self.make_gaussians(views, cameras, portrait, self.front_surface(portrait))
         lap("gaussians")
         report = {
             "weights": self.weights.name,
@@ -224,15 +224,23 @@ class FaceLiftPipeline:
 
     def make_views(self, portrait: Portrait, seed: int, steps: int | None, guidance_scale: float | None, on_step=None) -> Tensor:
         """The views of the rig, Shape (V, 3 or 4, S, S), 0..1."""
-        picture = portrait.image
-        if self.views.codec.channels == 4:
-            picture = picture.copy()
-            picture.putalpha(portrait.alpha)
 
         def forward(step: DenoisingStep) -> None:
             on_step(Step("views", step.index, step.total, step.preview))
 
-        return self.views(picture, seed, steps, guidance_scale, forward if on_step else None)
+        return self.views(self._picture(portrait), seed, steps, guidance_scale, forward if on_step else None)
+
+    def front_surface(self, portrait: Portrait) -> Tensor | None:
+        """Where the portrait's own depth puts its pixels, Shape (S, S); None where the switch is off or the weights know no depth."""
+        return self.views.surface(self._picture(portrait)) if self.front_depth else None
+
+    def _picture(self, portrait: Portrait) -> Image.Image:
+        """The portrait in the bands that the view generator takes."""
+        if self.views.codec.channels == 3:
+            return portrait.image
+        picture = portrait.image.copy()
+        picture.putalpha(portrait.alpha)
+        return picture
 
     @torch.inference_mode()
     def reconstruct(self, views: Tensor, cameras: Cameras) -> tuple[Gaussians, PixelGaussians]:
@@ -242,13 +250,17 @@ class FaceLiftPipeline:
         """
         views = (views * 255).round() / 255
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            free, pixel = self.reconstructor.reconstruct(views[None].float(), cameras)
-        return free, smooth_front(pixel, cameras, self.smooth_depth) if self.smooth_depth else pixel
+            return self.reconstructor.reconstruct(views[None].float(), cameras)
 
     @torch.inference_mode()
-    def make_gaussians(self, views: Tensor, cameras: Cameras, portrait: Portrait) -> Gaussians:
-        """views: Shape (V, 3 or 4, S, S). Returns the head, filtered."""
+    def make_gaussians(self, views: Tensor, cameras: Cameras, portrait: Portrait, surface: Tensor | None = None) -> Gaussians:
+        """views: Shape (V, 3 or 4, S, S). surface: of the front view, as of `front_surface`; None: where the reconstructor puts it.
+
+        Returns the head, filtered.
+        """
         free, pixel = self.reconstruct(views, cameras)
+        if surface is not None:
+            pixel = place_front(pixel, cameras, surface)
         if self.front_priority is not None:
             pixel = apply_front_priority(pixel, cameras, self.front_priority)
         parts = [free]

@@ -535,7 +535,7 @@ def test_limit_spreads_over_the_whole_set():
 
 def test_variants_of_a_weight_set():
     assert split_variant("compact") == ("compact", {})
-    assert split_variant("a/b:detail=false,smooth_depth=0") == ("a/b", {"detail": False, "smooth_depth": 0})
+    assert split_variant("a/b:detail=false,front_depth=true") == ("a/b", {"detail": False, "front_depth": True})
     assert split_variant("compact:front_priority=none") == ("compact", {"front_priority": None})
     assert split_variant("released:reconstructor=lgm,steps=20") == ("released", {"reconstructor": "lgm", "steps": 20})
     for wrong in ("compact:colour=1", "compact:detail=maybe", "compact:front_priority=1", "compact:reconstructor=other"):

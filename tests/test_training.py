@@ -16,7 +16,7 @@ from torch import Tensor
 from facelift import FaceLiftPipeline, Head
 from facelift.cameras import Cameras, orbit, rays, six_views
 from facelift.evaluation.metrics import load_pair_metrics
-from facelift.front_priority import FrontPriority, apply_front_priority, smooth_front, split_front
+from facelift.front_priority import FrontPriority, apply_front_priority, place_front, split_front
 from facelift.gaussians import SH_C0, Gaussians
 from facelift.gslrm import GATED_LOGIT, PixelGaussians
 from facelift.portrait import Portrait
@@ -101,14 +101,11 @@ def test_the_front_view_wins_and_empty_space_stays_empty(shards):
     assert psnr_of(reconstructor.visible(ruled, 8), cameras[0]) > 25
 
 
-def test_smoothing_takes_noise_out_of_the_front_depth(shards):
+def test_the_portraits_own_depth_moves_the_front_view_and_nothing_else(shards):
     pixel, _, cameras = exact_gaussians(shards)
-    seen = pixel.opacities[0, 0] > GATED_LOGIT
-    noise = torch.randn(pixel.offset.shape, generator=torch.Generator().manual_seed(0)) * 0.02
-    smooth = smooth_front(pixel._replace(offset=pixel.offset + noise), cameras, 5)
-    error = (smooth.offset - pixel.offset)[0, 0][seen].abs().mean()
-    assert error < 0.5 * noise[0, 0][seen].abs().mean()
-    assert torch.equal(smooth.means[0, 1:], pixel.means[0, 1:])
+    placed = place_front(pixel._replace(means=pixel.means + 0.1, offset=pixel.offset + 0.1), cameras, pixel.offset[0, 0])
+    torch.testing.assert_close(placed.means[0, 0], pixel.means[0, 0])
+    torch.testing.assert_close(placed.means[0, 1:], pixel.means[0, 1:] + 0.1)
 
 
 def test_split_front_shows_the_full_size_portrait(shards):

@@ -1,4 +1,4 @@
-"""A weight set with some of its switches set otherwise: compact:detail=false,smooth_depth=0, or released:reconstructor=lgm.
+"""A weight set with some of its switches set otherwise: compact:detail=false,front_depth=false, or released:reconstructor=lgm.
 
 Switches of inference only. What changes training (number of views, attention, input view, lighting) is another weight set: its folder
 stands in the same list, and one command makes the table of all of them.
@@ -12,7 +12,7 @@ import json
 from ..lgm import load_lgm
 from ..pipeline import FaceLiftPipeline
 
-PIPELINE_SWITCHES = ("front_priority", "smooth_depth", "detail")
+PIPELINE_SWITCHES = ("front_priority", "front_depth", "detail")
 VIEW_SWITCHES = ("steps", "guidance_scale", "keep_portrait")
 
 
@@ -25,7 +25,7 @@ def load_variant(text: str, device: str | None = None) -> FaceLiftPipeline:
     pipe = FaceLiftPipeline.from_pretrained(name, device=device)
     if settings.pop("reconstructor", None):  # the papers' "Our MV + LGM", without what belongs to the compact reconstructor
         pipe.reconstructor = load_lgm(pipe.device)
-        pipe.front_priority, pipe.smooth_depth, pipe.detail = None, 0, False
+        pipe.front_priority, pipe.front_depth, pipe.detail = None, False, False
     for key, value in settings.items():
         if key in PIPELINE_SWITCHES:
             setattr(pipe, key, value)

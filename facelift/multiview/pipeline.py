@@ -100,6 +100,11 @@ class MultiViewPipeline:
         return torch.from_numpy(pixels)[None].float() / 255
 
     @torch.inference_mode()
+    def surface(self, portrait: Image.Image) -> Tensor | None:
+        """How far the portrait's surface lies, as of `PortraitDepth`: Shape (S, S). None where the model knows no depth."""
+        return None if self.depth is None else self.depth(self.pictures(portrait).to(self.device))[0]
+
+    @torch.inference_mode()
     def encode(self, portrait: Image.Image, draw: Draw) -> Condition:
         """The picture is encoded once and repeated for the views."""
         v = self.config.num_views

@@ -70,7 +70,7 @@ def main(argv: list[str] | None = None) -> None:
         },
         "reconstructor": {"type": "gslrm" if isinstance(config, GSLRMConfig) else "unet", **asdict(config)},
         "front_priority": asdict(FrontPriority()) if photo else None,
-        "smooth_depth": 5 if photo else 0,
+        "front_depth": photo,
         "detail": photo,
         "filters": asdict(FilterPreset(corner=1.1, side=1.4, height=1.4)),  # the portrait shows shoulders beyond the release's box
     }

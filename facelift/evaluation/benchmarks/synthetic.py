@@ -102,7 +102,7 @@ class SyntheticHeads(Benchmark):
         views = pipe.make_views(portrait, self.seed, None, None)
         seconds = {"views.seconds": time.perf_counter() - start}
         start = time.perf_counter()
-        head = pipe.make_gaussians(views, rig, portrait)
+        head = pipe.make_gaussians(views, rig, portrait, pipe.front_surface(portrait))
         seconds["reconstruction.seconds"] = time.perf_counter() - start
 
         values: dict[str, float | None] = {}
