@@ -82,16 +82,20 @@ def apply_front_priority(pixel: PixelGaussians, cameras: Cameras, rule: FrontPri
     return pixel._replace(opacities=torch.where(dropped, GATED_LOGIT, opaque)[None], scales=covering[None])
 
 
-def place_front(pixel: PixelGaussians, cameras: Cameras, surface: Tensor) -> PixelGaussians:
+def place_front(pixel: PixelGaussians, cameras: Cameras, surface: Tensor, border: int = 6) -> PixelGaussians:
     """Moves the front view's Gaussians along their rays onto a surface that was found in the photo itself.
 
-    Views that were generated show the relief of a face too softly for the reconstructor to find it again. pixel: one sample, Shape
-    (1, V, H, W, ...). surface: Shape (H, W), distance along the pixel's ray from its point nearest to the origin.
+    Generated views show the relief of a face too softly for the reconstructor to find it again; along the outline, where they show the
+    surface from the side, its own depth is the better one. pixel: one sample, Shape (1, V, H, W, ...). surface: Shape (H, W), distance
+    along the pixel's ray from its point nearest to the origin. border: pixels from the outline over which one becomes the other.
     """
+    figure = (pixel.opacities[:1, 0] > GATED_LOGIT).float()  # (1, H, W)
+    inner = -F.max_pool2d(-figure, 2 * border + 1, 1, border)
+    weight = F.avg_pool2d(inner, 2 * border + 1, 1, border)[0] * figure[0]
     origins, directions = (r[0].permute(1, 2, 0) for r in rays(cameras[0]))
     means, offsets = pixel.means.clone(), pixel.offset.clone()
-    means[0, 0] = origins + (surface - (origins * directions).sum(-1))[..., None] * directions
-    offsets[0, 0] = surface
+    offsets[0, 0] = torch.lerp(offsets[0, 0], surface, weight)
+    means[0, 0] = origins + (offsets[0, 0] - (origins * directions).sum(-1))[..., None] * directions
     return pixel._replace(means=means, offset=offsets)
 
 

@@ -103,9 +103,14 @@ def test_the_front_view_wins_and_empty_space_stays_empty(shards):
 
 def test_the_portraits_own_depth_moves_the_front_view_and_nothing_else(shards):
     pixel, _, cameras = exact_gaussians(shards)
-    placed = place_front(pixel._replace(means=pixel.means + 0.1, offset=pixel.offset + 0.1), cameras, pixel.offset[0, 0])
-    torch.testing.assert_close(placed.means[0, 0], pixel.means[0, 0])
-    torch.testing.assert_close(placed.means[0, 1:], pixel.means[0, 1:] + 0.1)
+    wrong = pixel._replace(means=pixel.means + 0.1, offset=pixel.offset + 0.1)
+    placed = place_front(wrong, cameras, pixel.offset[0, 0], border=2)
+    figure = pixel.opacities[:1, 0] > GATED_LOGIT
+    inner = -torch.nn.functional.max_pool2d(-figure.float(), 9, 1, 4)[0] > 0.5  # beyond the border on both its sides
+    assert inner.any()
+    torch.testing.assert_close(placed.means[0, 0][inner], pixel.means[0, 0][inner])
+    torch.testing.assert_close(placed.offset[0, 0][~figure[0]], wrong.offset[0, 0][~figure[0]])  # nothing known there
+    torch.testing.assert_close(placed.means[0, 1:], wrong.means[0, 1:])
 
 
 def test_split_front_shows_the_full_size_portrait(shards):
