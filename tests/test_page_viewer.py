@@ -38,7 +38,13 @@ def test_buttons_and_keys_show_the_four_sides(visit, head):
     visit.keyboard.press("4")  # right
     assert likeness(picture(visit), seen_from(head, -90)) > 0.95
     visit.keyboard.press("0")
-    assert likeness(picture(visit), seen_from(head, 0)) > 0.95
+    start = picture(visit)
+    assert likeness(start, seen_from(head, 0)) > 0.95
+    for _ in range(4):
+        visit.keyboard.press("Shift+ArrowUp")
+    moved, side = picture(visit), start.width
+    up = round(0.16 / (2 * np.tan(np.pi * 50 / 360)) * side)  # 4 times 0.04 of the distance, on a screen that shows 50 degrees
+    assert likeness(moved.crop((0, 0, side, side - up)), start.crop((0, up, side, side))) > 0.98
 
 
 def test_looks(visit):
@@ -129,6 +135,7 @@ def test_without_webgl2_the_film_is_shown(stand_in, browser):
     with opened(browser) as open_:
         page = open_(url, script="HTMLCanvasElement.prototype.getContext = () => null")
         page.click("#examples .gallery-item >> nth=1")
+        page.wait_for_selector(".splat-viewer[data-state=no-webgl]")
         page.wait_for_selector(".splat-film:not([hidden])")
         page.wait_for_function("document.querySelector('.splat-film').readyState >= 2")
         assert "WebGL2" in page.inner_text(".splat-message")
