@@ -213,7 +213,6 @@ FAINT = """() => {
 
 def test_words_stand_out(visit):
     """WCAG AA: contrast 4.5, for large words 3."""
-    visit.emulate_media(reduced_motion="reduce")  # colours change at once
     visit.click("button:has-text('Advanced')")
     for tab, least, there in (("Make a head", 40, "#ran p"), ("About", 10, "#about svg")):
         visit.click(f"button[role=tab]:has-text('{tab}')")
@@ -221,10 +220,10 @@ def test_words_stand_out(visit):
         visit.hover("#head")
         for dark in (False, True):
             visit.evaluate("dark => document.body.classList.toggle('dark', dark)", dark)
+            visit.wait_for_function("!document.getAnimations().some((a) => a instanceof CSSTransition)")  # colours fade over
             faint = visit.evaluate(FAINT)
             assert faint["looked"] > least and not faint["found"], (tab, dark, faint)
     visit.evaluate("document.body.classList.remove('dark')")
-    visit.emulate_media(reduced_motion="no-preference")
     visit.click("button[role=tab]:has-text('Make a head')")
     visit.click("button:has-text('Advanced')")
 
