@@ -213,6 +213,8 @@ def test_a_phone_gets_one_column(stand_in, open_page):
     page.wait_for_selector("#takes button.thumbnail-lg >> nth=1")
     below = "(name) => document.querySelector(name).getBoundingClientRect()"
     page.wait_for_function(f"({below})('#takes').top >= ({below})('#viewer').bottom")  # nothing lies over the head
+    assert page.evaluate(f"({below})('#views').top - ({below})('#takes').top") < 100
+    assert page.evaluate(f"({below})('#mesh').height") >= 36  # for fingers
     assert viewer["y"] > generate["y"] and viewer["width"] > 300 and viewer["height"] < 450
 
 
