@@ -17,9 +17,10 @@ PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
+{css}
 html, body {{ margin: 0; height: 100%; background: #fff; }}
 .splat-viewer {{ --viewer-height: 100vh; --block-radius: 0; border: 0; }}
-{css}</style>
+</style>
 </head>
 <body>
 {markup}

@@ -57,7 +57,7 @@ def visitor(stand_in, browser):
     """A page on which a head has been made, shared by all tests that only look at it: `visit` is how they get it."""
     _, url = stand_in
     with opened(browser) as open_:
-        page = open_(url, viewport={"width": 960, "height": 600})  # software WebGL is slow: small pictures
+        page = open_(url)
         make_head(page, 120)
         page.wait_for_selector("#ran p")
         yield page

@@ -21,6 +21,7 @@ from facelift.ui.downloads import NAMES
 
 ROOT = Path(__file__).parents[1]
 PHOTO = ROOT / "assets" / "examples" / "grace_hopper.jpg"
+SMALL_SCREEN = {"width": 840, "height": 520}  # software WebGL is slow; narrower ones get one column
 BARE = ".splat-tools, .splat-settings {display: none !important}"  # the viewer without its buttons
 QUIET = ["--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 FLAGS = ["--headless=new", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", *QUIET]
@@ -52,7 +53,7 @@ def opened(browser):
     contexts, requests = [], []
 
     def open_(url: str, script: str = "", **context):
-        contexts.append(browser.new_context(**{"viewport": {"width": 1366, "height": 768}, **context}))
+        contexts.append(browser.new_context(**{"viewport": SMALL_SCREEN, **context}))
         page = contexts[-1].new_page()
         page.set_default_timeout(120_000)
         page.on("request", lambda request: requests.append((url.partition("?")[0], request.url)))

@@ -33,6 +33,7 @@ from page import (
 )  # fmt: skip
 from PIL import Image
 
+from facelift import mesh
 from facelift.cameras import VIEW_NAMES
 from facelift.gaussians import Gaussians
 from facelift.mesh import MeshError
@@ -74,7 +75,11 @@ def test_visit(visit, files):
     assert "CC0-1.0" in visit.inner_text("#foot") and "deleted" in visit.inner_text("#foot")
     check_files(files, 12)
     check_picture(visit, files["head.ply"])
-    assert not visit.evaluate("document.documentElement.scrollWidth > innerWidth")
+    small = visit.viewport_size
+    visit.set_viewport_size({"width": 1366, "height": 768})  # a laptop shows all of it at once
+    size = visit.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
+    visit.set_viewport_size(small)
+    assert size == [1366, 768]
 
 
 def test_visit_with_the_compact_weights(real, open_page, tmp_path):
@@ -98,12 +103,12 @@ def test_viewer_controls(visit):
     visit.click("[data-do=reset]")
     assert likeness(start, picture(visit)) > 0.99
     visit.click("[data-do=rotate]")
-    visit.wait_for_timeout(1000)
+    visit.evaluate("new Promise((done) => { let n = 0; (function next() { n++ < 20 ? requestAnimationFrame(next) : done(); })(); })")
     visit.click("[data-do=rotate]")
     assert likeness(start, picture(visit)) < 0.999
     visit.click("[data-do=full]")
     canvas = "(({x, y, width, height}) => [x, y, width, height])(document.querySelector('#viewer canvas').getBoundingClientRect())"
-    visit.wait_for_function(f"{canvas}.join() == '0,0,960,600'")
+    visit.wait_for_function(f"{canvas}.join() == [0, 0, innerWidth, innerHeight].join()")
     visit.keyboard.press("Escape")
     visit.wait_for_function(f"{canvas}[2] < 700")
 
@@ -120,7 +125,7 @@ def test_stop_ends_the_job_at_its_next_step_and_frees_the_page(stand_in, open_pa
     when_stopped = pipeline.steps_run
     wait_until(lambda: pipeline.running == 0, 60)
     assert pipeline.steps_run <= when_stopped + 1
-    page.wait_for_timeout(1500)  # for late news of the job, which must change nothing
+    page.wait_for_timeout(500)  # for late news of the job, which must change nothing
     assert "Stopped" in page.inner_text("#status") and page.is_visible("#generate")
     monkeypatch.setattr(pipeline, "endless", False)
     page.click("#generate")
@@ -160,7 +165,7 @@ def test_a_full_queue_is_said_so(browser):
             wait_until(lambda: in_line() == 0, 60)  # until then, a click would be refused again
             pipeline.endless = False
             pages[2].click("#generate")  # there is room again
-            pages[2].wait_for_selector(".splat-viewer[data-state=loaded]")
+            pages[2].wait_for_selector("#views .grid-container img")
             pages[1].wait_for_selector("#generate")
             assert "Stopped" in pages[1].inner_text("#status")
     finally:
@@ -177,32 +182,22 @@ def test_leaving_the_page_ends_the_job(stand_in, open_page, monkeypatch):
     wait_until(lambda: pipeline.running == 0, 60)
 
 
-@pytest.mark.parametrize("kind", ["no face", "no picture", "no photo"])
+@pytest.mark.parametrize("kind", ["no face", "no picture"])
 def test_mistakes_get_a_sentence(stand_in, open_page, tmp_path, kind):
     _, url = stand_in
     page = open_page(url)
-    if kind == "no photo":
-        page.click("#generate")
-        page.wait_for_selector("#status:has-text('Choose a photo')")
-        return
     path = tmp_path / "wall.png"
     Image.new("RGB", (300, 300), (90, 120, 90)).save(path) if kind == "no face" else path.write_text("not a picture")
     sentence = {"no face": "No face was found", "no picture": "not a JPEG, PNG or WEBP"}[kind]
+    page.click("#generate")
+    page.wait_for_selector("#status:has-text('Choose a photo')")
     upload(page, path)
     page.wait_for_function(f"document.querySelector('#note').innerText.includes('{sentence}')")
+    page.wait_for_selector("#status:has-text('Choose a photo')", state="detached")
     page.click("#generate")
     page.wait_for_function(f"document.querySelector('#status').innerText.includes('{sentence}')")
     page.wait_for_selector("#generate")
     assert str(tmp_path) not in page.content() and "Traceback" not in page.content()
-
-
-def test_a_browser_without_webgl2_is_told_so(stand_in, open_page):
-    _, url = stand_in
-    page = open_page(url, script="HTMLCanvasElement.prototype.getContext = () => null")
-    upload(page, PHOTO)
-    page.click("#generate")
-    page.wait_for_selector(".splat-viewer[data-state=no-webgl]")
-    assert "WebGL2" in page.inner_text(".splat-message")
 
 
 def test_a_phone_gets_one_column(stand_in, open_page):
@@ -214,6 +209,12 @@ def test_a_phone_gets_one_column(stand_in, open_page):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     boxes = "['#generate', '#viewer canvas'].map((name) => document.querySelector(name).getBoundingClientRect().toJSON())"
     generate, viewer = page.evaluate(boxes)
+    page.click("#another")
+    page.wait_for_selector("#takes button.thumbnail-lg >> nth=1")
+    below = "(name) => document.querySelector(name).getBoundingClientRect()"
+    page.wait_for_function(f"({below})('#takes').top >= ({below})('#viewer').bottom")  # nothing lies over the head
+    assert page.evaluate(f"({below})('#views').top - ({below})('#takes').top") < 100
+    assert page.evaluate(f"({below})('#mesh').height") >= 36  # for fingers
     assert viewer["y"] > generate["y"] and viewer["width"] > 300 and viewer["height"] < 450
 
 
@@ -321,7 +322,10 @@ def test_wrong_arguments_get_a_sentence(monkeypatch, capsys, arguments, words):
     assert words in f"{end.value.code} {capsys.readouterr().err}"
 
 
-def test_a_mesh_needs_no_turn_and_fails_with_a_sentence(tmp_path):
+def test_a_mesh_needs_no_turn_and_fails_with_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(mesh, "CELLS", 48)  # small: what it looks like is tested elsewhere
+    monkeypatch.setattr(mesh, "DEPTH_SIZE", 96)
+    monkeypatch.setattr(mesh, "TEXTURE_SIZE", 96)
     pipeline = FakePipeline()
     pipeline.endless = True
     running = jobs.Jobs(pipeline).run("another visitor", PHOTO, jobs.Settings())

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from fakes import painted_head
 from page import PHOTO, likeness, upload
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFilter
 
 from facelift.cameras import orbit
 from facelift.portrait import find_faces, make_portrait
+from facelift.portrait.covered import covered
 from facelift.rendering import render
 from facelift.ui.advice import advice, roll, yaw
 from facelift.ui.aligner import Nudge, nudged
@@ -107,6 +108,35 @@ def test_advice_names_what_is_wrong():
     assert "tilted" in words and "⟲" in words
 
 
+def covering(photo: Image.Image, face, thing: str) -> Image.Image:
+    """The photo with something flat laid over a face."""
+    point, width = face.landmarks, face.landmarks[454, 0] - face.landmarks[234, 0]
+    layer = photo.copy()
+    draw = ImageDraw.Draw(layer)
+    if thing == "dark glasses":
+        for eye in ((33, 133), (362, 263)):
+            x, y = point[list(eye)].mean(0)
+            draw.ellipse([x - 0.21 * width, y - 0.11 * width, x + 0.21 * width, y + 0.2 * width], fill=(22, 20, 22))
+    elif thing == "mask":
+        edge = [93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361, 323, 366, 280, 197, 50, 137]
+        draw.polygon([tuple(point[i]) for i in edge], fill=(130, 180, 205))
+    else:  # a fist of the colour of the cheek
+        x, y = point[13]
+        skin = photo.getpixel(tuple(int(v) for v in point[50]))
+        draw.ellipse([x - 0.35 * width, y - 0.22 * width, x + 0.35 * width, y + 0.5 * width], fill=skin)
+    return layer.filter(ImageFilter.GaussianBlur(0.6))
+
+
+@pytest.mark.parametrize("path", [PHOTO, OTHER, *sorted((PHOTO.parent / "synthetic").glob("*.jpg"))], ids=lambda path: path.stem)
+def test_advice_knows_a_covered_face(path):
+    photo = Image.open(path).convert("RGB")
+    (face, *_) = find_faces(photo)
+    assert covered(photo, face) is None and not any("cover" in words or "glasses" in words for words in advice(photo, face))
+    for thing, words in (("dark glasses", "Dark glasses"), ("mask", "cover the mouth"), ("fist", "cover the mouth")):
+        hidden = covering(photo, face, thing)
+        assert any(words in sentence for sentence in advice(hidden, find_faces(hidden)[0])), thing
+
+
 def test_takes_stay_and_can_be_seen_again(stand_in, open_page):
     _, url = stand_in
     page = open_page(f"{url}/?seed=7&weights=released")
@@ -134,13 +164,24 @@ def test_takes_stay_and_can_be_seen_again(stand_in, open_page):
     page.wait_for_selector(".splat-viewer[data-state=loaded]")
 
 
-def test_quality_sets_the_steps(stand_in, open_page):
+def test_quality_and_steps_agree(stand_in, open_page):
     pipeline, url = stand_in
     page = open_page(url)
     page.click("#quality input")
     page.click("ul[role=listbox] li:has-text('Fine')")
     page.click("button:has-text('Advanced')")
+    steps = page.locator("input[type=number][aria-label*='Steps']")
     page.wait_for_function(f"[...document.querySelectorAll('input[type=number]')].some(e => e.value == '{2 * pipeline.default_steps}')")
+    for number, name in ((5, "5 steps"), (pipeline.default_steps, "Standard")):
+        steps.fill(str(number))
+        page.wait_for_function("name => document.querySelector('#quality input').value == name", arg=name)
+
+
+def test_a_view_opens_large(visit):
+    visit.click("#views button.thumbnail-lg >> nth=1")
+    visit.wait_for_function("document.querySelector('#views .preview img')?.getBoundingClientRect().height > 0.6 * innerHeight")
+    visit.keyboard.press("Escape")
+    visit.wait_for_selector("#views .preview", state="detached")
 
 
 FAINT = """() => {
@@ -170,21 +211,21 @@ FAINT = """() => {
 }"""
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_words_stand_out(stand_in, open_page, scheme):
+def test_words_stand_out(visit):
     """WCAG AA: contrast 4.5, for large words 3."""
-    _, url = stand_in
-    page = open_page(url, color_scheme=scheme)
-    page.click("#examples .gallery-item >> nth=1")
-    page.click("button:has-text('Advanced')")
-    page.wait_for_selector("#ran p")
-    page.hover("#head")
-    faint = page.evaluate(FAINT)
-    assert faint["looked"] > 40 and not faint["found"], faint
-    page.click("button[role=tab]:has-text('About')")
-    page.wait_for_selector("#about svg")
-    faint = page.evaluate(FAINT)
-    assert faint["looked"] > 10 and not faint["found"], faint
+    visit.click("button:has-text('Advanced')")
+    for tab, least, there in (("Make a head", 40, "#ran p"), ("About", 10, "#about svg")):
+        visit.click(f"button[role=tab]:has-text('{tab}')")
+        visit.wait_for_selector(there)
+        visit.hover("#head")
+        for dark in (False, True):
+            visit.evaluate("dark => document.body.classList.toggle('dark', dark)", dark)
+            visit.wait_for_function("!document.getAnimations().some((a) => a instanceof CSSTransition)")  # colours fade over
+            faint = visit.evaluate(FAINT)
+            assert faint["looked"] > least and not faint["found"], (tab, dark, faint)
+    visit.evaluate("document.body.classList.remove('dark')")
+    visit.click("button[role=tab]:has-text('Make a head')")
+    visit.click("button:has-text('Advanced')")
 
 
 def test_labels_and_colours(stand_in, open_page):

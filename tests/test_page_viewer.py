@@ -26,6 +26,12 @@ def head(files) -> Gaussians:
     return Gaussians.load(files["head.ply"])
 
 
+def chin(image: Image.Image) -> int:
+    """The lowest row of the head."""
+    middle = np.asarray(image.convert("L"))[8:-8, image.width // 2]  # without the outline of what has the focus
+    return int(np.flatnonzero(middle < 230).max())
+
+
 def set_slider(page, name: str, value: str) -> None:
     page.eval_on_selector(f"[data-set={name}]", "(e, v) => { e.value = v; e.dispatchEvent(new Event('input', {bubbles: true})); }", value)
 
@@ -38,7 +44,12 @@ def test_buttons_and_keys_show_the_four_sides(visit, head):
     visit.keyboard.press("4")  # right
     assert likeness(picture(visit), seen_from(head, -90)) > 0.95
     visit.keyboard.press("0")
-    assert likeness(picture(visit), seen_from(head, 0)) > 0.95
+    start = picture(visit)
+    assert likeness(start, seen_from(head, 0)) > 0.95
+    for _ in range(4):
+        visit.keyboard.press("Shift+ArrowUp")
+    up = (chin(start) - chin(picture(visit))) / start.height
+    assert abs(up - 0.16 / (2 * np.tan(np.pi * 50 / 360))) < 0.03  # 4 times 0.04 of the distance, on a screen that shows 50 degrees
 
 
 def test_looks(visit):
@@ -129,6 +140,7 @@ def test_without_webgl2_the_film_is_shown(stand_in, browser):
     with opened(browser) as open_:
         page = open_(url, script="HTMLCanvasElement.prototype.getContext = () => null")
         page.click("#examples .gallery-item >> nth=1")
+        page.wait_for_selector(".splat-viewer[data-state=no-webgl]")
         page.wait_for_selector(".splat-film:not([hidden])")
         page.wait_for_function("document.querySelector('.splat-film').readyState >= 2")
         assert "WebGL2" in page.inner_text(".splat-message")

@@ -293,6 +293,20 @@ function headViewer(root, engine, texts) {
     place(Math.atan2(offset.x, -offset.y) + azimuth, Math.min(1.5, Math.max(-1.5, up)), distance);
   }
 
+  // As dragging with the right button: the head goes where the arrow points.
+  function pan(right, up) {
+    flight++;
+    const { camera, controls, Vector3 } = view;
+    const reach = 0.04 * camera.position.distanceTo(controls.target);
+    camera.updateMatrix();
+    const [x, y] = [0, 1].map((axis) => new Vector3().setFromMatrixColumn(camera.matrix, axis));
+    const moved = x.multiplyScalar(-right * reach).addScaledVector(y, -up * reach);
+    camera.position.add(moved);
+    controls.target.add(moved);
+    controls.update();
+    view.invalidate();
+  }
+
   function setRotating(on) {
     if (!view) return;
     flight++;
@@ -357,6 +371,8 @@ function headViewer(root, engine, texts) {
   const keys = {
     ArrowLeft: () => step(-Math.PI / 24, 0), ArrowRight: () => step(Math.PI / 24, 0),
     ArrowUp: () => step(0, Math.PI / 36), ArrowDown: () => step(0, -Math.PI / 36),
+    "Shift+ArrowLeft": () => pan(-1, 0), "Shift+ArrowRight": () => pan(1, 0),
+    "Shift+ArrowUp": () => pan(0, 1), "Shift+ArrowDown": () => pan(0, -1),
     "+": () => step(0, 0, 0.9), "=": () => step(0, 0, 0.9), "-": () => step(0, 0, 1.1),
     1: () => turnTo("front"), 2: () => turnTo("left"), 3: () => turnTo("back"), 4: () => turnTo("right"),
     0: reset, r: actions.rotate, c: actions.compare, p: picture, f: actions.full,
@@ -367,10 +383,11 @@ function headViewer(root, engine, texts) {
   wipe.addEventListener("input", () => compare.style.setProperty("--at", `${wipe.value}%`));
   root.addEventListener("keydown", (event) => {
     if (event.key === "Escape") return setFull(false);
-    if (!view || event.target !== view.canvas || event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
+    const key = event.shiftKey && event.key.startsWith("Arrow") ? `Shift+${event.key}` : event.key;
+    if (!view || event.target !== view.canvas || event.ctrlKey || event.metaKey || event.altKey || !keys[key]) return;
     event.preventDefault();
-    if (!compare.hidden && event.key !== "c") setComparing(false);
-    keys[event.key]();
+    if (!compare.hidden && key !== "c") setComparing(false);
+    keys[key]();
   });
   document.addEventListener("fullscreenchange", () => {
     if (!document.fullscreenElement && root.classList.contains("full")) setFull(false);

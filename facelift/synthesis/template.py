@@ -137,9 +137,7 @@ def root_pool(rest: np.ndarray, triangles: np.ndarray, masks: dict[str, np.ndarr
     barycentric = np.concatenate([1 - s, s * (1 - sequence[:, 2:]), s * sequence[:, 2:]], 1).astype(np.float32)
     chosen = triangles[chosen]
     places = (rest[chosen] * barycentric[..., None]).sum(1)
-    return RootPool(
-        chosen, barycentric, places, *angles(places), ears=masks["ears"][chosen].mean(1), lips=masks["lips"][chosen].mean(1)
-    )
+    return RootPool(chosen, barycentric, places, *angles(places), ears=masks["ears"][chosen].mean(1), lips=masks["lips"][chosen].mean(1))
 
 
 def angles(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

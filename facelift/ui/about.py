@@ -20,4 +20,4 @@ def about(weights) -> str:
         ("For programs", texts.PROGRAMS),
     ]
     sections = "".join(f"<section><h2>{title}</h2><p>{text}</p></section>" for title, text in paragraphs)
-    return f"<div id='about'>{DIAGRAM.read_text(encoding='utf-8')}{sections}</div>"
+    return f"<div id='about'><div>{DIAGRAM.read_text(encoding='utf-8')}</div>{sections}</div>"

@@ -8,8 +8,15 @@ import numpy as np
 from PIL import Image
 
 from ..portrait import Face
+from ..portrait.covered import covered
 
 SMALL, DARK, BRIGHT, TURNED, TILTED = 90, 55, 235, 35, 15  # pixels, grey levels of 255, degrees
+FRONTAL = 25  # degrees: up to here something before the face can be told from a face seen from the side
+COVERED = {
+    "mouth": "Something seems to cover the mouth: without hand, mask or scarf before it, it need not be guessed.",
+    "eye": "Something seems to cover an eye: a photo with both eyes free gives a better head.",
+    "glasses": "Dark glasses hide the eyes: without them the head gets eyes of its own.",
+}
 # Points of MediaPipe's mesh: the tip of the nose, the sides of the face, the outer corners of the eyes (the subject's right first).
 NOSE, SIDES, EYES = 1, (234, 454), (33, 263)
 
@@ -24,6 +31,8 @@ def advice(photo: Image.Image, face: Face) -> list[str]:
         if abs(tilted) > TILTED:
             side = "⟲" if tilted > 0 else "⟳"
             found.append(f"The head is tilted by about {abs(tilted):.0f} degrees: {side} under the portrait turns it upright.")
+        if face.size >= SMALL and turned < FRONTAL and (what := covered(photo.convert("RGB"), face)):
+            found.append(COVERED[what])
     if face.size < SMALL:
         found.append(f"The face is only {face.size:.0f} pixels wide in the photo: a closer one shows more detail.")
     x0, y0, x1, y1 = face.box

@@ -11,7 +11,7 @@ PRIVACY = (
 CONSENT = "Use photos of yourself, or of people who agreed to it."
 VIEWS = "The six views"
 TAKES = "Your last heads: click one to see it again"
-EXAMPLES = "Or try one: two photos, three synthetic people"
+EXAMPLES = "Or try: 2 photos, 3 synthetic people"
 PHOTO_HINT = "Drop a photo here\n- or -\nclick to choose one"
 
 MESH_NOTE = "head.html opens offline by double click; head.glb is an approximate mesh."
@@ -34,8 +34,9 @@ WEIGHTS_NOTE = (
     "generator, show nobody, and were not in the training."
 )
 PROGRAMS = (
-    "The page has an API: /generate, /portrait and /render, described under “Use via API” below. A link to this page may carry "
-    "?seed=7 and ?weights=compact; ?__theme=dark and ?__theme=light choose the look."
+    "The page has an API: <code>/generate</code>, <code>/portrait</code> and <code>/render</code>, described under “Use via API” at the "
+    "foot of the page on a wide screen. A link to this page may carry "
+    "<code>?seed=7</code> and <code>?weights=compact</code>; <code>?__theme=dark</code> and <code>?__theme=light</code> choose the look."
 )
 STEPS = "More is slower, and rarely better."
 GUIDANCE = "How closely the views follow the photo."

@@ -1,0 +1,81 @@
+"""What news of a job changes on the page: dictionaries from components to their new looks, and the words in them."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import gradio as gr
+
+from ..cameras import VIEW_NAMES
+from . import texts
+from .downloads import MESH
+from .jobs import Update
+from .takes import Take
+from .viewer import shown
+
+
+def of_update(ui: SimpleNamespace, update: Update, weights, keep_view: bool = False) -> dict:
+    done = update.stage == "done"
+    changes = {ui.status: sentence(texts.DONE) if done else progress(update)}
+    if update.views is not None:
+        changes[ui.views] = captioned(update.views)
+    if update.splat is not None:
+        changes[ui.viewer] = shown(update.splat, update.portrait)
+    elif "turntable.mp4" in update.files:
+        folder, files = update.files["turntable.mp4"].parent, update.files
+        changes[ui.viewer] = shown(files["head.spz"], folder / "portrait.png", files["turntable.mp4"], keep_view)
+    for name in update.files.keys() - {MESH}:
+        path = update.files[name]
+        changes[ui.downloads[name]] = gr.DownloadButton(value=path, interactive=True)
+    if done:
+        changes |= {ui.ran: sentence(texts.what_ran(update.report, weights)), **buttons(ui, running=False)}
+    return changes
+
+
+def of_take(ui: SimpleNamespace, take: Take | None) -> dict:
+    """The head that is shown, and its mesh: to be made, or to be had."""
+    there = take is not None and MESH in take.files
+    return {
+        ui.take: take,
+        ui.mesh: gr.Button(MESH, visible=not there, interactive=take is not None),
+        ui.downloads[MESH]: gr.DownloadButton(value=take.files[MESH] if there else None, visible=there, interactive=there),
+    }
+
+
+def cleared(ui: SimpleNamespace) -> dict:
+    downloads = {button: gr.DownloadButton(value=None, interactive=False) for button in ui.downloads.values()}
+    return {ui.views: None, ui.viewer: None, ui.ran: "", **downloads, **of_take(ui, None)}
+
+
+def buttons(ui: SimpleNamespace, running: bool) -> dict:
+    changes = {ui.generate: gr.Button(visible=not running), ui.stop: gr.Button(visible=running)}
+    return {**changes, ui.another: gr.Button(visible=False)} if running else changes
+
+
+def strip(takes: list[Take]):
+    pictures = [(take.thumbnail, str(i + 1)) for i, take in enumerate(takes)]
+    return gr.Gallery(value=pictures, selected_index=len(takes) - 1, visible=len(takes) > 1)
+
+
+def captioned(views: list[Path]) -> list[tuple[Path, str]]:
+    return [(view, name.replace("_", " ")) for view, name in zip(views, VIEW_NAMES, strict=True)]
+
+
+def sentence(text: str, advice: Sequence[str] = ()) -> str:
+    """advice: set apart below, one a line."""
+    lines = "".join(f"<li>{html.escape(line)}</li>" for line in advice)
+    return f"<p>{html.escape(text)}</p>" + (f"<ul class='advice'>{lines}</ul>" if lines else "")
+
+
+def wrong(text: str) -> str:
+    """Told where the visitor looks, and at once to those who listen."""
+    return f"<p class='wrong' role='alert'>{html.escape(text)}</p>"
+
+
+def progress(update: Update) -> str:
+    words = ", ".join(filter(None, [texts.STAGES[update.stage], update.detail, texts.left(update.seconds_left)])) + " …"
+    bar = f"<div class='bar' aria-hidden='true'><span style='width:{100 * update.fraction:.0f}%'></span></div>"
+    return f"<div role='status'>{html.escape(words)}</div>{bar}"

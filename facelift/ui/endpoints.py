@@ -1,0 +1,102 @@
+"""What programs call: /generate, /portrait and /render."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import gradio as gr
+from PIL import Image
+
+from ..cameras import orbit
+from ..gaussians import Gaussians
+from ..portrait import load_photo
+from ..rendering import render as draw
+from ..rendering.turntable import to_bytes
+from ..splat_io import SplatFileError
+from . import texts
+from .advice import advice
+from .changes import captioned
+from .jobs import Jobs, Settings, Stopped, Update, sentence_for
+
+ONE_HEAD_AT_A_TIME = {"concurrency_id": "head", "concurrency_limit": 1}
+ONE_PORTRAIT_AT_A_TIME = {"concurrency_id": "portrait", "concurrency_limit": 1}
+
+
+def add_endpoints(jobs: Jobs, settings: list) -> None:
+    """settings: the page's inputs for photo, seed, steps, guidance scale, crop and face, whose names and defaults are the API's too."""
+
+    def generate(
+        request: gr.Request, photo: str, seed: int = 4, steps: int | None = None, guidance_scale: float | None = None,
+        crop: bool = True, face: int = 1,
+    ):  # fmt: skip
+        """Portrait, six views, splat file (.ply), turntable (.mp4) and report of one photo; what is not there yet is null."""
+        if not photo:
+            raise gr.Error(texts.NO_PHOTO, print_exception=False)
+        made = views = None
+        wanted = replace(settings_from(seed, steps, guidance_scale, crop, face), extras=False)
+        try:
+            for update in jobs.run(request.session_hash, photo, wanted):
+                made = made if update.portrait is None else update.portrait
+                views = views if update.views is None else captioned(update.views)
+                done = update.stage == "done"
+                files = [str(update.files[name]) for name in ("head.ply", "turntable.mp4")] if done else [None, None]
+                yield made, views, *files, update.report if done else _stage(update)
+        except Stopped:
+            raise gr.Error(texts.STOPPED, print_exception=False) from None
+        except Exception as error:
+            raise gr.Error(sentence_for(error), print_exception=False) from None
+
+    def portrait(photo: str, crop: bool = True, face: int = 1):
+        """The aligned portrait (512x512 PNG) of a photo and a sentence about it. Face 1 is the largest."""
+        if not photo:
+            raise gr.Error(texts.NO_PHOTO, print_exception=False)
+        try:
+            made = jobs.portrait(photo, bool(crop), int(face or 1))
+        except Exception as error:
+            raise gr.Error(sentence_for(error), print_exception=False) from None
+        found = advice(load_photo(Path(photo).read_bytes()), made.face) if made.face else []
+        with tempfile.TemporaryDirectory(prefix="facelift-") as folder:
+            path = Path(folder) / "portrait.png"
+            made.image.save(path)
+            yield path, " ".join([texts.portrait_note(len(made.faces), int(face or 1)), *found])
+
+    def render(splats: str, azimuth: float = 0.0, elevation: float = 0.0, size: int = 512):
+        """A picture of a splat file (.ply, .splat, .spz). Degrees from the front: -90 shows the right side, 90 the left; up is positive."""
+        try:
+            gaussians = Gaussians.load(splats or "")
+        except (SplatFileError, OSError):
+            raise gr.Error(texts.NO_SPLATS, print_exception=False) from None
+        camera = orbit([float(azimuth or 0)], float(elevation or 0), min(1024, max(64, int(size or 512))))
+        with tempfile.TemporaryDirectory(prefix="facelift-") as folder:
+            path = Path(folder) / "render.png"
+            Image.fromarray(to_bytes(draw(gaussians, camera).rgb[0])).save(path)
+            yield path
+
+    hidden = {"visible": False}  # components that say what goes in and comes out
+    picture = {**hidden, "type": "filepath"}
+    photo, _, _, _, crop, face = settings
+    head = [
+        gr.Image(label="Portrait", **picture), gr.Gallery(label="Six views", **hidden), gr.File(label="Splat file", **hidden),
+        gr.File(label="Turntable", **hidden), gr.JSON(label="Report", **hidden),
+    ]  # fmt: skip
+    portrait_and_note = [gr.Image(label="Portrait", **picture), gr.Textbox(label="Note", **hidden)]
+    view = [
+        gr.File(label="Splat file", file_types=[".ply", ".splat", ".spz"], **picture), gr.Number(0, label="Azimuth", **hidden),
+        gr.Number(0, label="Elevation", **hidden), gr.Number(512, label="Size", precision=0, **hidden),
+    ]  # fmt: skip
+    for function, inputs, outputs, turns in (
+        (generate, settings, head, ONE_HEAD_AT_A_TIME),
+        (portrait, [photo, crop, face], portrait_and_note, ONE_PORTRAIT_AT_A_TIME),
+        (render, view, gr.Image(label="Picture", **picture), ONE_PORTRAIT_AT_A_TIME),
+    ):
+        gr.Button(**hidden).click(function, inputs, outputs, api_name=function.__name__, **turns)
+
+
+def settings_from(seed, steps, guidance_scale, crop, face) -> Settings:
+    return Settings(int(seed or 0), int(steps) if steps else None, guidance_scale, bool(crop), int(face or 1))
+
+
+def _stage(update: Update) -> dict:
+    return {"stage": update.stage, "fraction": round(update.fraction, 3)}

@@ -1,0 +1,112 @@
+"""Where everything on the page stands. `layout` makes the components; what they do is in `page.py`."""
+
+from __future__ import annotations
+
+import html
+from abc import ABCMeta
+from pathlib import Path
+from types import SimpleNamespace
+
+import gradio as gr
+
+from . import texts
+from .about import about
+from .aligner import Nudge, face_buttons, portrait_frame
+from .changes import sentence
+from .downloads import MESH, NAMES
+from .takes import KEEP_SECONDS, KEPT, drop
+from .viewer import splat_viewer
+
+EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
+LARGEST_SEED = 2**31 - 1
+QUALITIES = ((0.5, "Quick"), (2, "Fine"), (1, "Standard"))  # times the weight set's own number of steps
+
+
+# A picture input that hands the file over as it came: the pipeline checks kind and size before it decodes anything.
+# Made without `class`, for which Gradio would write a .pyi file beside this one. `is_template`: in the browser it is a gr.Image.
+Photo = ABCMeta.__new__(
+    type(gr.Image), "Photo", (gr.Image,), {"is_template": True, "preprocess": lambda self, payload: payload.path if payload else None}
+)
+
+
+def layout(pipeline) -> SimpleNamespace:
+    """Places the components and returns those that take part in events."""
+    ui = SimpleNamespace()
+    gr.HTML(f"<header id='head'><h1>{texts.TITLE}</h1><p>{texts.LEAD} {texts.CONSENT}</p></header>")
+    with gr.Tab("Make a head"), gr.Row(elem_id="columns"):
+        with gr.Column(scale=4, min_width=340):
+            _inputs(ui, pipeline)
+        with gr.Column(scale=9, min_width=340, elem_id="results"):
+            _results(ui)
+    with gr.Tab("About"):
+        gr.HTML(about(pipeline.weights))
+    gr.HTML(f"<div id='foot'><p>{texts.PRIVACY} {html.escape(texts.weights_line(pipeline.weights))}</p></div>")
+    ui.nudge = gr.State((None, Nudge()))  # of which photo and face, and how far
+    ui.take = gr.State(None)  # the head that is shown
+    ui.takes = gr.State([], time_to_live=KEEP_SECONDS, delete_callback=drop)
+    return ui
+
+
+def _inputs(ui: SimpleNamespace, pipeline) -> None:
+    with gr.Row(elem_id="pictures"):
+        with gr.Column(min_width=150, elem_id="photo-side"):
+            ui.photo = Photo(
+                label="Photo",
+                type="filepath",
+                image_mode=None,
+                sources=["upload", "webcam", "clipboard"],
+                placeholder=texts.PHOTO_HINT,
+                elem_id="photo",
+                height=220,
+                min_width=150,
+                buttons=[],
+            )
+            ui.faces = face_buttons("faces")
+        with gr.Column(min_width=150):
+            ui.portrait = portrait_frame("portrait")
+    ui.note = gr.HTML(sentence(texts.HINT), elem_id="note", elem_classes="note")
+    with gr.Row(equal_height=True):
+        ui.generate = gr.Button("Generate", variant="primary", elem_id="generate")
+        ui.stop = gr.Button("Stop", variant="stop", visible=False, elem_id="stop")
+        ui.another = gr.Button("Another take", visible=False, elem_id="another")
+    ui.status = gr.HTML(elem_id="status", elem_classes="status")
+    with gr.Row(equal_height=True):
+        ui.quality = gr.Dropdown(
+            qualities(pipeline.default_steps), value=pipeline.default_steps, label="Quality", filterable=False, min_width=130, scale=3,
+            elem_id="quality",
+        )  # fmt: skip
+        ui.seed = gr.Number(4, label="Seed", precision=0, minimum=0, maximum=LARGEST_SEED, min_width=70, scale=2, elem_id="seed")
+        ui.random_seed = gr.Button("Random", size="md", min_width=80, scale=1, elem_id="random-seed")
+    with gr.Accordion("Advanced", open=False):
+        ui.steps = gr.Slider(1, 100, pipeline.default_steps, step=1, label="Steps", info=texts.STEPS)
+        ui.guidance_scale = gr.Slider(1, 10, pipeline.default_guidance_scale, step=0.1, label="Guidance", info=texts.GUIDANCE)
+        ui.crop = gr.Checkbox(True, label="Find and align the face", info=texts.CROP)
+        ui.face = gr.Number(1, label="Which face", info=texts.FACE, precision=0, minimum=1, maximum=99)
+    ui.examples = None
+    folders = EXAMPLES, EXAMPLES / "synthetic"  # real people first
+    if photos := [p for folder in folders for p in sorted(folder.glob("*")) if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp")]:
+        gr.set_static_paths([EXAMPLES])
+        ui.examples = gr.Examples([[str(p)] for p in photos], [ui.photo], label=texts.EXAMPLES, elem_id="examples")
+
+
+def qualities(default: int, steps: int | None = None) -> list[tuple[str, int]]:
+    """Names for numbers of steps, fewest first; "Standard" where two would be the same. steps: a visitor's own number, named too."""
+    named = {max(1, round(default * times)): name for times, name in QUALITIES}
+    if steps is not None:
+        named.setdefault(steps, f"{steps} step{'s' * (steps != 1)}")
+    return [(named[n], n) for n in sorted(named)]
+
+
+def _results(ui: SimpleNamespace) -> None:
+    ui.viewer = splat_viewer("viewer")
+    look = {"rows": 1, "object_fit": "contain", "show_label": False, "buttons": [], "interactive": False}
+    ui.strip = gr.Gallery(label=texts.TAKES, elem_id="takes", columns=KEPT, height="auto", allow_preview=False, visible=False, **look)
+    ui.views = gr.Gallery(label=texts.VIEWS, elem_id="views", columns=6, height=150, **look)
+    with gr.Row(elem_id="downloads"):
+        button = {"size": "sm", "interactive": False, "min_width": 80}
+        ui.downloads = {}
+        for name in NAMES:
+            if name == MESH:
+                ui.mesh = gr.Button(MESH, elem_id="mesh", **button)  # makes what the other one, hidden until then, hands out
+            ui.downloads[name] = gr.DownloadButton(name, visible=name != MESH, **button)
+    ui.ran = gr.HTML(elem_id="ran", elem_classes="note")
