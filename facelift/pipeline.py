@@ -108,7 +108,8 @@ class FaceLiftPipeline:
         filters: FilterPreset = RELEASE_APP,
     ):
         """Switches of the compact weights, off for the released ones: `front_priority`; front_depth, whether the front view's Gaussians
-        stand where the portrait's own depth says (`place_front`); detail, whether the front view's Gaussians take the portrait's full resolution (`split_front`).
+        stand where the portrait's own depth says (`place_front`); detail, whether they take the portrait's full resolution
+        (`split_front`).
         """
         self.views, self.reconstructor, self.weights, self.device, self.dtype = views, reconstructor, weights, device, dtype
         self.front_priority, self.front_depth, self.detail, self.filters = front_priority, front_depth, detail, filters

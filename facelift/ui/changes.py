@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import gradio as gr
 
-from ..cameras import VIEW_NAMES
 from . import texts
 from .downloads import MESH
 from .jobs import Update
@@ -61,7 +60,8 @@ def strip(takes: list[Take]):
 
 
 def captioned(views: list[Path]) -> list[tuple[Path, str]]:
-    return [(view, name.replace("_", " ")) for view, name in zip(views, VIEW_NAMES, strict=True)]
+    """Called as their files are: 1_front_right.png."""
+    return [(view, view.stem.partition("_")[2].replace("_", " ")) for view in views]
 
 
 def sentence(text: str, advice: Sequence[str] = ()) -> str:

@@ -15,7 +15,6 @@ from queue import SimpleQueue
 import torch
 from PIL import Image
 
-from ..cameras import VIEW_NAMES
 from ..gaussians import Gaussians
 from ..mesh import MeshError, save_mesh
 from ..portrait import PhotoError, Portrait
@@ -160,7 +159,7 @@ class Jobs:
             seed=settings.seed,
             steps=settings.steps,
             guidance_scale=settings.guidance_scale,
-            on_step=_Stepper(tell, folder / "previews"),
+            on_step=_Stepper(tell, folder / "previews", self.pipeline.rig.names),
         )
         tell("files", splat=head.gaussians.save(folder / "head.spz"), portrait=portrait_file)
 
@@ -249,8 +248,8 @@ class _Clock:
 class _Stepper:
     """Turns denoising steps into updates, with a preview now and then, and stops when asked."""
 
-    def __init__(self, tell: Callable[..., None], folder: Path):
-        self.tell, self.folder, self.last = tell, folder, 0.0
+    def __init__(self, tell: Callable[..., None], folder: Path, names: tuple[str, ...]):
+        self.tell, self.folder, self.names, self.last = tell, folder, names, 0.0
 
     def __call__(self, step) -> None:
         views, last_step = None, step.index == step.total
@@ -264,14 +263,14 @@ class _Stepper:
     def preview(self, step) -> list[Path]:
         """Files, as everything shown: Gradio writes arrays again while a browser still reads them."""
         self.folder.mkdir(exist_ok=True)
-        paths = [self.folder / f"{step.index}_{name}.jpg" for name in VIEW_NAMES]
+        paths = [self.folder / f"{step.index}_{name}.jpg" for name in self.names]
         for path, picture in zip(paths, step.preview(), strict=True):
             Image.fromarray(picture).convert("RGB").save(path, quality=88)
         return paths
 
 
 def views_of(folder: Path) -> list[Path]:
-    return [folder / "views" / f"{i}_{name}.png" for i, name in enumerate(VIEW_NAMES)]
+    return sorted((folder / "views").glob("*.png"))  # 0_front.png, 1_front_right.png, ...
 
 
 def _files(folder: Path) -> dict[str, Path]:
