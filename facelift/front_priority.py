@@ -24,8 +24,8 @@ class FrontPriority:
     behind: Gaussians of views 1.. up to this far behind the front surface are dropped, and all before it.
     spacing: a surface counts only where neighbouring pixels' points are closer than this, i.e. where it is not steep.
     opacity_logit: the least opacity of a Gaussian that counts, in front and from behind: nobody is to be seen through.
-    cover: a Gaussian is at least this many point spacings wide (its largest two scales), so that nothing can be seen between; widest:
-        the spacing up to which it grows.
+    cover: one in front or from behind is at least this many point spacings wide (its largest two scales), so that nothing can be seen
+        between; widest: the spacing up to which it grows. The side views' would bleed over the outlines.
     steep: one whose neighbours' points are farther away than this is dropped: what stands so steep is a lattice, no surface.
     margin: what the front view shows as background is empty space, this many pixels away from the figure: nothing may stand there.
     """
@@ -78,7 +78,7 @@ def apply_front_priority(pixel: PixelGaussians, cameras: Cameras, rule: FrontPri
     dropped = torch.cat([torch.zeros_like(dropped[:1]), dropped]) | (spacing > rule.steep)
     scales = pixel.scales[0]
     thinnest = torch.arange(3, device=scales.device) == scales.argmin(-1, keepdim=True)  # across the surface: stays thin
-    covering = torch.where(thinnest, scales, torch.maximum(scales, least))
+    covering = torch.where(thinnest | ~firm[:, None, None, None], scales, torch.maximum(scales, least))
     return pixel._replace(opacities=torch.where(dropped, GATED_LOGIT, opaque)[None], scales=covering[None])
 
 
