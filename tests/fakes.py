@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from facelift.cameras import six_views
+from facelift.cameras import RIGS, six_views
 from facelift.gaussians import SH_C0, Gaussians
 from facelift.pipeline import Head, Step
 from facelift.portrait import Portrait, make_portrait
@@ -57,6 +57,7 @@ class FakePipeline:
     default_steps = 6
     default_guidance_scale = 3.0
     device = torch.device("cpu")
+    rig = RIGS["six"]
     weights = WeightSet("stand-in", Path("nowhere"), "compact", "CC0-1.0", "A painted egg, for tests.")
 
     def __init__(self, step_seconds: float = 0.1):

@@ -91,9 +91,7 @@ def main(argv: list[str] | None = None) -> None:
         with torch.autocast(device.type, torch.bfloat16):
             predicted = model(portrait)
         loss, values = depth_loss(predicted, offset, portrait[:, 3])
-        loss.backward()
-        trainer.average(values)
-        norm = trainer.update()
+        norm = trainer.update(loss, values)
         if not trainer.record(norm, args.log_every, args.evaluate_every, measured, heads=len(heads)):
             break
 

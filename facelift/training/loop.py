@@ -93,9 +93,6 @@ class Trainer:
         """Around the work on one batch; `update` acts on the last batch of a step only."""
         return self.accelerator.accumulate(self.model) if self.accelerator else contextlib.nullcontext()
 
-    def backward(self, loss: torch.Tensor) -> None:
-        self.accelerator.backward(loss) if self.accelerator else loss.backward()
-
     def resume(self) -> bool:
         """Goes on from the folder's checkpoint, if there is one. The curve forgets what came after it, since that comes again."""
         path = self.folder / "last.pt"
@@ -139,11 +136,13 @@ class Trainer:
         }
         write_whole(self.folder / "last.pt", lambda path: torch.save(state, path))
 
-    def update(self) -> torch.Tensor | None:
-        """Clips, steps, averages. Returns the gradient norm; a step with a non-finite one is skipped and counted.
+    def update(self, loss: torch.Tensor, values: dict[str, torch.Tensor]) -> torch.Tensor | None:
+        """Gradients, clipped; optimizer; average. Returns the gradient norm; a step with a non-finite one is skipped and counted.
 
-        None while gradients of further batches belong to the same step.
+        values: numbers for the curve. None while gradients of further batches belong to the same step.
         """
+        self.accelerator.backward(loss) if self.accelerator else loss.backward()
+        self.average(values)
         if self.accelerator and not self.accelerator.sync_gradients:
             return None
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)

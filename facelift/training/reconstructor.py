@@ -247,9 +247,7 @@ def main(argv: list[str] | None = None) -> None:
             rendered = [render_losses(p, truth[i], c2w[i], config.patch_size, rng, heads.rig) for i, p in enumerate(heads_of_batch)]
             values["render"] = torch.stack(rendered).mean().detach()
             loss = loss + 4 * torch.stack(rendered).mean()
-        loss.backward()
-        trainer.average(values)
-        norm = trainer.update()
+        norm = trainer.update(loss, values)
         if not trainer.record(norm, args.log_every, args.evaluate_every, measured, heads=len(heads)):
             break
 

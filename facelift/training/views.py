@@ -219,9 +219,7 @@ def main(argv: list[str] | None = None) -> None:
     for batch in samples_from(ViewSamples(heads, looks), trainer.step, args.steps, args.batch, args.workers):
         generator = torch.Generator(device).manual_seed(trainer.step)
         loss = view_loss(model, scheduler, codec, tuple(t.to(device) for t in batch), generator, args.pure)
-        loss.backward()
-        trainer.average({"loss": loss})
-        norm = trainer.update()
+        norm = trainer.update(loss, {"loss": loss})
         if not trainer.record(norm, args.log_every, args.evaluate_every, measured, heads=len(heads)):
             break
 

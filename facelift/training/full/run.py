@@ -67,9 +67,7 @@ def train(
         generator = torch.Generator(device).manual_seed(number)
         with trainer.accumulate():
             values = loss_of(tuple(t.to(device) for t in batch), generator)
-            trainer.backward(values["loss"])
-            trainer.average(values)
-            norm = trainer.update()
+            norm = trainer.update(values["loss"], values)
         if norm is not None:
             trainer.record(norm, args.log_every, args.save_every, evaluate)
     accelerator.wait_for_everyone()
