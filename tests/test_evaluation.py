@@ -91,7 +91,10 @@ class Knows:
         r = render(self.head, six_views(256))
         return torch.cat([r.rgb.clamp(0, 1), r.alpha], 1)
 
-    def make_gaussians(self, views, cameras, portrait) -> Gaussians:
+    def front_surface(self, portrait) -> None:
+        return None
+
+    def make_gaussians(self, views, cameras, portrait, surface=None) -> Gaussians:
         return self.head
 
     def reconstruct(self, views, cameras) -> tuple[Gaussians, PixelGaussians]:
