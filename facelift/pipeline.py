@@ -23,7 +23,7 @@ from .lgm import LGM, LGMConfig
 from .multiview.loading import load_compact, load_released
 from .multiview.pipeline import DenoisingStep, MultiViewPipeline, to_bytes
 from .portrait import Portrait, make_portrait
-from .released import rig_of
+from .released import PIPELINE, rig_of
 from .rendering import render
 from .tensor_files import read_tensors
 from .unet_reconstructor import UNetReconstructor, UNetReconstructorConfig
@@ -142,7 +142,7 @@ class FaceLiftPipeline:
     @classmethod
     def _from_released(cls, weights: WeightSet, device: torch.device, dtype: torch.dtype) -> FaceLiftPipeline:
         rig, prompts = rig_of(weights.folder), prompt_embeddings(weights.folder)
-        views = load_released(weights.folder / "mvdiffusion" / "pipeckpts", prompts, device, dtype, rig)
+        views = load_released(weights.folder / PIPELINE, prompts, device, dtype, rig)
         if views.config.num_views != len(view_rig(rig)):
             raise WeightsError(
                 f"The weights in {weights.folder} make {views.config.num_views} views, and the rig {rig} has another number."
