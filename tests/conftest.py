@@ -75,6 +75,8 @@ def visit(visitor):
           document.activeElement.blur(); // no outline
         }"""
     )
+    if visitor.query_selector("#views .preview"):
+        visitor.keyboard.press("Escape")
     at_rest(visitor)
     return visitor
 

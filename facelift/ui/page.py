@@ -24,7 +24,7 @@ from .takes import keep
 from .theme import style
 
 DELETE_EVERY, DELETE_AFTER = 600, 3600  # seconds
-NAME_EXAMPLES = """() => {
+ON_LOAD = """() => {
   const examples = document.querySelector("#examples");
   const name = () => examples?.querySelectorAll(".gallery-item").forEach((button) => {
     const file = decodeURIComponent(button.querySelector("img")?.src ?? "").split("/").pop();
@@ -32,6 +32,10 @@ NAME_EXAMPLES = """() => {
   });
   name();
   if (examples) new MutationObserver(name).observe(examples, { subtree: true, attributeFilter: ["src"], childList: true }); // late ones
+  document.addEventListener("keydown", (event) => { // a large view listens only while it has the focus, which it gets a moment late
+    const large = event.isTrusted && event.key === "Escape" && !event.defaultPrevented && document.querySelector("#views .preview");
+    if (large) large.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", code: "Escape", bubbles: true, cancelable: true }));
+  });
 }"""
 SAVE_FILE = """(file) => {
   if (file?.url) Object.assign(document.createElement("a"), { href: file.url, download: file.orig_name }).click();
@@ -192,4 +196,4 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
         runs[-1].failure(not_started, ui.status, buttons, **at_once)
     ui.stop.click(stop_job, None, buttons, cancels=runs, **at_once)
     ui.strip.select(show_take, ui.takes, shown, cancels=meshes, **quiet)
-    app.load(from_link, None, [ui.seed, ui.note], js=NAME_EXAMPLES, **quiet)
+    app.load(from_link, None, [ui.seed, ui.note], js=ON_LOAD, **quiet)
