@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .cameras import Cameras, rays
 from .gaussians import SH_C0, Gaussians
-from .gslrm import GATED_LOGIT, PixelGaussians, flatten_gaussians, remove_white
+from .gslrm import GATED_LOGIT, PixelGaussians, at_offsets, flatten_gaussians, remove_white
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class FrontPriority:
     opacity_logit: the least opacity of a Gaussian that counts, in front and from behind: nobody is to be seen through.
     cover: one in front or from behind is at least this many point spacings wide (its largest two scales), so that nothing can be seen
         between; widest: the spacing up to which it grows. The side views' would bleed over the outlines.
+    cover_hidden: the same for what the front surface hides from the front, which can bleed over no outline there; 0 leaves it as it is.
     steep: one whose neighbours' points are farther away than this is dropped: what stands so steep is a lattice, no surface.
     margin: what the front view shows as background is empty space, this many pixels away from the figure: nothing may stand there.
     """
@@ -34,6 +35,7 @@ class FrontPriority:
     spacing: float = 0.04
     opacity_logit: float = 2.94  # 0.95
     cover: float = 0.65
+    cover_hidden: float = 0.5
     widest: float = 0.06
     steep: float = 0.08
     margin: int = 0
@@ -63,7 +65,6 @@ def apply_front_priority(pixel: PixelGaussians, cameras: Cameras, rule: FrontPri
         spacing = point_spacing(means)
         solid = (opacities > 0) & (spacing < rule.spacing) & firm[:, None, None]
         counts = solid[0]
-        least = (rule.cover * spacing.clamp_max(rule.widest)).log()[..., None]
         local = (means[1:] - origin) @ rotation  # (V-1, H, W, 3) in the front camera
         u = (fx * local[..., 0] / local[..., 2] + cx).floor().long()
         v = (fy * local[..., 1] / local[..., 2] + cy).floor().long()
@@ -74,11 +75,14 @@ def apply_front_priority(pixel: PixelGaussians, cameras: Cameras, rule: FrontPri
         figure = F.max_pool2d(figure, 2 * rule.margin + 1, 1, rule.margin)[0, 0] > 0
         dropped = inside & (gap < torch.where(counts[v, u], rule.behind, 0.0))  # what hides the photo's surface contradicts it
         dropped |= inside & ~figure[v, u]
+        hidden = F.pad(inside & counts[v, u] & (gap > rule.behind), (0, 0, 0, 0, 1, 0))  # a front view hides nothing of itself
+        cover = torch.where(firm[:, None, None], rule.cover, rule.cover_hidden * hidden)
+        least = (cover * spacing.clamp_max(rule.widest)).log()[..., None]
     opaque = torch.where(solid, opacities.clamp_min(rule.opacity_logit), opacities)
     dropped = torch.cat([torch.zeros_like(dropped[:1]), dropped]) | (spacing > rule.steep)
     scales = pixel.scales[0]
     thinnest = torch.arange(3, device=scales.device) == scales.argmin(-1, keepdim=True)  # across the surface: stays thin
-    covering = torch.where(thinnest | ~firm[:, None, None, None], scales, torch.maximum(scales, least))
+    covering = torch.where(thinnest, scales, torch.maximum(scales, least))
     return pixel._replace(opacities=torch.where(dropped, GATED_LOGIT, opaque)[None], scales=covering[None])
 
 
@@ -92,11 +96,8 @@ def place_front(pixel: PixelGaussians, cameras: Cameras, surface: Tensor, border
     figure = (pixel.opacities[:1, 0] > GATED_LOGIT).float()  # (1, H, W)
     inner = -F.max_pool2d(-figure, 2 * border + 1, 1, border)
     weight = F.avg_pool2d(inner, 2 * border + 1, 1, border)[0] * figure[0]
-    origins, directions = (r[0].permute(1, 2, 0) for r in rays(cameras[0]))
-    means, offsets = pixel.means.clone(), pixel.offset.clone()
-    offsets[0, 0] = torch.lerp(offsets[0, 0], surface, weight)
-    means[0, 0] = origins + (offsets[0, 0] - (origins * directions).sum(-1))[..., None] * directions
-    return pixel._replace(means=means, offset=offsets)
+    front = torch.lerp(pixel.offset[0, 0], surface, weight)
+    return at_offsets(pixel, torch.cat([front[None], pixel.offset[0, 1:]])[None], cameras)
 
 
 def split_front(
@@ -104,7 +105,7 @@ def split_front(
 ) -> tuple[PixelGaussians, Gaussians]:
     """Gives the front view the photo's full detail: each of its Gaussians becomes k x k smaller ones with the portrait's own pixels.
 
-    Depth, rotation and opacity come from the Gaussian that is split; its colour is kept as a correction of the pixel colour.
+    Depth and rotation come from the Gaussian that is split; its colour is kept as a correction of the pixel colour.
     pixel: one sample, Shape (1, V, H, W, ...), made with a colour skip. portrait: Shape (4, kH, kW), on white, with alpha.
     low: Shape (4, H, W), what the reconstructor saw. Returns pixel without its front Gaussians, and the new ones.
     """

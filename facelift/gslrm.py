@@ -78,19 +78,29 @@ def decode_pixel_gaussians(
     base_offset: Shape (B, V, H, W), the offsets that a raw 0 means; 0 by default.
     """
     xyz, sh0, scales, quats, opacities = activate_raw(raw.float())
-    origins, directions = (t.float().permute(0, 2, 3, 1) for t in (origins, directions))  # (V, H, W, 3)
     logit = xyz.mean(-1)
     if base_offset is not None:
         logit = logit + torch.logit((base_offset.float() / DEPTH_RANGE + 1) / 2, eps=1e-3)
     offset = (2 * torch.sigmoid(logit) - 1) * DEPTH_RANGE
-    depth = offset - (origins * directions).sum(-1)
-    means = origins + depth[..., None] * directions
+    means = on_rays(offset, origins, directions)
     pixels = images.float().permute(0, 1, 3, 4, 2)
     if color_skip:
         sh0 = sh0 + (remove_white(pixels) - 0.5) / SH_C0
     if alpha_gate:
         opacities = torch.where(pixels[..., 3] < 0.5, torch.full_like(opacities, GATED_LOGIT), opacities)
     return PixelGaussians(means, quats, scales, opacities, sh0, offset)
+
+
+def at_offsets(pixel: PixelGaussians, offset: Tensor, cameras: Cameras) -> PixelGaussians:
+    """The same Gaussians moved along their rays. offset: Shape (B, V, H, W), as of `PixelGaussians`."""
+    return pixel._replace(means=on_rays(offset, *rays(cameras)), offset=offset)
+
+
+def on_rays(offset: Tensor, origins: Tensor, directions: Tensor) -> Tensor:
+    """Points (B, V, H, W, 3) at offsets (B, V, H, W) along rays (V, 3, H, W)."""
+    origins, directions = (t.float().permute(0, 2, 3, 1) for t in (origins, directions))  # (V, H, W, 3)
+    depth = offset - (origins * directions).sum(-1)
+    return origins + depth[..., None] * directions
 
 
 def remove_white(pixels: Tensor) -> Tensor:
