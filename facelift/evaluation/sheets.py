@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +25,20 @@ PHOTO_AZIMUTHS = (0.0, 20.0, 45.0, 90.0, 180.0)
 
 def write_preface(pipe: FaceLiftPipeline, folder: Path, seed: int = 4) -> None:
     """The example photos and their heads at a few angles: numbers on data sets must not hide what happens to real people."""
-    rows = []
-    for photo in find_photos([EXAMPLES]):
-        portrait = pipe.make_portrait(photo)
-        pictures = draw(pipe(portrait, seed=seed).gaussians, orbit(PHOTO_AZIMUTHS))
-        rows.append(row(np.stack([np.array(portrait.image), *pictures]), PHOTO_SIDE))
+    rows = photo_rows(pipe, PHOTO_AZIMUTHS, PHOTO_SIDE, seed)
     rows.insert(0, _caption(f"real photos, and their heads at {', '.join(f'{a:g}' for a in PHOTO_AZIMUTHS)} degrees"))
     (folder / "cases").mkdir(parents=True, exist_ok=True)
     Image.fromarray(stacked(rows)).save(folder / "cases" / PREFACE, quality=85)
+
+
+def photo_rows(pipe: FaceLiftPipeline, azimuths: Sequence[float], side: int, seed: int = 4) -> list[np.ndarray]:
+    """Of each example photo the portrait, then its head at these angles: uint8 (side, side * (1 + len(azimuths)), 3)."""
+    rows = []
+    for photo in find_photos([EXAMPLES]):
+        portrait = pipe.make_portrait(photo)
+        pictures = draw(pipe(portrait, seed=seed).gaussians, orbit(azimuths))
+        rows.append(row(np.stack([np.array(portrait.image), *pictures]), side))
+    return rows
 
 
 def chosen(report: Report) -> list[tuple[str, CaseResult]]:
