@@ -185,6 +185,38 @@ def test_a_view_opens_large(visit):
     visit.wait_for_selector("#views .preview", state="detached")
 
 
+def test_tab_goes_through_the_page_as_it_is_read(visit):
+    """Every control can be reached by the keyboard, in the order in which they stand, and shows that it has the focus."""
+    regions = ["#photo-side", "#portrait", "#generate", "#quality", "#seed", ".splat-viewer", "#views", "#downloads"]
+    still = visit.add_style_tag(content="* { transition: none !important }")
+    visit.evaluate("document.querySelector('#head').setAttribute('tabindex', -1); document.querySelector('#head').focus()")
+    met = []
+    for _ in range(80):
+        visit.keyboard.press("Tab")
+        where, ringed, what = visit.evaluate(
+            """(regions) => {
+              const e = document.activeElement, look = () => [e, e.parentElement, e.closest(".block")].map((x) => {
+                const { outline, boxShadow, borderColor, backgroundColor } = x ? getComputedStyle(x) : {};
+                return [outline, boxShadow, borderColor, backgroundColor].join();
+              }).join();
+              const with_focus = look();
+              e.blur();
+              const without = look();
+              e.focus({ focusVisible: true });
+              return [regions.find((r) => e.closest(r)) ?? "", with_focus != without, e.outerHTML.slice(0, 200)];
+            }""",
+            regions,
+        )
+        if where in regions:
+            assert ringed, what
+            if where not in met:
+                met.append(where)
+        if len(met) == len(regions):
+            break
+    still.evaluate("(tag) => tag.remove()")
+    assert met == regions
+
+
 FAINT = """() => {
   const pixel = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
   const rgba = (color) => {
