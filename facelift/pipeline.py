@@ -109,8 +109,12 @@ class FaceLiftPipeline:
     ):
         """Switches of the compact weights, off for the released ones: `front_priority`; front_depth, whether the front view's Gaussians
         stand where the portrait's own depth says (`place_front`); detail, whether they take the portrait's full resolution
-        (`split_front`).
+        (`split_front`). Raises WeightsError for a view generator that does not make the views of its rig.
         """
+        if views.config.num_views != len(view_rig(views.config.rig)):
+            raise WeightsError(
+                f"The weights in {weights.folder} make {views.config.num_views} views, and the rig {views.config.rig} has another number."
+            )
         self.views, self.reconstructor, self.weights, self.device, self.dtype = views, reconstructor, weights, device, dtype
         self.front_priority, self.front_depth, self.detail, self.filters = front_priority, front_depth, detail, filters
 
@@ -143,10 +147,6 @@ class FaceLiftPipeline:
     def _from_released(cls, weights: WeightSet, device: torch.device, dtype: torch.dtype) -> FaceLiftPipeline:
         rig, prompts = rig_of(weights.folder), prompt_embeddings(weights.folder)
         views = load_released(weights.folder / PIPELINE, prompts, device, dtype, rig)
-        if views.config.num_views != len(view_rig(rig)):
-            raise WeightsError(
-                f"The weights in {weights.folder} make {views.config.num_views} views, and the rig {rig} has another number."
-            )
         state = gslrm_state_dict(weights.folder)
         settings = weights.folder / "gslrm" / "config.json"  # only fine-tunes with another head width need one
         head_width = json.loads(settings.read_text())["head_width"] if settings.is_file() else 64
@@ -157,10 +157,8 @@ class FaceLiftPipeline:
     def _from_compact(cls, weights: WeightSet, device: torch.device, dtype: torch.dtype) -> FaceLiftPipeline:
         try:
             settings = json.loads((weights.folder / "config.json").read_text())
-            rig = settings.get("rig", "six")
-            views = load_compact(weights.folder / "multiview", {**settings["multiview"], "rig": rig}, device, dtype)
-            if views.config.num_views != len(view_rig(rig)):
-                raise ValueError(f"a rig of {len(view_rig(rig))} views, but weights for {views.config.num_views}")
+            rig = {"rig": settings.get("rig", "six")}
+            views = load_compact(weights.folder / "multiview", {**settings["multiview"], **rig}, device, dtype)
             kind = settings["reconstructor"]["type"]
             model, config = RECONSTRUCTORS[kind]
             config = config(**{k: v for k, v in settings["reconstructor"].items() if k != "type"})
