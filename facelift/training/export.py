@@ -26,17 +26,24 @@ def half(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {key: value.detach().contiguous().half() for key, value in state.items()}
 
 
+def mean(states: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    return {key: torch.stack([state[key] for state in states]).mean(0) for key in states[0]}
+
+
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--depth", type=Path, required=True, help="run of facelift.training.depth")
     parser.add_argument("--views", type=Path, required=True, help="run of facelift.training.views")
-    parser.add_argument("--reconstructor", type=Path, required=True, help="run of facelift.training.reconstructor")
+    parser.add_argument(
+        "--reconstructor", type=Path, required=True, nargs="+",
+        help="run of facelift.training.reconstructor, or the mean of several that began with the same weights",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=1, help="denoising steps the set asks for by default")
     parser.add_argument("--part-megabytes", type=int, help="split larger files into parts of at most this")
     args = parser.parse_args(argv)
 
-    made, used = run_settings(args.views), run_settings(args.reconstructor)
+    made, used = run_settings(args.views), run_settings(args.reconstructor[0])
     if any(made[key] != used[key] for key in ("rig", "image_size")):
         raise SystemExit(f"the views were trained as {made}, the reconstructor as {used}: they do not go together")
     rig, size = view_rig(made["rig"]), made["image_size"]
@@ -53,7 +60,7 @@ def main(argv: list[str] | None = None) -> None:
     write_tensors(args.out / "multiview" / "prompt_embeds.safetensors", {"prompt_embeds": model.prompt_embeds.detach()})
     compact_scheduler().save_pretrained(args.out / "multiview" / "scheduler")
 
-    weights = reconstructor_weights(args.reconstructor)
+    weights = mean([reconstructor_weights(path) for path in args.reconstructor])
     write_tensors(args.out / "reconstructor" / "model.safetensors", half(weights), args.part_megabytes)
     config = config_of(weights, size, len(rig))
     photo = rig.starts_with_photo  # the switches that let the photo win need its own view
