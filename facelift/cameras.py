@@ -166,6 +166,16 @@ def rays(cameras: Cameras) -> tuple[Tensor, Tensor]:
     return origins, directions
 
 
+def on_rays(offset: Tensor, origins: Tensor, directions: Tensor) -> Tensor:
+    """Points on rays, from their distances along them from the rays' points nearest to the origin.
+
+    offset: Shape (..., V, H, W). origins, directions: Shape (V, 3, H, W), as of `rays`. Returns Shape (..., V, H, W, 3).
+    """
+    origins, directions = (t.float().permute(0, 2, 3, 1) for t in (origins, directions))  # (V, H, W, 3)
+    depth = offset - (origins * directions).sum(-1)
+    return origins + depth[..., None] * directions
+
+
 def plucker_channels(origins: Tensor, directions: Tensor) -> Tensor:
     """Ray direction and the ray's point nearest to the world origin, which together fix a line.
 

@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .cameras import Cameras, rays
+from .cameras import Cameras, on_rays, rays
 from .gaussians import SH_C0, Gaussians
-from .gslrm import GATED_LOGIT, PixelGaussians, at_offsets, flatten_gaussians, remove_white
+from .gslrm import GATED_LOGIT, PixelGaussians, flatten_gaussians, remove_white
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,9 @@ def place_front(pixel: PixelGaussians, cameras: Cameras, surface: Tensor, border
     figure = (pixel.opacities[:1, 0] > GATED_LOGIT).float()  # (1, H, W)
     inner = -F.max_pool2d(-figure, 2 * border + 1, 1, border)
     weight = F.avg_pool2d(inner, 2 * border + 1, 1, border)[0] * figure[0]
-    front = torch.lerp(pixel.offset[0, 0], surface, weight)
-    return at_offsets(pixel, torch.cat([front[None], pixel.offset[0, 1:]])[None], cameras)
+    front = torch.lerp(pixel.offset[:, :1], surface, weight)
+    means = on_rays(front, *rays(cameras[0]))
+    return pixel._replace(means=torch.cat([means, pixel.means[:, 1:]], 1), offset=torch.cat([front, pixel.offset[:, 1:]], 1))
 
 
 def split_front(
@@ -105,14 +106,13 @@ def split_front(
 ) -> tuple[PixelGaussians, Gaussians]:
     """Gives the front view the photo's full detail: each of its Gaussians becomes k x k smaller ones with the portrait's own pixels.
 
-    Depth and rotation come from the Gaussian that is split; its colour is kept as a correction of the pixel colour.
+    Depth, rotation and opacity come from the Gaussian that is split; its colour is kept as a correction of the pixel colour.
     pixel: one sample, Shape (1, V, H, W, ...), made with a colour skip. portrait: Shape (4, kH, kW), on white, with alpha.
     low: Shape (4, H, W), what the reconstructor saw. Returns pixel without its front Gaussians, and the new ones.
     """
     size = portrait.shape[-1]
     k = size // low.shape[-1]
     camera = cameras[0].at_size(size)
-    origins, directions = (r[0].permute(1, 2, 0) for r in rays(camera))  # (kH, kW, 3)
 
     def repeat(t: Tensor) -> Tensor:
         return t.repeat_interleave(k, 0).repeat_interleave(k, 1)
@@ -121,7 +121,7 @@ def split_front(
     smooth = F.interpolate(offset[None, None], scale_factor=k, mode="bilinear", align_corners=False)[0, 0]
     own = repeat(offset)
     offset = torch.where((smooth - own).abs() < 0.02, smooth, own)  # no points in mid-air between two depths
-    means = origins + (offset - (origins * directions).sum(-1))[..., None] * directions
+    means = on_rays(offset[None], *rays(camera))[0]
     correction = pixel.sh0[0, 0] - (remove_white(low.permute(1, 2, 0)) - 0.5) / SH_C0
     sh0 = (remove_white(portrait.permute(1, 2, 0)) - 0.5) / SH_C0 + repeat(correction)
     opacities = repeat(pixel.opacities[0, 0])

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .cameras import Cameras, plucker_channels, rays
+from .cameras import Cameras, on_rays, plucker_channels, rays
 from .gaussians import SH_C0, Gaussians
 from .visual_hull import hulls
 
@@ -89,18 +89,6 @@ def decode_pixel_gaussians(
     if alpha_gate:
         opacities = torch.where(pixels[..., 3] < 0.5, torch.full_like(opacities, GATED_LOGIT), opacities)
     return PixelGaussians(means, quats, scales, opacities, sh0, offset)
-
-
-def at_offsets(pixel: PixelGaussians, offset: Tensor, cameras: Cameras) -> PixelGaussians:
-    """The same Gaussians moved along their rays. offset: Shape (B, V, H, W), as of `PixelGaussians`."""
-    return pixel._replace(means=on_rays(offset, *rays(cameras)), offset=offset)
-
-
-def on_rays(offset: Tensor, origins: Tensor, directions: Tensor) -> Tensor:
-    """Points (B, V, H, W, 3) at offsets (B, V, H, W) along rays (V, 3, H, W)."""
-    origins, directions = (t.float().permute(0, 2, 3, 1) for t in (origins, directions))  # (V, H, W, 3)
-    depth = offset - (origins * directions).sum(-1)
-    return origins + depth[..., None] * directions
 
 
 def remove_white(pixels: Tensor) -> Tensor:

@@ -157,8 +157,8 @@ class FaceLiftPipeline:
     def _from_compact(cls, weights: WeightSet, device: torch.device, dtype: torch.dtype) -> FaceLiftPipeline:
         try:
             settings = json.loads((weights.folder / "config.json").read_text())
-            rig = {"rig": settings.get("rig", "six")}
-            views = load_compact(weights.folder / "multiview", {**settings["multiview"], **rig}, device, dtype)
+            made = {**settings["multiview"], "rig": settings.get("rig", "six")}
+            views = load_compact(weights.folder / "multiview", made, device, dtype)
             kind = settings["reconstructor"]["type"]
             model, config = RECONSTRUCTORS[kind]
             config = config(**{k: v for k, v in settings["reconstructor"].items() if k != "type"})

@@ -18,7 +18,7 @@ from facelift.cameras import Cameras, orbit, rays, six_views
 from facelift.evaluation.metrics import load_pair_metrics
 from facelift.front_priority import FrontPriority, apply_front_priority, place_front, split_front
 from facelift.gaussians import SH_C0, Gaussians
-from facelift.gslrm import GATED_LOGIT, PixelGaussians, at_offsets
+from facelift.gslrm import GATED_LOGIT, PixelGaussians
 from facelift.portrait import Portrait
 from facelift.rendering import render
 from facelift.training import depth, export, recipe, reconstructor, views
@@ -103,7 +103,7 @@ def test_the_front_view_wins_and_empty_space_stays_empty(shards):
 
 def test_the_portraits_own_depth_moves_the_front_view_and_nothing_else(shards):
     pixel, _, cameras = exact_gaussians(shards)
-    wrong = at_offsets(pixel, pixel.offset + 0.1, cameras)
+    wrong = pixel._replace(means=pixel.means + 0.1, offset=pixel.offset + 0.1)
     placed = place_front(wrong, cameras, pixel.offset[0, 0], border=2)
     figure = pixel.opacities[:1, 0] > GATED_LOGIT
     inner = -torch.nn.functional.max_pool2d(-figure.float(), 9, 1, 4)[0] > 0.5  # beyond the border on both its sides

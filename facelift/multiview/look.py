@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from numba import njit
 from torch import Tensor
 
-from ..cameras import Cameras, ViewRig, orbit, rays
+from ..cameras import Cameras, ViewRig, on_rays, orbit, rays
 
 GUESSED = 0.45  # alpha of what a look only suggests; below the half that counts as seen
 SPACING = 0.04  # world units between neighbouring pixels' points; a steeper surface is left to the generator
@@ -99,8 +99,7 @@ def turned_look(portrait: Tensor, offset: Tensor, cameras: Cameras, spacing: flo
     from its point nearest to the origin. cameras: V of them, of the portrait's size, the front one first.
     Returns Shape (V, 4, H, W). Alpha 1 is seen, with colours spread from there; GUESSED is suggested; 0 unknown.
     """
-    origins, directions = (r[0].permute(1, 2, 0) for r in rays(cameras[0]))
-    points = (origins + (offset - (origins * directions).sum(-1))[..., None] * directions).double().numpy()
+    points = on_rays(offset[None], *rays(cameras[0]))[0].double().numpy()
     valid = (portrait[3] > 0.9).numpy()  # pixels of one surface only, not mixed with the background
     colors = np.ascontiguousarray(portrait[:3].permute(1, 2, 0).numpy())
     viewmats, intrinsics = cameras.viewmats.double().numpy(), cameras.intrinsics.double().numpy()

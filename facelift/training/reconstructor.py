@@ -134,17 +134,17 @@ def rendered_loss(gaussians: Gaussians, truth: Tensor, c2w: Tensor, rng: np.rand
 class ReconstructorSamples(Dataset):
     """views (R, 4, H, W) of the rig as given to the model, their hull (R, H, W), target (R, H, W, 12), truth (V, 4, H, W), c2w (V, 4, 4).
 
-    clean: the true views, always, and nothing beyond the rig (direct stage). generated: files of really generated views, `share` of all.
+    clean: the true views, always, and nothing beyond the rig (direct stage). generated: really generated views, for two of five samples.
     """
 
-    def __init__(self, heads: HeadShards, size: int, clean: bool, generated: Sequence[Path] = (), share: float = 0.4):
-        self.heads, self.clean, self.generated, self.share = heads, clean, generated, share
+    def __init__(self, heads: HeadShards, size: int, clean: bool, generated: Sequence[Path] = ()):
+        self.heads, self.clean, self.generated = heads, clean, generated
         self.cameras, self.targets = heads.rig.cameras(size), DirectTargets(size, heads.rig)
         self.views, self.photos = len(heads.rig), int(heads.rig.starts_with_photo)
 
     def __getitem__(self, index: int) -> tuple[Tensor, ...]:
         rng = np.random.default_rng([2, index])
-        if self.generated and rng.random() < self.share:
+        if self.generated and rng.random() < 0.4:
             path = self.generated[int(rng.integers(len(self.generated)))]
             sample = self.heads.sample(int(path.stem))
             made = torch.from_numpy(np.load(path)).permute(0, 3, 1, 2).float() / 255
