@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from ..multiview.portrait_depth import PortraitDepth, depth_unet
 from .arguments import numbers, training_parser, use_threads
 from .data import EMPTY, HeadShards
-from .loop import Evaluation, Trainer, roughness, samples_from
+from .loop import Evaluation, Trainer, mixed_precision, roughness, samples_from
 from .start import depth_weights
 
 MEAN_OFFSET = -0.35  # of the surface in a portrait: where training starts
@@ -53,7 +53,7 @@ def evaluate(model: PortraitDepth, heads: HeadShards, count: int) -> Evaluation:
     wrong, moved, columns = [], [], []
     for i in range(min(count, len(heads))):
         s = heads.sample(i, None, slice(1))
-        with torch.autocast(device.type, torch.bfloat16):
+        with mixed_precision(device):
             predicted = model(s.portrait[None].to(device))[0].cpu()
         surface = (s.offset[0] < EMPTY / 2) & (s.portrait[3] > 0.5)
         gap = (predicted - s.offset[0])[surface]
@@ -88,7 +88,7 @@ def main(argv: list[str] | None = None) -> None:
 
     for portrait, offset in samples_from(PortraitSamples(heads), trainer.step, args.steps, args.batch, args.workers):
         portrait, offset = portrait.to(device), offset.to(device)
-        with torch.autocast(device.type, torch.bfloat16):
+        with mixed_precision(device):
             predicted = model(portrait)
         loss, values = depth_loss(predicted, offset, portrait[:, 3])
         norm = trainer.update(loss, values)

@@ -27,7 +27,7 @@ from ..unet_reconstructor import UNetReconstructor, UNetReconstructorConfig, ini
 from ..visual_hull import hull_offsets
 from .arguments import add_rig, numbers, training_parser, use_threads
 from .data import HeadShards, Sample
-from .loop import Evaluation, Trainer, psnr, roughness, samples_from
+from .loop import Evaluation, Trainer, mixed_precision, psnr, roughness, samples_from
 from .start import keep_settings, reconstructor_weights, widths
 from .targets import pixel_targets
 
@@ -189,7 +189,7 @@ def evaluate(model: Reconstructor, heads: HeadShards, count: int, size: int) -> 
     for i in range(min(count, len(heads))):
         s = heads.sample(i)
         truth = s.rgba.to(device)
-        with torch.autocast(device.type, torch.bfloat16):
+        with mixed_precision(device):
             pixel = model(truth[None, :n], cameras)
         depth.append(direct_loss(pixel, targets(s)[None].to(device))[1]["depth"].item())
         extra = Cameras(cameras.intrinsics[:1].expand(len(s.c2w) - n, -1), s.c2w[n:].to(device), size, size)
@@ -239,7 +239,7 @@ def main(argv: list[str] | None = None) -> None:
     for batch in samples_from(samples, trainer.step, args.steps, args.batch, args.workers):
         rng = np.random.default_rng([4, trainer.step])
         views, hull, target, truth, c2w = (t.to(device) for t in batch)
-        with torch.autocast(device.type, torch.bfloat16):
+        with mixed_precision(device):
             pixel = model(views, cameras, hull)
         loss, values = direct_loss(pixel, target)
         if args.stage == "rendered":

@@ -23,7 +23,7 @@ from ..multiview.look import keep_seen, look_of
 from ..multiview.portrait_depth import PortraitDepth, depth_unet
 from .arguments import add_rig, numbers, training_parser, use_threads
 from .data import HeadShards
-from .loop import Evaluation, Trainer, psnr, samples_from
+from .loop import Evaluation, Trainer, mixed_precision, psnr, samples_from
 from .start import depth_weights, keep_settings, run_settings, view_weights, widths
 
 FACTOR, CONTEXT = 8, 64
@@ -100,7 +100,7 @@ class Looks:
     @torch.no_grad()
     def __call__(self, portrait: Tensor, rng: np.random.Generator | None = None) -> Tensor:
         """portrait: Shape (4, H, W). rng: makes depths a little worse, since those of training heads are too good. Shape (V, 4, H, W)."""
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed_precision(portrait.device):
             offset = self.depth(portrait[None])[0]
         if rng is not None:
             coarse = torch.from_numpy(rng.normal(0, abs(rng.normal(0, 0.015)), (1, 1, 7, 7))).float()
@@ -140,7 +140,7 @@ def view_loss(
     t = torch.randint(0, last + 1, (len(views),), generator=generator, device=device)
     t = torch.where(torch.rand(len(views), generator=generator, device=device) < pure, last, t).repeat_interleave(model.views)
     noisy = scheduler.add_noise(clean, torch.randn(clean.shape, generator=generator, device=device), t)
-    with torch.autocast(device.type, torch.bfloat16):
+    with mixed_precision(device):
         predicted = model(noisy, condition, look, t)
     weight = (1 / (1 - scheduler.alphas_cumprod.to(device)[t])).clamp(max=5).view(-1, 1, 1, 1)
     squared = ((predicted - clean).square() * weight).mean()
@@ -160,7 +160,7 @@ def sample_views(
     x = torch.randn(condition.shape, generator=torch.Generator().manual_seed(seed)).to(device)
     scheduler.set_timesteps(steps)
     for t in scheduler.timesteps:
-        with torch.autocast(device.type, torch.bfloat16):
+        with mixed_precision(device):
             clean = model(x, condition, look, t.to(device).expand(model.views))
         x = scheduler.step(clean, t, x).prev_sample
     return codec.decode(x).cpu()

@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from ..loop import Evaluation, Trainer
+from ..loop import Evaluation, Trainer, bf16_pays
 
 
 def options(description: str, batch: int, steps: int, lr: float, test_heads: int) -> argparse.ArgumentParser:
@@ -23,7 +23,9 @@ def options(description: str, batch: int, steps: int, lr: float, test_heads: int
     parser.add_argument("--micro-batch", type=int, default=1, help="samples that a process takes at once")
     parser.add_argument("--steps", type=int, default=steps)
     parser.add_argument("--lr", type=float, default=lr)
-    parser.add_argument("--mixed-precision", choices=("no", "bf16"), default="bf16")
+    parser.add_argument(
+        "--mixed-precision", choices=("auto", "no", "bf16"), default="auto", help="auto: bf16, but no where the processor emulates it"
+    )
     parser.add_argument("--no-checkpointing", action="store_true", help="keep activations: faster, more memory")
     parser.add_argument("--workers", type=int, default=4, help="processes that prepare samples")
     parser.add_argument("--save-every", type=int, default=500, help="steps between checkpoints; with --test, evaluations")
@@ -36,7 +38,10 @@ def options(description: str, batch: int, steps: int, lr: float, test_heads: int
 
 def make_accelerator(args: argparse.Namespace) -> Accelerator:
     """Gradient accumulation is what --batch needs beyond what the processes take at once."""
-    accelerator = Accelerator(mixed_precision=args.mixed_precision, cpu=args.device == "cpu")
+    on_cpu = args.device == "cpu" or not torch.cuda.is_available()
+    automatic = "bf16" if bf16_pays(torch.device("cpu" if on_cpu else "cuda")) else "no"
+    precision = automatic if args.mixed_precision == "auto" else args.mixed_precision
+    accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision)
     at_once = args.micro_batch * accelerator.num_processes
     if args.batch % at_once:
         raise SystemExit(f"--batch {args.batch} is not a multiple of {at_once}, the samples that all processes take at once")
