@@ -27,6 +27,7 @@ from .released import PIPELINE, rig_of
 from .rendering import render
 from .tensor_files import read_tensors
 from .unet_reconstructor import UNetReconstructor, UNetReconstructorConfig
+from .view_blending import blend_views
 from .weights import WeightsError, WeightSet, gslrm_state_dict, prompt_embeddings, resolve
 
 REPORTED_VERSIONS = ("torch", "diffusers", "transformers", "mediapipe", "rembg", "gsplat", "numpy", "numba")
@@ -104,19 +105,22 @@ class FaceLiftPipeline:
         dtype: torch.dtype = torch.float32,
         front_priority: FrontPriority | None = None,
         front_depth: bool = False,
+        blend: bool = False,
         detail: bool = False,
         filters: FilterPreset = RELEASE_APP,
     ):
         """Switches of the compact weights, off for the released ones: `front_priority`; front_depth, whether the front view's Gaussians
-        stand where the portrait's own depth says (`place_front`); detail, whether they take the portrait's full resolution
-        (`split_front`). Raises WeightsError for a view generator that does not make the views of its rig.
+        stand where the portrait's own depth says (`place_front`); blend, whether the other views' take the tone on which the views
+        agree (`blend_views`); detail, whether the front's take the portrait's full resolution (`split_front`).
+        Raises WeightsError for a view generator that does not make the views of its rig.
         """
         if views.config.num_views != len(view_rig(views.config.rig)):
             raise WeightsError(
                 f"The weights in {weights.folder} make {views.config.num_views} views, and the rig {views.config.rig} has another number."
             )
         self.views, self.reconstructor, self.weights, self.device, self.dtype = views, reconstructor, weights, device, dtype
-        self.front_priority, self.front_depth, self.detail, self.filters = front_priority, front_depth, detail, filters
+        self.front_priority, self.front_depth, self.blend, self.detail = front_priority, front_depth, blend, detail
+        self.filters = filters
 
     @property
     def rig(self) -> ViewRig:
@@ -166,8 +170,8 @@ class FaceLiftPipeline:
             rule = settings.get("front_priority")
             return cls(
                 views, _assign(model, config, state, device), weights, device, dtype,
-                FrontPriority(**rule) if rule is not None else None, settings.get("front_depth", False), settings.get("detail", False),
-                FilterPreset(**settings.get("filters", {})),
+                FrontPriority(**rule) if rule is not None else None, settings.get("front_depth", False),
+                settings.get("blend", False), settings.get("detail", False), FilterPreset(**settings.get("filters", {})),
             )  # fmt: skip
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise WeightsError(f"The weight set in {weights.folder} is incomplete or not understood: {error}") from error
@@ -260,6 +264,8 @@ class FaceLiftPipeline:
         free, pixel = self.reconstruct(views, cameras)
         if surface is not None:
             pixel = place_front(pixel, cameras, surface)
+        if self.blend:
+            pixel = blend_views(pixel, cameras)
         if self.front_priority is not None:
             pixel = apply_front_priority(pixel, cameras, self.front_priority)
         parts = [free]

@@ -24,6 +24,7 @@ from facelift.rendering import render
 from facelift.training import depth, export, recipe, reconstructor, views
 from facelift.training.data import EMPTY, HeadShards
 from facelift.training.loop import Trainer
+from facelift.view_blending import blend_views
 from facelift.visual_hull import hulls
 from facelift.weights import WeightsError
 
@@ -123,6 +124,23 @@ def test_split_front_shows_the_full_size_portrait(shards):
     assert (rest.opacities[0, 0] == GATED_LOGIT).all()
     picture = render(front[front.opacities > 0], cameras[0].at_size(512)).rgb[0, 0, 220:290, 220:290]
     assert (picture[:, 0::2].mean() - picture[:, 1::2].mean()).abs() > 0.1
+
+
+def test_where_views_meet_their_tones_do_and_detail_stays(shards):
+    """The back is painted darker than the sides. Halfway between them no band is left; the fine stripes on it are, and the photo."""
+    pixel, _, cameras = exact_gaussians(shards)
+    stripes = (torch.arange(256) % 2 * 0.1 - 0.05).view(-1, 1)
+    painted = pixel.sh0.clone()
+    painted[0, 3] += (stripes - 0.2) / SH_C0
+    blended = blend_views(pixel._replace(sh0=painted), cameras).sh0
+    wrong = SH_C0 * (blended - pixel.sh0)[0].mean(-1)  # (V, H, W)
+    x, y, _ = pixel.means[0].unbind(-1)
+    halfway = (pixel.opacities[0] > 0) & ((torch.rad2deg(torch.atan2(x.abs(), y)) - 45).abs() < 8)  # between back and sides
+    back, sides = wrong[3][halfway[3]], torch.cat([wrong[v][halfway[v]] for v in (2, 4)])
+    assert (back.mean() - sides.mean()).abs() < 0.03
+    assert (wrong[3, :, 1::2][halfway[3, :, 1::2]].mean() - wrong[3, :, 0::2][halfway[3, :, 0::2]].mean()) == pytest.approx(0.1, abs=0.02)
+    assert (wrong[3, 118:138, 118:138].mean() + 0.2).abs() < 0.03  # what only the back sees stays as it was painted
+    assert torch.equal(blended[0, 0], pixel.sh0[0, 0])
 
 
 @pytest.fixture(scope="module")

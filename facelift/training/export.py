@@ -18,7 +18,7 @@ from ..gaussians import FilterPreset
 from ..gslrm import GSLRMConfig
 from ..tensor_files import write_tensors
 from .reconstructor import config_of
-from .start import reconstructor_weights, run_settings
+from .start import reconstructor_weights, run_settings, view_weights
 from .views import compact_scheduler, load_depth, load_views
 
 
@@ -33,17 +33,15 @@ def mean(states: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--depth", type=Path, required=True, help="run of facelift.training.depth")
-    parser.add_argument("--views", type=Path, required=True, help="run of facelift.training.views")
-    parser.add_argument(
-        "--reconstructor", type=Path, required=True, nargs="+",
-        help="run of facelift.training.reconstructor, or the mean of several that began with the same weights",
-    )  # fmt: skip
+    several = ", or several that began with the same weights, of which the mean is taken"
+    parser.add_argument("--views", type=Path, required=True, nargs="+", help=f"run of facelift.training.views{several}")
+    parser.add_argument("--reconstructor", type=Path, required=True, nargs="+", help=f"run of facelift.training.reconstructor{several}")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=1, help="denoising steps the set asks for by default")
     parser.add_argument("--part-megabytes", type=int, help="split larger files into parts of at most this")
     args = parser.parse_args(argv)
 
-    made, used = run_settings(args.views), run_settings(args.reconstructor[0])
+    made, used = run_settings(args.views[0]), run_settings(args.reconstructor[0])
     if any(made[key] != used[key] for key in ("rig", "image_size")):
         raise SystemExit(f"the views were trained as {made}, the reconstructor as {used}: they do not go together")
     rig, size = view_rig(made["rig"]), made["image_size"]
@@ -51,7 +49,8 @@ def main(argv: list[str] | None = None) -> None:
     depth, unet_folder = args.out / "multiview" / "depth", args.out / "multiview" / "unet"
     load_depth(args.depth).unet.half().save_pretrained(depth, max_shard_size=f"{args.part_megabytes or 10_000}MB")
 
-    model = load_views(args.views)
+    model = load_views(args.views[0])
+    model.load_state_dict(mean([view_weights(path) for path in args.views]))
     write_tensors(unet_folder / "diffusion_pytorch_model.safetensors", half(model.unet.state_dict()), args.part_megabytes)
     unet_config = {k: v for k, v in dict(model.unet.config).items() if not k.startswith("_")}
     attention = made["attention"]
@@ -78,6 +77,7 @@ def main(argv: list[str] | None = None) -> None:
         "reconstructor": {"type": "gslrm" if isinstance(config, GSLRMConfig) else "unet", **asdict(config)},
         "front_priority": asdict(FrontPriority()) if photo else None,
         "front_depth": photo,
+        "blend": photo,
         "detail": photo,
         "filters": asdict(FilterPreset(corner=1.1, side=1.4, height=1.4)),  # the portrait shows shoulders beyond the release's box
     }
