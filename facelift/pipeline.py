@@ -27,7 +27,7 @@ from .released import PIPELINE, rig_of
 from .rendering import render
 from .tensor_files import read_tensors
 from .unet_reconstructor import UNetReconstructor, UNetReconstructorConfig
-from .view_blending import blend_views
+from .view_agreement import agree_on_places, agree_on_tones
 from .weights import WeightsError, WeightSet, gslrm_state_dict, prompt_embeddings, resolve
 
 REPORTED_VERSIONS = ("torch", "diffusers", "transformers", "mediapipe", "rembg", "gsplat", "numpy", "numba")
@@ -105,13 +105,13 @@ class FaceLiftPipeline:
         dtype: torch.dtype = torch.float32,
         front_priority: FrontPriority | None = None,
         front_depth: bool = False,
-        blend: bool = False,
+        agreement: bool = False,
         detail: bool = False,
         filters: FilterPreset = RELEASE_APP,
     ):
         """Switches of the compact weights, off for the released ones: `front_priority`; front_depth, whether the front view's Gaussians
-        stand where the portrait's own depth says (`place_front`); blend, whether the other views' take the tone on which the views
-        agree (`blend_views`); detail, whether the front's take the portrait's full resolution (`split_front`).
+        stand where the portrait's own depth says (`place_front`); agreement, whether the views settle on common places and tones
+        (`agree_on_places`, `agree_on_tones`); detail, whether the front's take the portrait's full resolution (`split_front`).
         Raises WeightsError for a view generator that does not make the views of its rig.
         """
         if views.config.num_views != len(view_rig(views.config.rig)):
@@ -119,7 +119,7 @@ class FaceLiftPipeline:
                 f"The weights in {weights.folder} make {views.config.num_views} views, and the rig {views.config.rig} has another number."
             )
         self.views, self.reconstructor, self.weights, self.device, self.dtype = views, reconstructor, weights, device, dtype
-        self.front_priority, self.front_depth, self.blend, self.detail = front_priority, front_depth, blend, detail
+        self.front_priority, self.front_depth, self.agreement, self.detail = front_priority, front_depth, agreement, detail
         self.filters = filters
 
     @property
@@ -171,7 +171,7 @@ class FaceLiftPipeline:
             return cls(
                 views, _assign(model, config, state, device), weights, device, dtype,
                 FrontPriority(**rule) if rule is not None else None, settings.get("front_depth", False),
-                settings.get("blend", False), settings.get("detail", False), FilterPreset(**settings.get("filters", {})),
+                settings.get("agreement", False), settings.get("detail", False), FilterPreset(**settings.get("filters", {})),
             )  # fmt: skip
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise WeightsError(f"The weight set in {weights.folder} is incomplete or not understood: {error}") from error
@@ -253,7 +253,8 @@ class FaceLiftPipeline:
         """
         views = (views * 255).round() / 255
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            return self.reconstructor.reconstruct(views[None].float(), cameras)
+            free, pixel = self.reconstructor.reconstruct(views[None].float(), cameras)
+        return free, agree_on_places(pixel, cameras) if self.agreement else pixel
 
     @torch.inference_mode()
     def make_gaussians(self, views: Tensor, cameras: Cameras, portrait: Portrait, surface: Tensor | None = None) -> Gaussians:
@@ -264,8 +265,8 @@ class FaceLiftPipeline:
         free, pixel = self.reconstruct(views, cameras)
         if surface is not None:
             pixel = place_front(pixel, cameras, surface)
-        if self.blend:
-            pixel = blend_views(pixel, cameras)
+        if self.agreement:
+            pixel = agree_on_tones(pixel, cameras)
         if self.front_priority is not None:
             pixel = apply_front_priority(pixel, cameras, self.front_priority)
         parts = [free]

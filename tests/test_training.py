@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from facelift import FaceLiftPipeline, Head
-from facelift.cameras import Cameras, orbit, rays, six_views
+from facelift.cameras import Cameras, on_rays, orbit, rays, six_views
 from facelift.evaluation.metrics import load_pair_metrics
 from facelift.front_priority import FrontPriority, apply_front_priority, place_front, split_front
 from facelift.gaussians import SH_C0, Gaussians
@@ -24,7 +24,7 @@ from facelift.rendering import render
 from facelift.training import depth, export, recipe, reconstructor, views
 from facelift.training.data import EMPTY, HeadShards
 from facelift.training.loop import Trainer
-from facelift.view_blending import blend_views
+from facelift.view_agreement import agree_on_places, agree_on_tones
 from facelift.visual_hull import hulls
 from facelift.weights import WeightsError
 
@@ -132,7 +132,7 @@ def test_where_views_meet_their_tones_do_and_detail_stays(shards):
     stripes = (torch.arange(256) % 2 * 0.1 - 0.05).view(-1, 1)
     painted = pixel.sh0.clone()
     painted[0, 3] += (stripes - 0.2) / SH_C0
-    blended = blend_views(pixel._replace(sh0=painted), cameras).sh0
+    blended = agree_on_tones(pixel._replace(sh0=painted), cameras).sh0
     wrong = SH_C0 * (blended - pixel.sh0)[0].mean(-1)  # (V, H, W)
     x, y, _ = pixel.means[0].unbind(-1)
     halfway = (pixel.opacities[0] > 0) & ((torch.rad2deg(torch.atan2(x.abs(), y)) - 45).abs() < 8)  # between back and sides
@@ -141,6 +141,21 @@ def test_where_views_meet_their_tones_do_and_detail_stays(shards):
     assert (wrong[3, :, 1::2][halfway[3, :, 1::2]].mean() - wrong[3, :, 0::2][halfway[3, :, 0::2]].mean()) == pytest.approx(0.1, abs=0.02)
     assert (wrong[3, 118:138, 118:138].mean() + 0.2).abs() < 0.03  # what only the back sees stays as it was painted
     assert torch.equal(blended[0, 0], pixel.sh0[0, 0])
+
+
+def test_where_views_meet_their_surfaces_do(shards):
+    """The back stands a centimetre too far out. Where the sides see it too, they halve that between them; what agrees stays."""
+    pixel, _, cameras = exact_gaussians(shards)
+    offset = pixel.offset.clone()
+    offset[0, 3] -= 0.05
+    settled = agree_on_places(pixel._replace(offset=offset, means=on_rays(offset, *rays(cameras))), cameras)
+    wrong = (settled.means - pixel.means)[0].norm(dim=-1)
+    x, y, _ = pixel.means[0].unbind(-1)
+    halfway = (pixel.opacities[0] > 0) & ((torch.rad2deg(torch.atan2(x.abs(), y)) - 45).abs() < 8)  # between back and sides
+    assert 0.015 < wrong[3][halfway[3]].mean() < 0.035
+    assert wrong[3, 118:138, 118:138].mean() == pytest.approx(0.05, abs=0.005)  # nobody else sees it
+    assert wrong[0, 118:138, 118:138].mean() < 0.005
+    torch.testing.assert_close(settled.means[0, 3], on_rays(settled.offset, *rays(cameras))[0, 3])
 
 
 @pytest.fixture(scope="module")

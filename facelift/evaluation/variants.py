@@ -12,7 +12,7 @@ import json
 from ..lgm import load_lgm
 from ..pipeline import FaceLiftPipeline
 
-PIPELINE_SWITCHES = ("front_priority", "front_depth", "blend", "detail")
+PIPELINE_SWITCHES = ("front_priority", "front_depth", "agreement", "detail")
 VIEW_SWITCHES = ("steps", "guidance_scale", "keep_portrait")
 
 
@@ -25,7 +25,7 @@ def load_variant(text: str, device: str | None = None) -> FaceLiftPipeline:
     pipe = FaceLiftPipeline.from_pretrained(name, device=device)
     if settings.pop("reconstructor", None):  # the papers' "Our MV + LGM", without what belongs to the compact reconstructor
         pipe.reconstructor = load_lgm(pipe.device)
-        pipe.front_priority, pipe.front_depth, pipe.blend, pipe.detail = None, False, False, False
+        pipe.front_priority, pipe.front_depth, pipe.agreement, pipe.detail = None, False, False, False
     for key, value in settings.items():
         if key in PIPELINE_SWITCHES:
             setattr(pipe, key, value)

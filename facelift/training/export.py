@@ -77,7 +77,7 @@ def main(argv: list[str] | None = None) -> None:
         "reconstructor": {"type": "gslrm" if isinstance(config, GSLRMConfig) else "unet", **asdict(config)},
         "front_priority": asdict(FrontPriority()) if photo else None,
         "front_depth": photo,
-        "blend": photo,
+        "agreement": photo,
         "detail": photo,
         "filters": asdict(FilterPreset(corner=1.1, side=1.4, height=1.4)),  # the portrait shows shoulders beyond the release's box
     }
