@@ -89,10 +89,10 @@ def agree_on_tones(pixel: PixelGaussians, cameras: Cameras, tolerance: float = 0
     surfaces, tones = Surfaces(means, shown, cameras), cell_means(SH_C0 * pixel.sh0[0] + 0.5, shown)
     chosen = shown & (torch.arange(len(shown), device=shown.device) > 0)[:, None, None]
     view, points = chosen.nonzero()[:, 0], means[chosen]
-    own, normal = at_pixels(tones, chosen), at_pixels(surfaces.normals, chosen)
+    own = at_pixels(tones, chosen)
     total, mixed = torch.full_like(points[:, :1], 1e-4), 1e-4 * own
     for other in range(len(cameras)):
-        towards, gap, (tone,) = surfaces.seen(other, points, tones)
+        towards, gap, (tone, normal) = surfaces.seen(other, points, tones, surfaces.normals)
         weight = torch.where(view == other, 1.0, (1 - gap.abs() / tolerance).clamp_min(0)) * (towards * normal).sum(-1).clamp_min(0)
         total, mixed = total + weight[:, None], mixed + weight[:, None] * tone
     sh0 = pixel.sh0.clone()
