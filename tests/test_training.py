@@ -23,7 +23,7 @@ from facelift.portrait import Portrait
 from facelift.rendering import render
 from facelift.training import depth, export, recipe, reconstructor, views
 from facelift.training.data import EMPTY, HeadShards
-from facelift.training.loop import Trainer
+from facelift.training.loop import Trainer, mixed_precision
 from facelift.view_agreement import agree_on_places, agree_on_tones
 from facelift.visual_hull import hulls
 from facelift.weights import WeightsError
@@ -213,6 +213,15 @@ def test_a_killed_run_goes_on_to_the_same_weights_and_curve(small_shards, depth_
 def curve(run: Path) -> list[dict]:
     lines = (run / "log.jsonl").read_text().splitlines()
     return [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in lines]
+
+
+@pytest.mark.parametrize(
+    "able, dtype", [({"avx512_bf16": True}, torch.bfloat16), ({"amx_bf16": True}, torch.bfloat16), ({}, torch.float32)]
+)
+def test_trains_in_bf16_only_where_that_is_not_emulated(monkeypatch, able, dtype):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    with mixed_precision(torch.device("cpu")):
+        assert torch.nn.Linear(4, 4)(torch.zeros(1, 4)).dtype == dtype
 
 
 def test_a_step_without_a_finite_gradient_spoils_nothing(tmp_path):
