@@ -41,7 +41,7 @@ def make_accelerator(args: argparse.Namespace) -> Accelerator:
     on_cpu = args.device == "cpu" or not torch.cuda.is_available()
     automatic = "bf16" if bf16_pays(torch.device("cpu" if on_cpu else "cuda")) else "no"
     precision = automatic if args.mixed_precision == "auto" else args.mixed_precision
-    accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision)
+    accelerator = Accelerator(cpu=args.device == "cpu", mixed_precision=precision)
     at_once = args.micro_batch * accelerator.num_processes
     if args.batch % at_once:
         raise SystemExit(f"--batch {args.batch} is not a multiple of {at_once}, the samples that all processes take at once")
