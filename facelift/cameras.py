@@ -176,6 +176,16 @@ def on_rays(offset: Tensor, origins: Tensor, directions: Tensor) -> Tensor:
     return origins + depth[..., None] * directions
 
 
+def project(points: Tensor, camera: Cameras) -> tuple[Tensor, Tensor, Tensor]:
+    """Where a camera sees points; those behind it, too, wrongly. points: Shape (..., 3), world. camera: one.
+
+    Returns x and y in pixels, from the picture's upper left corner, and the distance from the camera, each of Shape (...).
+    """
+    local = (points - camera.c2w[0, :3, 3]) @ camera.c2w[0, :3, :3]
+    fx, fy, cx, cy = camera.intrinsics[0]
+    return fx * local[..., 0] / local[..., 2] + cx, fy * local[..., 1] / local[..., 2] + cy, local.norm(dim=-1)
+
+
 def plucker_channels(origins: Tensor, directions: Tensor) -> Tensor:
     """Ray direction and the ray's point nearest to the world origin, which together fix a line.
 

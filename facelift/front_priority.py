@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .cameras import Cameras, on_rays, rays
+from .cameras import Cameras, on_rays, project, rays
 from .gaussians import SH_C0, Gaussians
 from .gslrm import GATED_LOGIT, PixelGaussians, flatten_gaussians, remove_white
 
@@ -57,20 +57,17 @@ def apply_front_priority(pixel: PixelGaussians, cameras: Cameras, rule: FrontPri
     with torch.no_grad():
         camera = cameras[0]
         height, width = opacities.shape[1:]
-        rotation, origin = camera.c2w[0, :3, :3], camera.c2w[0, :3, 3]
-        fx, fy, cx, cy = camera.intrinsics[0]
-        surface = (means[0] - origin).norm(dim=-1)  # (H, W)
+        surface = (means[0] - camera.c2w[0, :3, 3]).norm(dim=-1)  # (H, W)
         forward = cameras.c2w[:, :3, 2]
         firm = (forward @ forward[0]).abs() > 0.99  # the front, and what is seen from behind: neither lets the other shine through
         spacing = point_spacing(means)
         solid = (opacities > 0) & (spacing < rule.spacing) & firm[:, None, None]
         counts = solid[0]
-        local = (means[1:] - origin) @ rotation  # (V-1, H, W, 3) in the front camera
-        u = (fx * local[..., 0] / local[..., 2] + cx).floor().long()
-        v = (fy * local[..., 1] / local[..., 2] + cy).floor().long()
+        x, y, distance = project(means[1:], camera)  # (V-1, H, W) in the front picture
+        u, v = x.floor().long(), y.floor().long()
         inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)
         u, v = u.clamp(0, width - 1), v.clamp(0, height - 1)
-        gap = local.norm(dim=-1) - surface[v, u]
+        gap = distance - surface[v, u]
         figure = (opacities[0] > GATED_LOGIT).float()[None, None]
         figure = F.max_pool2d(figure, 2 * rule.margin + 1, 1, rule.margin)[0, 0] > 0
         dropped = inside & (gap < torch.where(counts[v, u], rule.behind, 0.0))  # what hides the photo's surface contradicts it

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .cameras import Cameras, on_rays, rays
+from .cameras import Cameras, on_rays, project, rays
 from .gaussians import SH_C0
 from .gslrm import GATED_LOGIT, PixelGaussians
 
@@ -48,13 +48,11 @@ class Surfaces:
 
         Returns unit vectors to the view's camera (N, 3); how far behind the points it sees its surface (N,); its pictures there (N, C).
         """
-        camera, towards = self.cameras[view], self.origins[view] - points
-        distance = towards.norm(dim=-1, keepdim=True)
-        x, y, z = (-towards @ camera.c2w[0, :3, :3]).unbind(-1)
-        fx, fy, cx, cy = camera.intrinsics[0]
-        grid = 2 * torch.stack([(fx * x / z + cx) / camera.width, (fy * y / z + cy) / camera.height], -1)[None, None] - 1
+        camera = self.cameras[view]
+        x, y, distance = project(points, camera)
+        grid = 2 * torch.stack([x / camera.width, y / camera.height], -1)[None, None] - 1
         sampled = [F.grid_sample(p[view][None], grid, align_corners=False)[0, :, 0].T for p in (self.distances, *pictures)]
-        return towards / distance, (sampled[0] - distance)[:, 0], sampled[1:]
+        return (self.origins[view] - points) / distance[:, None], sampled[0][:, 0] - distance, sampled[1:]
 
 
 def agree_on_places(

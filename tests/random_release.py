@@ -1,6 +1,6 @@
 """A weight folder in the released layout at true size, filled with random numbers: for measuring memory and time, the heads are noise.
 
-python tests/random_release.py DIR            (5 GB; also a base for facelift.training.full.views)
+python tests/random_release.py DIR            (6 GB; also a base for facelift.training.full.views)
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from tiny_release import CHECKPOINT, KIT, model_index, write_json, write_text_encoder
+from tiny_release import CHECKPOINT, KIT, write_json, write_other_parts
 
 UNET = {"sample_size": 64, "block_out_channels": [320, 640, 1280, 1280], "attention_head_dim": [5, 10, 20, 20]}
 UNET |= {"cross_attention_dim": 1024, "projection_class_embeddings_input_dim": 2048}
@@ -49,11 +49,7 @@ def random_release(folder: Path, kit: Path = KIT) -> Path:
     ):
         write_json(pipeline / name / "config.json", config)
         save_file(random_state(shapes[name], dtype), pipeline / name / f"{file}.safetensors", {"format": "pt"})
-    write_json(pipeline / "scheduler" / "scheduler_config.json", tiny["scheduler"])
-    write_json(pipeline / "image_noising_scheduler" / "scheduler_config.json", tiny["image_noising_scheduler"])
-    write_json(pipeline / "feature_extractor" / "preprocessor_config.json", tiny["feature_extractor"] | PROCESSOR)
-    write_text_encoder(pipeline, width=1024)
-    write_json(pipeline / "model_index.json", model_index())
+    write_other_parts(pipeline, tiny | {"feature_extractor": tiny["feature_extractor"] | PROCESSOR}, width=1024)
     (folder / CHECKPOINT).parent.mkdir(parents=True)
     torch.save({"model": random_state(shapes["gslrm"], torch.float32)}, folder / CHECKPOINT)
     (folder / "LICENSE").write_text("Random numbers; no licence needed.\n")

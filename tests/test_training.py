@@ -73,12 +73,17 @@ def exact_gaussians(shards: Path) -> tuple[PixelGaussians, Tensor, Cameras]:
     """The Gaussians that the direct stage aims at, and the views they came from."""
     sample, cameras = HeadShards(shards).sample(0), six_views(256)
     target = reconstructor.DirectTargets(256)(sample)[None]
-    origins, directions = (r.permute(0, 2, 3, 1) for r in rays(cameras))
     offset = target[..., 0]
-    means = origins + (offset - (origins * directions).sum(-1))[..., None] * directions
+    means = on_rays(offset, *rays(cameras))
     opacities = torch.where(target[..., 1] > 0, torch.tensor(2.2), torch.tensor(GATED_LOGIT))
     pixel = PixelGaussians(means, target[..., 5:9], target[..., 9:12], opacities, (target[..., 2:5] - 0.5) / SH_C0, offset)
     return pixel, sample.rgba[:6], cameras
+
+
+def between_back_and_sides(pixel: PixelGaussians) -> Tensor:
+    """Gaussians that stand within 8 degrees of halfway. Shape (V, H, W), bool."""
+    x, y, _ = pixel.means[0].unbind(-1)
+    return (pixel.opacities[0] > 0) & ((torch.rad2deg(torch.atan2(x.abs(), y)) - 45).abs() < 8)
 
 
 def psnr_of(gaussians: Gaussians, camera: Cameras) -> float:
@@ -134,8 +139,7 @@ def test_where_views_meet_their_tones_do_and_detail_stays(shards):
     painted[0, 3] += (stripes - 0.2) / SH_C0
     blended = agree_on_tones(pixel._replace(sh0=painted), cameras).sh0
     wrong = SH_C0 * (blended - pixel.sh0)[0].mean(-1)  # (V, H, W)
-    x, y, _ = pixel.means[0].unbind(-1)
-    halfway = (pixel.opacities[0] > 0) & ((torch.rad2deg(torch.atan2(x.abs(), y)) - 45).abs() < 8)  # between back and sides
+    halfway = between_back_and_sides(pixel)
     back, sides = wrong[3][halfway[3]], torch.cat([wrong[v][halfway[v]] for v in (2, 4)])
     assert (back.mean() - sides.mean()).abs() < 0.03
     assert (wrong[3, :, 1::2][halfway[3, :, 1::2]].mean() - wrong[3, :, 0::2][halfway[3, :, 0::2]].mean()) == pytest.approx(0.1, abs=0.02)
@@ -150,8 +154,7 @@ def test_where_views_meet_their_surfaces_do(shards):
     offset[0, 3] -= 0.05
     settled = agree_on_places(pixel._replace(offset=offset, means=on_rays(offset, *rays(cameras))), cameras)
     wrong = (settled.means - pixel.means)[0].norm(dim=-1)
-    x, y, _ = pixel.means[0].unbind(-1)
-    halfway = (pixel.opacities[0] > 0) & ((torch.rad2deg(torch.atan2(x.abs(), y)) - 45).abs() < 8)  # between back and sides
+    halfway = between_back_and_sides(pixel)
     assert 0.015 < wrong[3][halfway[3]].mean() < 0.035
     assert wrong[3, 118:138, 118:138].mean() == pytest.approx(0.05, abs=0.005)  # nobody else sees it
     assert wrong[0, 118:138, 118:138].mean() < 0.005

@@ -29,13 +29,7 @@ def tiny_release(folder: Path, kit: Path = KIT) -> Path:
     encoder = {"architectures": ["CLIPVisionModelWithProjection"], "model_type": "clip_vision_model"} | recorded["image_encoder"]
     write_json(pipeline / "image_encoder" / "config.json", encoder)
     save_file({k: v.half() for k, v in state["image_encoder"].items()}, pipeline / "image_encoder" / "model.safetensors", {"format": "pt"})
-    scheduler = {"_class_name": "DDIMScheduler"} | recorded["scheduler"]
-    noising = {"_class_name": "DDPMScheduler"} | recorded["image_noising_scheduler"]
-    write_json(pipeline / "scheduler" / "scheduler_config.json", scheduler)
-    write_json(pipeline / "image_noising_scheduler" / "scheduler_config.json", noising)
-    write_json(pipeline / "feature_extractor" / "preprocessor_config.json", recorded["feature_extractor"])
-    write_text_encoder(pipeline, width=unet["cross_attention_dim"])
-    write_json(pipeline / "model_index.json", model_index())
+    write_other_parts(pipeline, recorded, width=unet["cross_attention_dim"])
     write_checkpoint(folder / CHECKPOINT, state["gslrm"])
     transformer = json.loads((kit / "gslrm_tiny.json").read_text())["config"]["model"]["transformer"]
     write_json(folder / "gslrm" / "config.json", {"head_width": transformer["d_head"]})  # the release's 64 needs no such file
@@ -46,6 +40,17 @@ def tiny_release(folder: Path, kit: Path = KIT) -> Path:
 def write_json(path: Path, content) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1))
+
+
+def write_other_parts(pipeline: Path, configs: dict, width: int) -> None:
+    """What the system reads but the UNet, the VAE, the image encoder and its normalizer. width: of the text encoder."""
+    scheduler = {"_class_name": "DDIMScheduler"} | configs["scheduler"]
+    noising = {"_class_name": "DDPMScheduler"} | configs["image_noising_scheduler"]
+    write_json(pipeline / "scheduler" / "scheduler_config.json", scheduler)
+    write_json(pipeline / "image_noising_scheduler" / "scheduler_config.json", noising)
+    write_json(pipeline / "feature_extractor" / "preprocessor_config.json", configs["feature_extractor"])
+    write_text_encoder(pipeline, width)
+    write_json(pipeline / "model_index.json", model_index())
 
 
 def write_text_encoder(pipeline: Path, width: int) -> None:
