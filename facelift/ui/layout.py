@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 from abc import ABCMeta
-from pathlib import Path
 from types import SimpleNamespace
 
 import gradio as gr
@@ -15,9 +14,9 @@ from .aligner import Nudge, face_buttons, portrait_frame
 from .changes import sentence
 from .downloads import MESH, NAMES
 from .takes import KEEP_SECONDS, KEPT, drop
+from .uploads import EXAMPLES
 from .viewer import splat_viewer
 
-EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
 LARGEST_SEED = 2**31 - 1
 QUALITIES = ((0.5, "Quick"), (2, "Fine"), (1, "Standard"))  # times the weight set's own number of steps
 

@@ -22,6 +22,7 @@ from .jobs import Jobs, Stopped, Update, make_mesh, sentence_for, views_of
 from .layout import LARGEST_SEED, layout, qualities
 from .takes import keep
 from .theme import style
+from .uploads import MOST_SENT, GuardedBlocks
 
 DELETE_EVERY, DELETE_AFTER = 600, 3600  # seconds
 ON_LOAD = """() => {
@@ -45,7 +46,7 @@ NEW_SEED = "() => Math.floor(Math.random() * 1e6)"  # short enough to be read an
 
 def build_app(pipeline, queue_size: int = 8) -> gr.Blocks:
     """The page for one pipeline. One head is made at a time, and at most `queue_size` visitors wait."""
-    with gr.Blocks(title=texts.TITLE, analytics_enabled=False, delete_cache=(DELETE_EVERY, DELETE_AFTER), fill_width=True) as app:
+    with GuardedBlocks(title=texts.TITLE, analytics_enabled=False, delete_cache=(DELETE_EVERY, DELETE_AFTER), fill_width=True) as app:
         ui, jobs = layout(pipeline), Jobs(pipeline)
         _connect(app, ui, jobs)
         add_endpoints(jobs, _settings(ui))
@@ -54,7 +55,7 @@ def build_app(pipeline, queue_size: int = 8) -> gr.Blocks:
 
 def launch(app: gr.Blocks, listen: bool = False, **options: Any):
     """Serves the page on this computer alone, or on all its network addresses with `listen`. Options are those of `Blocks.launch`."""
-    defaults = {"server_port": 7860, "max_file_size": "20mb", "show_error": False, "ssr_mode": False, "footer_links": ["api"], **style()}
+    defaults = {"server_port": 7860, "max_file_size": MOST_SENT, "show_error": False, "ssr_mode": False, "footer_links": ["api"], **style()}
     return app.launch(server_name="0.0.0.0" if listen else "127.0.0.1", **{**defaults, **options})
 
 

@@ -45,6 +45,7 @@ FACE = "1 is the largest in the photo."
 
 NO_SPLATS = "Send a .ply, .splat or .spz file of Gaussians."
 NO_PHOTO = "Choose a photo first."
+NOT_SENT = "Only files sent to this page can be used: upload a photo or splat file of up to 20 MB."
 UNEXPECTED = "Something went wrong on our side, and the details are in the server's log. Try again, or try another photo."
 OUT_OF_MEMORY = "The graphics card ran out of memory. Close other programs that use it, or start with --device cpu."
 BUSY = "Too many visitors are waiting already: try again in a minute."
