@@ -31,7 +31,7 @@ def main() -> None:
 
     from facelift.pipeline import FaceLiftPipeline  # seconds, which --help need not take
     from facelift.ui import build_app, launch
-    from facelift.weights import WeightsError
+    from facelift.weights.find import WeightsError
 
     try:
         pipeline = FaceLiftPipeline.from_pretrained(args.weights, device=None if args.device == "auto" else args.device)

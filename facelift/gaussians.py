@@ -84,13 +84,13 @@ class Gaussians:
 
     def save(self, path: str | Path) -> Path:
         """Writes .ply, .splat or .spz by the suffix."""
-        from .splat_io import save_splats
+        from .export.splats import save_splats
 
         return save_splats(self, path)
 
     @staticmethod
     def load(path: str | Path) -> Gaussians:
-        from .splat_io import load_splats
+        from .export.splats import load_splats
 
         return load_splats(path)
 

@@ -16,19 +16,19 @@ from PIL import Image
 from torch import Tensor
 
 from .cameras import VIEW_NAMES, Cameras, ViewRig, view_rig
-from .front_priority import FrontPriority, apply_front_priority, place_front, split_front
 from .gaussians import RELEASE_APP, FilterPreset, Gaussians, concatenate
-from .gslrm import GSLRM, GSLRMConfig, PixelGaussians, config_from_state, flatten_gaussians
-from .lgm import LGM, LGMConfig
 from .multiview.loading import load_compact, load_released
 from .multiview.pipeline import DenoisingStep, MultiViewPipeline, to_bytes
 from .portrait import Portrait, make_portrait
-from .released import PIPELINE, rig_of
+from .reconstruction.gslrm import GSLRM, GSLRMConfig, PixelGaussians, config_from_state, flatten_gaussians
+from .reconstruction.lgm import LGM, LGMConfig
+from .reconstruction.refine.fusion import agree_on_places, agree_on_tones
+from .reconstruction.refine.visibility import FrontPriority, apply_front_priority, place_front, split_front
+from .reconstruction.unet import UNetReconstructor, UNetReconstructorConfig
 from .rendering import render
-from .tensor_files import read_tensors
-from .unet_reconstructor import UNetReconstructor, UNetReconstructorConfig
-from .view_agreement import agree_on_places, agree_on_tones
-from .weights import WeightsError, WeightSet, gslrm_state_dict, prompt_embeddings, resolve
+from .weights.find import WeightsError, WeightSet, gslrm_state_dict, prompt_embeddings, resolve
+from .weights.released import PIPELINE, rig_of
+from .weights.tensors import read_tensors
 
 REPORTED_VERSIONS = ("torch", "diffusers", "transformers", "mediapipe", "rembg", "gsplat", "numpy", "numba")
 

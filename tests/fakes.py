@@ -14,7 +14,7 @@ from facelift.pipeline import Head, Step
 from facelift.portrait import Portrait, make_portrait
 from facelift.rendering import render
 from facelift.rendering.turntable import save_turntable
-from facelift.weights import WeightSet
+from facelift.weights.find import WeightSet
 
 
 def painted_head(n: int = 12000) -> Gaussians:

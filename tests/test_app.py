@@ -33,10 +33,10 @@ from page import (
 )  # fmt: skip
 from PIL import Image
 
-from facelift import mesh
 from facelift.cameras import VIEW_NAMES
+from facelift.export import mesh
+from facelift.export.mesh import MeshError
 from facelift.gaussians import Gaussians
-from facelift.mesh import MeshError
 from facelift.ui import jobs
 
 COMPACT = ROOT / "weights" / "compact" / "config.json"

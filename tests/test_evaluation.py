@@ -34,13 +34,13 @@ from facelift.evaluation.run import finite, run, spread
 from facelift.evaluation.sheets import chosen, write_preface
 from facelift.evaluation.variants import split_variant
 from facelift.gaussians import Gaussians
-from facelift.gslrm import PixelGaussians
 from facelift.multiview.pipeline import to_bytes
 from facelift.pipeline import Head
 from facelift.portrait import Portrait, make_portrait
+from facelift.reconstruction.gslrm import PixelGaussians
 from facelift.rendering import render
 from facelift.training.data import EMPTY, HeadShards
-from facelift.weights import WeightSet
+from facelift.weights.find import WeightSet
 
 EXAMPLES = Path(__file__).parents[1] / "assets" / "examples"
 RADII = torch.tensor([0.62, 0.62, 0.8]).view(3, 1, 1)

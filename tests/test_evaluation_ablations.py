@@ -14,11 +14,12 @@ from test_training import ball
 
 from facelift import FaceLiftPipeline
 from facelift.cameras import RIGS, Cameras, orbit, six_views, view_rig
+from facelift.cli import train as recipe
 from facelift.evaluation import ablations
-from facelift.lgm import LGM, LGMConfig
 from facelift.multiview.attention import MultiViewAttnProcessor
+from facelift.reconstruction.lgm import LGM, LGMConfig
 from facelift.synthesis.rigs import make_rig
-from facelift.training import depth, export, generate, recipe, reconstructor, views
+from facelift.training import depth, export, generate, reconstructor, views
 from facelift.training.data import HeadShards
 from facelift.training.start import run_settings, view_weights
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from facelift.cache import WeightsError
 from facelift.cameras import Cameras, orbit, six_views
-from facelift.gslrm import flatten_gaussians
-from facelift.lgm import LGM, LGM_RADIUS, LGMConfig, decode, lgm_cameras, load_lgm, seen_by_lgm, the_four
+from facelift.reconstruction.gslrm import flatten_gaussians
+from facelift.reconstruction.lgm import LGM, LGM_RADIUS, LGMConfig, decode, lgm_cameras, load_lgm, seen_by_lgm, the_four
+from facelift.weights.cache import WeightsError
 
 PUBLIC_BYTES = 830_126_160  # model_fp16_fixrot.safetensors
 TINY = LGMConfig(32, (32, 64), (False, True), (64,), (True,), layers=1, heads=4)
@@ -114,7 +114,7 @@ def test_tiny_model_behind_the_interface():
 
 
 def test_weights_that_cannot_be_had_are_one_sentence(monkeypatch):
-    monkeypatch.setattr("facelift.lgm.REPO", "nobody/nothing-of-this-name")
+    monkeypatch.setattr("facelift.reconstruction.lgm.REPO", "nobody/nothing-of-this-name")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(WeightsError) as error:
         load_lgm(torch.device("cpu"))

@@ -15,9 +15,9 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from facelift.cameras import orbit
 from facelift.portrait import find_faces, make_portrait
+from facelift.portrait.advice import advice, roll, yaw
 from facelift.portrait.covered import covered
 from facelift.rendering import render
-from facelift.ui.advice import advice, roll, yaw
 from facelift.ui.aligner import Nudge, nudged
 
 OTHER = PHOTO.with_name("astronaut.png")

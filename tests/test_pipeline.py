@@ -12,7 +12,7 @@ from PIL import Image
 from facelift import FaceLiftPipeline
 from facelift.cameras import six_views
 from facelift.rendering import render
-from facelift.weights import WeightsError
+from facelift.weights.find import WeightsError
 
 ROOT = Path(__file__).parents[1]
 PHOTO = ROOT / "assets" / "examples" / "astronaut.png"

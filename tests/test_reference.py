@@ -20,7 +20,7 @@ from tiny_release import tiny_release
 
 from facelift.cameras import RADIUS, VIEW_NAMES, Cameras, orbit, rays, six_views, turntable
 from facelift.gaussians import RELEASE_APP, RELEASE_CLI, SH_C0, FilterPreset, Gaussians, concatenate
-from facelift.gslrm import GSLRM, GSLRMConfig, flatten_gaussians
+from facelift.reconstruction.gslrm import GSLRM, GSLRMConfig, flatten_gaussians
 
 KIT = Path(os.environ.get("FACELIFT_REFERENCE_KIT") or Path(__file__).parent / "reference")
 
@@ -440,7 +440,7 @@ def test_checkpoint_with_the_loss_network_gives_exactly_the_model(tmp_path, monk
     """The 183 released keys less the 32 of the perceptual loss are those of the model."""
     from huggingface_hub import constants
 
-    from facelift.weights import gslrm_state_dict
+    from facelift.weights.find import gslrm_state_dict
 
     monkeypatch.setattr(constants, "HF_HOME", str(tmp_path / "home"))
     recorded = read("state_dict_full")

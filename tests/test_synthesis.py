@@ -22,7 +22,7 @@ from facelift.synthesis.__main__ import main
 from facelift.synthesis.audit import hair_over_cheek
 from facelift.synthesis.head import build_head, draw_looks, make_head
 from facelift.synthesis.rigs import make_rig
-from facelift.synthesis.supply import SPLITS, Settings, iterate_heads, plan, render_head
+from facelift.synthesis.sampler import SPLITS, Settings, iterate_heads, plan, render_head
 from facelift.training.data import HeadShards
 
 ROOT = Path(__file__).parents[1]

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from facelift.synthesis.expression import draw_expression
 from facelift.synthesis.hair import STYLES, beard_mask, draw_hair_look, grow_hair
-from facelift.synthesis.hair.look import BEARDS, MEN, WOMEN
+from facelift.synthesis.hair.appearance import BEARDS, MEN, WOMEN
 from facelift.synthesis.identity import draw_identity
 from facelift.synthesis.surface import make_surface
 from facelift.synthesis.template import load_template

@@ -15,18 +15,19 @@ from torch import Tensor
 
 from facelift import FaceLiftPipeline, Head
 from facelift.cameras import Cameras, on_rays, orbit, rays, six_views
+from facelift.cli import train as recipe
 from facelift.evaluation.metrics import load_pair_metrics
-from facelift.front_priority import FrontPriority, apply_front_priority, place_front, split_front
 from facelift.gaussians import SH_C0, Gaussians
-from facelift.gslrm import GATED_LOGIT, PixelGaussians
 from facelift.portrait import Portrait
+from facelift.reconstruction.gslrm import GATED_LOGIT, PixelGaussians
+from facelift.reconstruction.refine.fusion import agree_on_places, agree_on_tones
+from facelift.reconstruction.refine.visibility import FrontPriority, apply_front_priority, place_front, split_front
+from facelift.reconstruction.visual_hull import hulls
 from facelift.rendering import render
-from facelift.training import depth, export, recipe, reconstructor, views
+from facelift.training import depth, export, reconstructor, views
 from facelift.training.data import EMPTY, HeadShards
 from facelift.training.loop import Trainer, mixed_precision
-from facelift.view_agreement import agree_on_places, agree_on_tones
-from facelift.visual_hull import hulls
-from facelift.weights import WeightsError
+from facelift.weights.find import WeightsError
 
 RADIUS = 0.6
 

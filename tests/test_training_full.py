@@ -16,17 +16,17 @@ from tiny_release import tiny_release
 
 from facelift import FaceLiftPipeline
 from facelift.cameras import RIGS, orbit, six_views
-from facelift.gslrm import GSLRM, GSLRMConfig
 from facelift.multiview.attention import MultiViewAttnProcessor
 from facelift.multiview.loading import load_released, load_unet
 from facelift.portrait import Portrait
-from facelift.released import PIPELINE, prompt_embeddings
+from facelift.reconstruction.gslrm import GSLRM, GSLRMConfig
 from facelift.training.full import reconstructor, views
 from facelift.training.full.data import PosedSamples, ViewSamples, open_pictures
 from facelift.training.full.folder import start_folder, views_of, widened_unet
 from facelift.training.full.perceptual import LAYERS, Perceptual
 from facelift.training.loop import Trainer
-from facelift.weights import WeightsError
+from facelift.weights.find import WeightsError
+from facelift.weights.released import PIPELINE, prompt_embeddings
 
 # two samples, one at a time: gradients accumulate
 TINY = ["--device", "cpu", "--mixed-precision", "no", "--no-checkpointing", "--workers", "0", "--batch", "2", "--log-every", "1"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from facelift.cameras import rays, six_views
-from facelift.visual_hull import fill, hull_offsets
+from facelift.reconstruction.visual_hull import fill, hull_offsets
 
 
 def silhouettes(radius: float, size: int = 128):

@@ -18,8 +18,8 @@ from safetensors.torch import load_file
 from tiny_release import CHECKPOINT, KIT, tiny_release
 
 from facelift.cameras import VIEW_NAMES
-from facelift.released import PROMPT, Release, matches_fingerprint, openfacelift
-from facelift.weights import WeightsError, fetch, gslrm_state_dict, prompt_embeddings, resolve
+from facelift.weights.find import WeightsError, fetch, gslrm_state_dict, prompt_embeddings, resolve
+from facelift.weights.released import PROMPT, Release, matches_fingerprint, openfacelift
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -127,7 +127,7 @@ def test_download_once_verify_once_then_offline(hub, folder, home, monkeypatch):
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     hashed = []
-    monkeypatch.setattr("facelift.weights.sha256_of", hashed.append)
+    monkeypatch.setattr("facelift.weights.find.sha256_of", hashed.append)
     assert fetch(release) == weights
     assert hashed == [] and set(hub.requests.values()) == {1}
 
@@ -240,7 +240,7 @@ def test_unknown_names(name, tmp_path, monkeypatch):
 
 def test_auto_takes_compact_and_says_why(tmp_path, monkeypatch):
     (tmp_path / "config.json").write_text('{"format": "facelift-compact"}')
-    monkeypatch.setattr("facelift.weights.COMPACT", tmp_path)
+    monkeypatch.setattr("facelift.weights.find.COMPACT", tmp_path)
     weights = resolve("auto", "cpu")
     assert weights.name == "compact" and "no CUDA GPU" in weights.note
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -293,7 +293,7 @@ def test_prompt_embeddings(folder, monkeypatch):
     name_at = 1 + len("arenderingimageof3Dmodels,")  # this tokenizer knows letters only; the first token opens the text
     assert first == [name_at + n for n in (5, 0, 0, 0, 5)]
     with monkeypatch.context() as context:
-        context.setattr("facelift.released._encode_prompts", None)
+        context.setattr("facelift.weights.released._encode_prompts", None)
         assert torch.equal(prompt_embeddings(folder), embeddings)
 
     official = torch.randn(6, 77, 32).half()

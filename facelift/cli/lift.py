@@ -72,8 +72,8 @@ def main(argv: list[str] | None = None) -> int:
         parser().error(str(error))
 
     from ..pipeline import FaceLiftPipeline
-    from ..weights import WeightsError
-    from .quiet import without_native_chatter
+    from ..portrait.quiet import without_native_chatter
+    from ..weights.find import WeightsError
 
     try:
         pipe = FaceLiftPipeline.from_pretrained(args.weights, device=args.device)

@@ -12,7 +12,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from ..weights import WeightsError
+from ..weights.find import WeightsError
 from .benchmarks import BENCHMARKS, BenchmarkError, Options, open_benchmark
 from .compare import compare
 from .metrics import load_pair_metrics

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..training.full.folder import views_of
 from ..training.start import run_settings
-from ..weights import WeightsError
+from ..weights.find import WeightsError
 from .__main__ import evaluate
 from .__main__ import parser as evaluation_parser
 from .benchmarks import BenchmarkError

@@ -16,9 +16,9 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from ..cli.quiet import without_native_chatter
 from ..pipeline import REPORTED_VERSIONS, FaceLiftPipeline
 from ..portrait import PhotoError
+from ..portrait.quiet import without_native_chatter
 from .benchmarks.base import BadItem, Benchmark, BenchmarkError
 from .metrics import PairMetrics
 from .results import CaseResult, LeftOut, Report

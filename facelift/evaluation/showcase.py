@@ -8,9 +8,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..cli.quiet import without_native_chatter
 from ..pipeline import FaceLiftPipeline
-from ..weights import WeightsError
+from ..portrait.quiet import without_native_chatter
+from ..weights.find import WeightsError
 from .drawing import stacked
 from .sheets import photo_rows
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from ..lgm import load_lgm
 from ..pipeline import FaceLiftPipeline
+from ..reconstruction.lgm import load_lgm
 
 PIPELINE_SWITCHES = ("front_priority", "front_depth", "agreement", "detail")
 VIEW_SWITCHES = ("steps", "guidance_scale", "keep_portrait")

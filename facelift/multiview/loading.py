@@ -13,12 +13,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
 
-from ..tensor_files import read_tensors
+from ..weights.tensors import read_tensors
 from .attention import ViewAttention, set_view_attention
 from .codec import PixelCodec, VAECodec
 from .conditioning import ClipConditioner, ViewIndexConditioner
+from .depth import PortraitDepth
 from .pipeline import MultiViewConfig, MultiViewPipeline
-from .portrait_depth import PortraitDepth
 
 RELEASED_SCHEDULER = dict(
     beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type="v_prediction", clip_sample=False,

@@ -14,8 +14,8 @@ from torch import Tensor
 from ..cameras import view_rig
 from .codec import PixelCodec, VAECodec
 from .conditioning import Conditioner, Draw
-from .look import keep_seen, look_of
-from .portrait_depth import PortraitDepth
+from .depth import PortraitDepth
+from .warping import keep_seen, look_of
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from .light import MODES
 from .options import PAPER, Options
 from .renderer import NoContextError
 from .rigs import RIG_WORDS
-from .supply import RENDERERS, SPLITS, Settings, plan
+from .sampler import RENDERERS, SPLITS, Settings, plan
 
 
 def parser() -> argparse.ArgumentParser:

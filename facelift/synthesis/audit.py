@@ -19,7 +19,7 @@ from scipy.spatial import cKDTree
 from tqdm import tqdm
 
 from ..cameras import Cameras, six_views
-from ..cli.quiet import without_native_chatter
+from ..portrait.quiet import without_native_chatter
 from .dataset import prepare_worker, start_worker, write_text
 from .head import FACE_CENTRE, FACE_SIZE, make_head
 from .renderer import NoContextError

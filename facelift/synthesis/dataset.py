@@ -25,7 +25,7 @@ from PIL import Image
 from ..cameras import Cameras, rays
 from .cycles import CyclesRenderer
 from .renderer import Renderer
-from .supply import GENERATOR, RenderedHead, Settings, make_renderer, render_head
+from .sampler import GENERATOR, RenderedHead, Settings, make_renderer, render_head
 
 HEADS_PER_SHARD = 16
 DEPTH_UNIT = 1e-4  # of the cameras' world, one step of the 16-bit depth pictures

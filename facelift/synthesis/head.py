@@ -9,6 +9,8 @@ import numpy as np
 
 from ..cameras import FOCAL_512, RADIUS
 from ..portrait.crop import FACE_CENTRE, FACE_SIZE
+from .clothing import WearLook, draw_wear_look, dress
+from .clothing.bust import rest_arms
 from .expression import Expression, draw_expression
 from .eyes import EyeLook, draw_eye_look, eye_meshes, lash_mesh, mouth_mesh
 from .hair import HairLook, draw_hair_look, grow_hair
@@ -19,8 +21,6 @@ from .scene import Light, Mesh, Scene, Surface
 from .skin import SkinLook, draw_skin_look, skin_mesh
 from .surface import draw_rotation, make_surface
 from .template import Template, load_template
-from .wear import WearLook, draw_wear_look, dress
-from .wear.bust import rest_arms
 
 # streams of random numbers; a new part takes a new number
 IDENTITY, EXPRESSION, POSE, SKIN, EYES, HAIR_LOOK, HAIR, WEAR_LOOK, WEAR, LIGHT = range(10)

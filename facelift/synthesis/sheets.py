@@ -26,8 +26,8 @@ from .head import EXPRESSION, POSE, SKIN, Looks, build_head, draw_looks, stream
 from .identity import draw_identity
 from .light import draw_light
 from .renderer import NoContextError
+from .sampler import RENDERERS, make_renderer
 from .skin import draw_skin_look, tone
-from .supply import RENDERERS, make_renderer
 from .surface import draw_rotation
 from .template import load_template
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..multiview.portrait_depth import PortraitDepth, depth_unet
+from ..multiview.depth import PortraitDepth, depth_unet
 from .arguments import numbers, training_parser, use_threads
 from .data import EMPTY, HeadShards
 from .loop import Evaluation, Trainer, mixed_precision, roughness, samples_from

@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 
 from ..cameras import view_rig
-from ..front_priority import FrontPriority
 from ..gaussians import FilterPreset
-from ..gslrm import GSLRMConfig
-from ..tensor_files import write_tensors
+from ..reconstruction.gslrm import GSLRMConfig
+from ..reconstruction.refine.visibility import FrontPriority
+from ..weights.tensors import write_tensors
 from .reconstructor import config_of
 from .start import reconstructor_weights, run_settings, view_weights
 from .views import compact_scheduler, load_depth, load_views

@@ -19,12 +19,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..cameras import RIGS, Cameras, ViewRig, rays, six_views
-from ..front_priority import FrontPriority, apply_front_priority
 from ..gaussians import SH_C0, Gaussians
-from ..gslrm import GSLRM, GSLRMConfig, PixelGaussians, config_from_state, flatten_gaussians, init_weights, plausible_raw
+from ..reconstruction.gslrm import GSLRM, GSLRMConfig, PixelGaussians, config_from_state, flatten_gaussians, init_weights, plausible_raw
+from ..reconstruction.refine.visibility import FrontPriority, apply_front_priority
+from ..reconstruction.unet import UNetReconstructor, UNetReconstructorConfig, init_outputs
+from ..reconstruction.visual_hull import hull_offsets
 from ..rendering import render
-from ..unet_reconstructor import UNetReconstructor, UNetReconstructorConfig, init_outputs
-from ..visual_hull import hull_offsets
 from .arguments import add_rig, numbers, training_parser, use_threads
 from .data import HeadShards, Sample
 from .loop import Evaluation, Trainer, mixed_precision, psnr, roughness, samples_from

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..cameras import ViewRig, view_rig
 from ..multiview.loading import stock_unet_config
-from ..tensor_files import read_tensors
+from ..weights.tensors import read_tensors
 
 SETTINGS = "settings.json"
 BEFORE = {"rig": "six", "attention": "sparse", "image_size": 256}  # runs that do not say

@@ -19,8 +19,8 @@ from torch.utils.data import Dataset
 from ..cameras import ViewRig, view_rig
 from ..multiview.attention import ViewAttention, set_view_attention
 from ..multiview.codec import PixelCodec
-from ..multiview.look import keep_seen, look_of
-from ..multiview.portrait_depth import PortraitDepth, depth_unet
+from ..multiview.depth import PortraitDepth, depth_unet
+from ..multiview.warping import keep_seen, look_of
 from .arguments import add_rig, numbers, training_parser, use_threads
 from .data import HeadShards
 from .loop import Evaluation, Trainer, mixed_precision, psnr, samples_from

@@ -11,8 +11,8 @@ import gradio as gr
 
 from . import texts
 from .downloads import MESH
+from .history import Take
 from .jobs import Update
-from .takes import Take
 from .viewer import shown
 
 

@@ -10,13 +10,13 @@ import gradio as gr
 from PIL import Image
 
 from ..cameras import orbit
+from ..export.splats import SplatFileError
 from ..gaussians import Gaussians
 from ..portrait import load_photo
+from ..portrait.advice import advice
 from ..rendering import render as draw
 from ..rendering.turntable import to_bytes
-from ..splat_io import SplatFileError
 from . import texts
-from .advice import advice
 from .changes import captioned
 from .jobs import Jobs, Settings, Stopped, Update, sentence_for
 

@@ -15,11 +15,11 @@ from queue import SimpleQueue
 import torch
 from PIL import Image
 
+from ..export.mesh import MeshError, save_mesh
+from ..export.viewer_page import save_viewer
 from ..gaussians import Gaussians
-from ..mesh import MeshError, save_mesh
 from ..portrait import PhotoError, Portrait
-from ..viewer_export import save_viewer
-from ..weights import WeightsError
+from ..weights.find import WeightsError
 from . import texts
 from .aligner import Nudge, nudged
 from .downloads import NAMES, pack_views, save_webp, write_report

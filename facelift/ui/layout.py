@@ -13,7 +13,7 @@ from .about import about
 from .aligner import Nudge, face_buttons, portrait_frame
 from .changes import sentence
 from .downloads import MESH, NAMES
-from .takes import KEEP_SECONDS, KEPT, drop
+from .history import KEEP_SECONDS, KEPT, drop
 from .uploads import EXAMPLES
 from .viewer import splat_viewer
 

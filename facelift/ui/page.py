@@ -12,15 +12,15 @@ from typing import Any
 import gradio as gr
 
 from ..portrait import load_photo
+from ..portrait.advice import advice
 from . import changes, texts
-from .advice import advice
 from .aligner import Nudge, faces_shown, portrait_shown
 from .changes import progress, sentence, wrong
 from .downloads import MESH
 from .endpoints import ONE_HEAD_AT_A_TIME, ONE_PORTRAIT_AT_A_TIME, add_endpoints, settings_from
+from .history import keep
 from .jobs import Jobs, Stopped, Update, make_mesh, sentence_for, views_of
 from .layout import LARGEST_SEED, layout, qualities
-from .takes import keep
 from .theme import style
 from .uploads import MOST_SENT, GuardedBlocks
 

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from ...cameras import RIGS, VIEW_NAMES, Cameras, orbit, six_views
 from ...gaussians import Gaussians
-from ...lgm import LGM, the_four
 from ...multiview.pipeline import to_bytes
 from ...pipeline import FaceLiftPipeline
 from ...portrait import Portrait
+from ...reconstruction.lgm import LGM, the_four
 from ...rendering import render
 from ...training.data import HeadShards, Sample, views_at
 from ..baselines import Baselines

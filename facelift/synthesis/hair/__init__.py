@@ -8,11 +8,11 @@ import numpy as np
 
 from ..scene import Strands, Surface
 from ..template import smoothstep
+from .appearance import HairLook, draw_hair_look
 from .beards import beard_mask, grow_beard
 from .brows import grow_brows
 from .growth import Scalp
 from .hairline import bald_crown, draw_hairline, hairline, waves
-from .look import HairLook, draw_hair_look
 from .shaping import outside
 from .styles import STYLES
 from .tufts import Tuft

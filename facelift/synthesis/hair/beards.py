@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..template import Template, smoothstep
+from .appearance import HairLook
 from .growth import Scalp
-from .look import HairLook
 from .shaping import clump, curl
 from .tufts import Tuft
 

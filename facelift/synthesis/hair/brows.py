@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..template import smoothstep, unit
+from .appearance import HairLook
 from .growth import Scalp, tangential
-from .look import HairLook
 from .tufts import Tuft
 
 INNER, SPAN = 0.012, 0.042  # metres from the middle to the inner end, and from there to the tail, at rest

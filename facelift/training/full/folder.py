@@ -12,12 +12,12 @@ from diffusers import UNet2DConditionModel
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ...cache import WeightsError
 from ...cameras import view_rig
-from ...gslrm import GSLRM, GSLRMConfig, config_from_state, init_weights
 from ...multiview.attention import ViewAttention, set_view_attention
 from ...multiview.loading import load_unet, stock_unet_config
-from ...released import PIPELINE, SETTINGS, checkpoints, gslrm_state_dict, rig_of
+from ...reconstruction.gslrm import GSLRM, GSLRMConfig, config_from_state, init_weights
+from ...weights.cache import WeightsError
+from ...weights.released import PIPELINE, SETTINGS, checkpoints, gslrm_state_dict, rig_of
 from ..loop import widened, write_whole
 
 COMPONENTS = (

@@ -17,12 +17,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ...cache import WeightsError
 from ...cameras import RIGS, Cameras, plucker_channels, rays
 from ...gaussians import Gaussians, concatenate
-from ...gslrm import GSLRM, Block, GSLRMConfig, PixelGaussians, decode_pixel_gaussians, flatten_gaussians, free_gaussians
-from ...released import PIPELINE, rig_of
+from ...reconstruction.gslrm import GSLRM, Block, GSLRMConfig, PixelGaussians, decode_pixel_gaussians, flatten_gaussians, free_gaussians
 from ...rendering import render
+from ...weights.cache import WeightsError
+from ...weights.released import PIPELINE, rig_of
 from ..loop import Evaluation, Trainer, psnr, write_whole
 from .data import PosedSamples, open_pictures
 from .folder import start_reconstructor, write_reconstructor

@@ -18,11 +18,11 @@ from diffusers import UNet2DConditionModel
 from PIL import Image
 from torch import Tensor
 
-from ...cache import WeightsError
 from ...cameras import RIGS
 from ...multiview.loading import load_released
 from ...multiview.pipeline import MultiViewPipeline, to_bytes
-from ...released import PIPELINE, prompt_embeddings, rig_of
+from ...weights.cache import WeightsError
+from ...weights.released import PIPELINE, prompt_embeddings, rig_of
 from ..loop import Evaluation, Trainer, psnr
 from .data import ViewSamples, open_pictures
 from .folder import start_folder, views_of, write_trained_unet

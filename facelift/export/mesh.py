@@ -17,9 +17,9 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, avg_pool3d
 
-from .cameras import Cameras, orbit
-from .gaussians import SH_C0, Gaussians
-from .rendering import render
+from ..cameras import Cameras, orbit
+from ..gaussians import SH_C0, Gaussians
+from ..rendering import render
 
 CELLS = 112  # along the longest side of the grid
 DEPTH_SIZE, TEXTURE_SIZE = 256, 512

@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .cameras import Cameras, on_rays, project, rays
-from .gaussians import SH_C0
-from .gslrm import GATED_LOGIT, PixelGaussians
+from ...cameras import Cameras, on_rays, project, rays
+from ...gaussians import SH_C0
+from ..gslrm import GATED_LOGIT, PixelGaussians
 
 CELL = 4  # pixels a side; what varies within a cell and its neighbours is detail
 NOWHERE = 99.0  # distance to a surface where there is none

@@ -7,8 +7,8 @@ import math
 import numpy as np
 from PIL import Image
 
-from ..portrait import Face
-from ..portrait.covered import covered
+from . import Face
+from .covered import covered
 
 SMALL, DARK, BRIGHT, TURNED, TILTED = 90, 55, 235, 35, 15  # pixels, grey levels of 255, degrees
 FRONTAL = 25  # degrees: up to here something before the face can be told from a face seen from the side

@@ -9,7 +9,7 @@ import json
 import mimetypes
 from pathlib import Path
 
-VIEWER = Path(__file__).parents[1] / "assets" / "viewer"
+VIEWER = Path(__file__).parents[2] / "assets" / "viewer"
 PAGE = """<!doctype html>
 <html lang="en">
 <head>

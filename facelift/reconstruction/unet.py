@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
-from .cameras import Cameras, plucker_channels, rays
-from .gaussians import Gaussians
+from ..cameras import Cameras, plucker_channels, rays
+from ..gaussians import Gaussians
+from ..multiview.attention import set_view_attention
 from .gslrm import GAUSSIAN_CHANNELS, PixelGaussians, decode_pixel_gaussians, flatten_gaussians, plausible_raw
-from .multiview.attention import set_view_attention
 from .visual_hull import hulls
 
 CONTEXT = 32

@@ -7,7 +7,7 @@ import torch
 
 from facelift.cameras import rays, six_views
 from facelift.multiview.codec import PixelCodec
-from facelift.multiview.look import keep_seen, turned_look
+from facelift.multiview.warping import keep_seen, turned_look
 
 SIZE = 256
 RADIUS = 0.6

@@ -1,12 +1,12 @@
 """The compact weights from nothing, or better from what there is, on one CUDA GPU: seven stages, each a call of some minutes.
 
-    python -m facelift.training.recipe data --work DIR --heads 4000 --workers 16
-    python -m facelift.training.recipe depth --work DIR --minutes 4 --start weights/compact
-    python -m facelift.training.recipe views --work DIR --minutes 9 --start weights/compact
-    python -m facelift.training.recipe reconstructor --work DIR --minutes 6 --start weights/compact
-    python -m facelift.training.recipe joint --work DIR --minutes 4
-    python -m facelift.training.recipe export --work DIR
-    python -m facelift.training.recipe evaluate --work DIR
+    python -m facelift.cli.train data --work DIR --heads 4000 --workers 16
+    python -m facelift.cli.train depth --work DIR --minutes 4 --start weights/compact
+    python -m facelift.cli.train views --work DIR --minutes 9 --start weights/compact
+    python -m facelift.cli.train reconstructor --work DIR --minutes 6 --start weights/compact
+    python -m facelift.cli.train joint --work DIR --minutes 4
+    python -m facelift.cli.train export --work DIR
+    python -m facelift.cli.train evaluate --work DIR
 
 A stage goes on with what --work holds, data shard by shard; a training begins anew from the best it finds there, else from --start, with
 warm-up. What a stage leaves is enough for the next: nothing but --work/runs need be kept. --tiny runs it all in minutes on a CPU.
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ..cameras import RIGS
 from ..synthesis.light import MODES
-from . import depth, export, generate, reconstructor, views
+from ..training import depth, export, generate, reconstructor, views
 
 STAGES = ("data", "depth", "views", "reconstructor", "joint", "export", "evaluate")
 

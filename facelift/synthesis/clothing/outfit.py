@@ -10,11 +10,11 @@ import numpy as np
 
 from ..scene import Mesh, Surface
 from . import clothes, collars
+from .appearance import WearLook
 from .bust import caps
 from .glasses import glasses_meshes
 from .hats import wear_hat
 from .jewellery import earrings, necklace
-from .look import WearLook
 from .scarves import wear_scarf
 
 HIDDEN = 0.05  # metres under a jacket's edge beyond which the garment below is left away

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .cache import WeightsError, first_line
-from .cameras import RADIUS, Cameras, orbit, rays
-from .gaussians import SH_C0, Gaussians
+from ..cameras import RADIUS, Cameras, orbit, rays
+from ..gaussians import SH_C0, Gaussians
+from ..weights.cache import WeightsError, first_line
 from .gslrm import GAUSSIAN_CHANNELS, PixelGaussians, flatten_gaussians
 
 REPO, FILE = "ashawkey/LGM", "model_fp16_fixrot.safetensors"  # the first release normalised rotations over the wrong axis

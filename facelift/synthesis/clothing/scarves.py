@@ -10,10 +10,10 @@ from scipy.spatial import cKDTree
 
 from ..scene import Mesh, Surface
 from ..template import smoothstep, unit
+from .appearance import Fabric
 from .clothes import cloth
 from .geometry import cut, sheet, tube, vertex_normals
 from .hats import AZIMUTH, Skull, above, crown, fabric_sheet, line, lining
-from .look import Fabric
 
 # rings of a headscarf below the head: height, half width, reach to the front, to the back; metres from the middle of the skull
 RINGS = (

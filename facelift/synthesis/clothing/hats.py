@@ -10,9 +10,9 @@ from scipy.spatial import cKDTree
 
 from ..scene import Mesh, Surface
 from ..template import smoothstep, unit
+from .appearance import Fabric
 from .clothes import cloth
 from .geometry import sheet, solid, tube
-from .look import Fabric
 
 COLUMNS = 72
 AZIMUTH = np.linspace(-np.pi, np.pi, COLUMNS, endpoint=False)  # 0 the nose, positive to the left

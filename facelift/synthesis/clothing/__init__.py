@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .look import WearLook, draw_wear_look
+from .appearance import WearLook, draw_wear_look
 from .outfit import Outfit, dress
 
 __all__ = ["Outfit", "WearLook", "draw_wear_look", "dress"]

@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from facelift.cameras import orbit
+from facelift.export.splats import SplatFileError, load_splats, save_splats
 from facelift.gaussians import RELEASE_CLI, Gaussians
 from facelift.rendering import render
-from facelift.splat_io import SplatFileError, load_splats, save_splats
 
 KIT = Path(os.environ.get("FACELIFT_REFERENCE_KIT") or Path(__file__).parent / "reference")
 NAMES = [f.name for f in fields(Gaussians)]

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
+from facelift.synthesis.clothing import draw_wear_look, dress
+from facelift.synthesis.clothing.appearance import MEN, OUTER, draw_fabric
+from facelift.synthesis.clothing.bust import rest_arms
+from facelift.synthesis.clothing.glasses import SHAPES, draw_glasses_look
+from facelift.synthesis.clothing.hats import HATS
 from facelift.synthesis.expression import draw_expression
 from facelift.synthesis.identity import draw_identity
 from facelift.synthesis.options import PAPER, Options
 from facelift.synthesis.surface import make_surface
 from facelift.synthesis.template import load_template
-from facelift.synthesis.wear import draw_wear_look, dress
-from facelift.synthesis.wear.bust import rest_arms
-from facelift.synthesis.wear.glasses import SHAPES, draw_glasses_look
-from facelift.synthesis.wear.hats import HATS
-from facelift.synthesis.wear.look import MEN, OUTER, draw_fabric
 
 NOTHING = dict(glasses=None, hat=None, scarf=None, earrings=None, necklace=False, outer=None, tie=None)
 

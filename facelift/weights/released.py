@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..cameras import VIEW_NAMES, ViewRig, view_rig
 from .cache import WeightsError, cache_folder, derived, first_line, stamp
-from .cameras import VIEW_NAMES, ViewRig, view_rig
 
 PIPELINE = "mvdiffusion/pipeckpts"
 SETTINGS = "settings.json"  # beside the two models; only trainings of ours write one

@@ -7,9 +7,9 @@ from scipy.ndimage import map_coordinates
 
 from ..scene import Mesh
 from ..template import smoothstep, unit
+from .appearance import Fabric
 from .clothes import NECK_AXIS, NECK_AZIMUTHS, NECK_SHIFTS, Shell, cloth, collar_height, cut_from, panel
 from .geometry import join, sheet, solid, tube
-from .look import Fabric
 
 CHEST = np.array([0.0, -0.02, 0.48])  # well inside the body
 NECK_UP = unit(np.array([0.0, -0.25, 1.0]))  # the neck leans forward

@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .cameras import Cameras, on_rays, project, rays
-from .gaussians import SH_C0, Gaussians
-from .gslrm import GATED_LOGIT, PixelGaussians, flatten_gaussians, remove_white
+from ...cameras import Cameras, on_rays, project, rays
+from ...gaussians import SH_C0, Gaussians
+from ..gslrm import GATED_LOGIT, PixelGaussians, flatten_gaussians, remove_white
 
 
 @dataclass(frozen=True)

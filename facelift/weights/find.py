@@ -20,7 +20,7 @@ from .released import PIPELINE, Release, checkpoints, gslrm_state_dict, openface
 
 __all__ = ["WeightSet", "WeightsError", "fetch", "gslrm_state_dict", "prompt_embeddings", "resolve", "verify"]
 
-COMPACT = Path(__file__).parents[1] / "weights" / "compact"
+COMPACT = Path(__file__).parents[2] / "weights" / "compact"
 FORMATS = {"facelift-compact": "compact"}
 REMEDY = "free space there, or set HF_HOME to another disk"
 CONVERTED_BYTES = 1_300_000_000  # GS-LRM as safetensors, and the prompt embeddings

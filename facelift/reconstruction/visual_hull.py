@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from numba import njit
 from torch import Tensor
 
-from .cameras import Cameras, rays
+from ..cameras import Cameras, rays
 
 REACH = 1.0  # the hull is sought within this distance of the ray's point nearest to the origin
 SAMPLES = 48

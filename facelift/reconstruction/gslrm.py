@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .cameras import Cameras, on_rays, plucker_channels, rays
-from .gaussians import SH_C0, Gaussians
+from ..cameras import Cameras, on_rays, plucker_channels, rays
+from ..gaussians import SH_C0, Gaussians
 from .visual_hull import hulls
 
 GAUSSIAN_CHANNELS = 14  # xyz 3, sh0 3, scale 3, rotation 4, opacity 1

@@ -12,9 +12,9 @@ from scipy.spatial import cKDTree
 
 from ..scene import Mesh, Surface
 from ..template import Template, neighbour_mean, smoothstep, unit
+from .appearance import Fabric
 from .bust import ARM, SHOULDER, cap, ends, hanging_rest
 from .geometry import Carrier, cut, join, solid, tube, vertex_normals
-from .look import Fabric
 
 TOP = 0.66  # height at rest up to which cloth can reach: the chin
 NECK_AXIS = np.array([0.0, -0.02])  # x, y of the neck at rest

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .gaussians import SH_C0, Gaussians
+from ..gaussians import SH_C0, Gaussians
 
 PLY_VALUES = ("x", "y", "z", "f_dc_0", "f_dc_1", "f_dc_2", "opacity", "scale_0", "scale_1", "scale_2", "rot_0", "rot_1", "rot_2", "rot_3")
 PLY_RGB = ("red", "green", "blue")

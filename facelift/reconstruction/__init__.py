@@ -1,0 +1,1 @@
+"""Posed views -> Gaussians: the reconstructors, and what refines their Gaussians afterwards."""

@@ -1,0 +1,1 @@
+"""What acts on the Gaussians of a reconstructor, by geometry alone."""

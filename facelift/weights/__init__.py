@@ -1,0 +1,1 @@
+"""Where weights lie, and what lies in them."""
