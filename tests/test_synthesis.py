@@ -20,7 +20,7 @@ from facelift.cli.render import read_cameras
 from facelift.synthesis import dataset, sheets
 from facelift.synthesis.__main__ import main
 from facelift.synthesis.audit import hair_over_cheek
-from facelift.synthesis.head import build_head, draw_looks, make_head
+from facelift.synthesis.head import build_head, draw_parameters, make_head
 from facelift.synthesis.rigs import make_rig
 from facelift.synthesis.sampler import SPLITS, Settings, iterate_heads, plan, render_head
 from facelift.training.data import HeadShards
@@ -120,10 +120,10 @@ def test_random_shell():
 
 
 def test_light_can_be_chosen_and_changes_nothing_else():
-    drawn, ambient = draw_looks(11), draw_looks(11, light="ambient")
+    drawn, ambient = draw_parameters(11), draw_parameters(11, light="ambient")
     assert ambient.light.mode == "ambient" and not len(ambient.light.key_directions)
     assert np.array_equal(drawn.identity.weights, ambient.identity.weights) and np.array_equal(drawn.hair.color, ambient.hair.color)
-    assert {draw_looks(seed, light="environment").light.mode for seed in range(3)} == {"environment"}
+    assert {draw_parameters(seed, light="environment").light.mode for seed in range(3)} == {"environment"}
 
 
 def test_lens_is_seen_through(renderer):
@@ -165,7 +165,7 @@ def test_dataset_on_disk(renderer, tmp_path):
     assert (tmp_path / "0000000_00" / "006.webp").stat().st_mtime_ns == before
     heads = json.loads((tmp_path / "metadata.json").read_text())["heads"]
     assert [h["seed"] for h in heads] == [0, 1]
-    assert {"identity", "expression", "skin", "hair", "wear", "lighting"} <= set(heads[0])
+    assert {"identity", "expression", "skin", "hair", "clothing", "lighting"} <= set(heads[0])
     folder = tmp_path / "0000001_00"
     expected = render_head(renderer, 1, 0, Settings(views="six+random1", size=64, normals=True))
     assert (np.array(Image.open(folder / "004.webp")) == expected.views.rgba[4]).all()
@@ -218,7 +218,7 @@ def test_killed_run_resumes(renderer, tmp_path):
 
 
 def test_sheet_shows_every_row(renderer, tmp_path):
-    rows = [(str(seed), draw_looks(seed)) for seed in (3, 5)]
+    rows = [(str(seed), draw_parameters(seed)) for seed in (3, 5)]
     page = np.array(sheets.sheet(renderer, rows, ("front", "back"), 1, 48))
     half = len(page) // 2
     assert (page[:half] < 200).any() and (page[half:] < 200).any() and not np.array_equal(page[:half], page[half : 2 * half])
@@ -229,7 +229,7 @@ def test_audit_knows_hair_over_the_cheek():
     """Loose curls hide a cheek from one of the 45-degree cameras, a shaved head neither; beards do not count."""
     cameras = six_views(512)
     for style, beard, expected in (("bald", "full", False), ("long curls", "none", True)):
-        looks = draw_looks(1)
-        looks = replace(looks, hair=replace(looks.hair, style=style, beard=beard), wear=replace(looks.wear, hat=None, scarf=None))
-        scene = build_head(looks)
+        drawn = draw_parameters(1)
+        hair, clothing = replace(drawn.hair, style=style, beard=beard), replace(drawn.clothing, hat=None, scarf=None)
+        scene = build_head(replace(drawn, hair=hair, clothing=clothing))
         assert any(hair_over_cheek(scene, cameras[view], side) for view, side in ((1, -1), (5, 1))) == expected

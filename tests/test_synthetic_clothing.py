@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from facelift.synthesis.clothing import draw_wear_look, dress
+from facelift.synthesis.clothing import draw_clothing_appearance, dress
 from facelift.synthesis.clothing.appearance import MEN, OUTER, draw_fabric
 from facelift.synthesis.clothing.bust import rest_arms
-from facelift.synthesis.clothing.glasses import SHAPES, draw_glasses_look
+from facelift.synthesis.clothing.glasses import SHAPES, draw_glasses_appearance
 from facelift.synthesis.clothing.hats import HATS
 from facelift.synthesis.expression import draw_expression
 from facelift.synthesis.identity import draw_identity
@@ -36,9 +36,9 @@ def heads():
 def outfit(head, seed: int = 0, **changes):
     surface, identity = head
     rng = np.random.default_rng(seed)
-    look = replace(draw_wear_look(rng, identity, Options()), **{**NOTHING, "top": "crew", "depth": 0.05, **changes})
-    look = replace(look, outer_fabric=draw_fabric(rng, 1.0), head_fabric=draw_fabric(rng, 1.0))
-    return dress(surface, look, rng)
+    clothing = replace(draw_clothing_appearance(rng, identity, Options()), **{**NOTHING, "top": "crew", "depth": 0.05, **changes})
+    clothing = replace(clothing, outer_fabric=draw_fabric(rng, 1.0), head_fabric=draw_fabric(rng, 1.0))
+    return dress(surface, clothing, rng)
 
 
 def check(meshes):
@@ -101,8 +101,8 @@ def test_what_is_on_the_head_covers_hair_and_leaves_the_face_free(heads, change)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_glasses_stand_before_the_eyes_and_reach_over_the_ears(heads, shape):
     for number, head in enumerate(heads):
-        look = replace(draw_glasses_look(np.random.default_rng(number)), shape=shape, width=0.026)
-        worn = outfit(head, glasses=look)
+        glasses = replace(draw_glasses_appearance(np.random.default_rng(number)), shape=shape, width=0.026)
+        worn = outfit(head, glasses=glasses)
         surface = head[0]
         lens = next(mesh for mesh in worn.meshes if mesh.kind == "lens")
         frame = next(mesh for mesh in worn.meshes if mesh.kind == "solid")
@@ -142,11 +142,11 @@ def test_paper_preset_wears_no_accessory_and_default_wears_each_now_and_then():
     template = load_template()
     identities = [draw_identity(np.random.default_rng(seed), template) for seed in range(40)]
     rng = np.random.default_rng(0)
-    plain = [draw_wear_look(rng, identity, PAPER) for identity in identities * 5]
-    assert not any(look.glasses or look.hat or look.scarf or look.earrings or look.necklace for look in plain)
-    looks = [draw_wear_look(rng, identity, Options()) for identity in identities * 50]
+    plain = [draw_clothing_appearance(rng, identity, PAPER) for identity in identities * 5]
+    assert not any(drawn.glasses or drawn.hat or drawn.scarf or drawn.earrings or drawn.necklace for drawn in plain)
+    worn = [draw_clothing_appearance(rng, identity, Options()) for identity in identities * 50]
     for name, low, high in (("glasses", 0.10, 0.20), ("hat", 0.04, 0.08), ("scarf", 0.02, 0.045), ("earrings", 0.08, 0.16)):
-        assert low < np.mean([getattr(look, name) is not None for look in looks]) < high, name
+        assert low < np.mean([getattr(drawn, name) is not None for drawn in worn]) < high, name
 
 
 def test_same_seed_same_clothes(heads):

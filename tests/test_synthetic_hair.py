@@ -9,7 +9,7 @@ import pytest
 from scipy.spatial import cKDTree
 
 from facelift.synthesis.expression import draw_expression
-from facelift.synthesis.hair import STYLES, beard_mask, draw_hair_look, grow_hair
+from facelift.synthesis.hair import STYLES, beard_mask, draw_hair_appearance, grow_hair
 from facelift.synthesis.hair.appearance import BEARDS, MEN, WOMEN
 from facelift.synthesis.identity import draw_identity
 from facelift.synthesis.surface import make_surface
@@ -30,8 +30,8 @@ def heads():
 
 def grow(surface, identity, style: str, seed: int = 0, covered=None, beard: str = "none"):
     rng = np.random.default_rng(seed)
-    look = replace(draw_hair_look(rng, identity, 0.3), style=style, beard=beard)
-    return grow_hair(surface, look, rng, identity, covered)
+    drawn_hair = replace(draw_hair_appearance(rng, identity, 0.3), style=style, beard=beard)
+    return grow_hair(surface, drawn_hair, rng, identity, covered)
 
 
 def long_hair(strands):
@@ -104,9 +104,9 @@ def test_every_style_is_drawn_for_someone():
     drawn, names = set(), set()
     for seed in range(600):
         rng = np.random.default_rng(seed)
-        look = draw_hair_look(rng, draw_identity(rng, template), rng.random())
-        assert look.style in STYLES and look.beard in BEARDS
-        drawn.add(look.style)
-        names.add(look.name)
+        drawn_hair = draw_hair_appearance(rng, draw_identity(rng, template), rng.random())
+        assert drawn_hair.style in STYLES and drawn_hair.beard in BEARDS
+        drawn.add(drawn_hair.style)
+        names.add(drawn_hair.name)
     assert drawn == set(STYLES) == set(MEN) | set(WOMEN)
     assert {"black", "brown", "blond", "grey", "white", "dyed"} <= names

@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--size", type=int, help="pixels a side (default: 512, for shards 256)")
     p.add_argument("--seed", type=int, default=0, help="first identity, counted within the split (default: 0)")
     p.add_argument("--split", choices=list(SPLITS), default="train", help="held-out: identities that training never sees")
-    p.add_argument("--appearances", type=int, default=1, metavar="K", help="looks a person: hair, skin, expression, clothes, light")
+    p.add_argument("--appearances", type=int, default=1, metavar="K", help="of each person: hair, skin, expression, clothes, light")
     p.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) // 2), help="processes (default: half of the processors)")
     p.add_argument("--format", choices=("heads", "shards"), default="heads", help=f"a folder a head, or {HEADS_PER_SHARD} heads a shard")
     p.add_argument("--picture", choices=("webp", "png"), default="webp", help="straight alpha, lossless (default: webp)")

@@ -43,7 +43,7 @@ def find(seeds: list[int]) -> list[dict]:
             renderer.load(scene)
             result = {
                 "seed": seed,
-                "covered": bool(scene.meta["wear"]["hat"] or scene.meta["wear"]["scarf"]),
+                "covered": bool(scene.meta["clothing"]["hat"] or scene.meta["clothing"]["scarf"]),
                 "style": scene.meta["hair"]["style"],
                 "hair_over_cheek": {name: hair_over_cheek(scene, cameras[list(VIEWS).index(name)], side) for name, side in TURNED.items()},
             }

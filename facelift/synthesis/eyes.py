@@ -19,7 +19,7 @@ IRIS_ANGLE = 22.0  # degrees from the gaze to the rim of the iris, seen from the
 
 
 @dataclass(frozen=True)
-class EyeLook:
+class EyeAppearance:
     """iris, white, teeth: linear RGB. pupil: degrees from the gaze to its rim."""
 
     iris: np.ndarray
@@ -28,7 +28,7 @@ class EyeLook:
     teeth: np.ndarray
 
 
-def draw_eye_look(rng: np.random.Generator, melanin: float, old: float) -> EyeLook:
+def draw_eye_appearance(rng: np.random.Generator, melanin: float, old: float) -> EyeAppearance:
     fair = float(np.clip(1 - 2.2 * melanin, 0, 1))
     odds = np.array([0.4 + 1.2 * (1 - fair), 0.25, 0.12 * fair + 0.02, 0.15 * fair + 0.01, 0.25 * fair + 0.01, 0.12 * fair + 0.01])
     iris = np.array(IRISES[rng.choice(len(IRISES), p=odds / odds.sum())]) * np.exp(rng.normal(0, 0.15, 3))
@@ -36,10 +36,10 @@ def draw_eye_look(rng: np.random.Generator, melanin: float, old: float) -> EyeLo
     teeth = np.array([0.80, 0.765, 0.69]) * np.array([0.92, 0.86, 0.70]) ** yellow
     aged = np.array([1, 0.97, 0.88]) ** (rng.uniform(0, 0.8) + old + 0.8 * melanin)
     white = np.array([0.72, 0.68, 0.64]) * aged * rng.uniform(0.88, 1.05) * (1 - 0.3 * melanin)
-    return EyeLook(iris, float(rng.uniform(7.8, 10.5) - 1.5 * old), white, teeth)
+    return EyeAppearance(iris, float(rng.uniform(7.8, 10.5) - 1.5 * old), white, teeth)
 
 
-def eye_meshes(surface: Surface, expression: Expression, look: EyeLook) -> list[Mesh]:
+def eye_meshes(surface: Surface, expression: Expression, eyes: EyeAppearance) -> list[Mesh]:
     """`rest` is the direction in the eyeball's own frame, the gaze at -y."""
     directions, points, normals, triangles = eyeball()
     lids = Lids(surface)
@@ -55,12 +55,12 @@ def eye_meshes(surface: Surface, expression: Expression, look: EyeLook) -> list[
                 vertices=vertices,
                 normals=(normals @ rotation.T).astype(np.float32),
                 triangles=triangles,
-                albedo=np.tile(look.white, (len(points), 1)).astype(np.float32),
+                albedo=np.tile(eyes.white, (len(points), 1)).astype(np.float32),
                 rest=directions,
                 gloss=1.0,
                 roughness=0.2,
                 extra=np.stack([shade, np.zeros_like(shade)], 1).astype(np.float32),
-                parameters=dict(iris=look.iris, iris_angle=IRIS_ANGLE, pupil_angle=look.pupil),
+                parameters=dict(iris=eyes.iris, iris_angle=IRIS_ANGLE, pupil_angle=eyes.pupil),
             )
         )
     return meshes
@@ -101,7 +101,7 @@ def eyeball(rings: int = 20, around: int = 26) -> tuple[np.ndarray, np.ndarray, 
     return tuple(a.astype(np.float32) for a in (directions, directions * bulge[:, None], normals)) + (triangles,)
 
 
-def mouth_mesh(surface: Surface, look: EyeLook) -> Mesh:
+def mouth_mesh(surface: Surface, eyes: EyeAppearance) -> Mesh:
     """Teeth, darker towards the back of the mouth, and the tongue."""
     template = surface.template
     teeth, tongue = template.ranges["teeth"], template.ranges["tongue"]
@@ -109,7 +109,7 @@ def mouth_mesh(surface: Surface, look: EyeLook) -> Mesh:
     rest = template.rest[part]
     is_tooth = np.arange(len(rest)) < teeth.stop - teeth.start
     deep = smoothstep(-0.150, -0.115, rest[:, 1])
-    albedo = np.where(is_tooth[:, None], look.teeth * (1 - 0.75 * deep[:, None]), (0.38, 0.10, 0.09))
+    albedo = np.where(is_tooth[:, None], eyes.teeth * (1 - 0.75 * deep[:, None]), (0.38, 0.10, 0.09))
     triangles = np.concatenate([template.triangles["teeth"], template.triangles["tongue"]]) - part.start
     return Mesh(
         kind="mouth",

@@ -9,21 +9,21 @@ import numpy as np
 
 from ..cameras import FOCAL_512, RADIUS
 from ..portrait.crop import FACE_CENTRE, FACE_SIZE
-from .clothing import WearLook, draw_wear_look, dress
+from .clothing import ClothingAppearance, draw_clothing_appearance, dress
 from .clothing.bust import rest_arms
 from .expression import Expression, draw_expression
-from .eyes import EyeLook, draw_eye_look, eye_meshes, lash_mesh, mouth_mesh
-from .hair import HairLook, draw_hair_look, grow_hair
+from .eyes import EyeAppearance, draw_eye_appearance, eye_meshes, lash_mesh, mouth_mesh
+from .hair import HairAppearance, draw_hair_appearance, grow_hair
 from .identity import Identity, draw_identity
 from .light import draw_light
 from .options import Options
 from .scene import Light, Mesh, Scene, Surface
-from .skin import SkinLook, draw_skin_look, skin_mesh
+from .skin import SkinAppearance, draw_skin_appearance, skin_mesh
 from .surface import draw_rotation, make_surface
 from .template import Template, load_template
 
 # streams of random numbers; a new part takes a new number
-IDENTITY, EXPRESSION, POSE, SKIN, EYES, HAIR_LOOK, HAIR, WEAR_LOOK, WEAR, LIGHT = range(10)
+IDENTITY, EXPRESSION, POSE, SKIN, EYES, HAIR_APPEARANCE, HAIR, CLOTHING_APPEARANCE, CLOTHING, LIGHT = range(10)
 
 
 class Box(NamedTuple):
@@ -40,17 +40,17 @@ BOX = Box()
 
 
 @dataclass(frozen=True)
-class Looks:
+class HeadParameters:
     """Everything that is drawn at random of one head. `dataclasses.replace` a part of it to have it otherwise."""
 
     seed: int
     appearance: int
     identity: Identity
     expression: Expression
-    skin: SkinLook
-    eyes: EyeLook
-    hair: HairLook
-    wear: WearLook
+    skin: SkinAppearance
+    eyes: EyeAppearance
+    hair: HairAppearance
+    clothing: ClothingAppearance
     light: Light
 
     def stream(self, part: int) -> np.random.Generator:
@@ -66,33 +66,33 @@ def make_head(seed: int, appearance: int = 0, options: Options | None = None, li
 
     light: of `light.MODES` instead of a drawn one.
     """
-    return build_head(draw_looks(seed, appearance, options, light))
+    return build_head(draw_parameters(seed, appearance, options, light))
 
 
-def draw_looks(seed: int, appearance: int = 0, options: Options | None = None, light: str | None = None) -> Looks:
+def draw_parameters(seed: int, appearance: int = 0, options: Options | None = None, light: str | None = None) -> HeadParameters:
     template = load_template()
     rngs = [stream(seed, appearance, part) for part in range(LIGHT + 1)]
     identity = draw_identity(rngs[IDENTITY], template)
     expression = draw_expression(rngs[EXPRESSION], template, draw_rotation(rngs[POSE]))
-    skin = draw_skin_look(rngs[SKIN], identity)
-    eyes = draw_eye_look(rngs[EYES], skin.melanin, identity.old)
-    hair = draw_hair_look(rngs[HAIR_LOOK], identity, skin.melanin)
-    wear = draw_wear_look(rngs[WEAR_LOOK], identity, options or Options())
-    return Looks(seed, appearance, identity, expression, skin, eyes, hair, wear, draw_light(rngs[LIGHT], light))
+    skin = draw_skin_appearance(rngs[SKIN], identity)
+    eyes = draw_eye_appearance(rngs[EYES], skin.melanin, identity.old)
+    hair = draw_hair_appearance(rngs[HAIR_APPEARANCE], identity, skin.melanin)
+    clothing = draw_clothing_appearance(rngs[CLOTHING_APPEARANCE], identity, options or Options())
+    return HeadParameters(seed, appearance, identity, expression, skin, eyes, hair, clothing, draw_light(rngs[LIGHT], light))
 
 
-def build_head(looks: Looks) -> Scene:
+def build_head(parameters: HeadParameters) -> Scene:
     """Grows, dresses and frames what was drawn; the seed still decides every single strand and fold."""
     template = load_template()
-    surface = rest_arms(make_surface(template, looks.identity, looks.expression, looks.stream(POSE)))
-    garments, covered, bare = dress(surface, looks.wear, looks.stream(WEAR), looks.skin.color)
-    strands, scalp = grow_hair(surface, looks.hair, looks.stream(HAIR), looks.identity, covered)
-    body = uncovered(skin_mesh(surface, looks.identity, looks.skin, looks.hair, scalp), bare)
-    eyes = eye_meshes(surface, looks.expression, looks.eyes)
-    meshes = (body, *eyes, mouth_mesh(surface, looks.eyes), lash_mesh(surface, looks.hair.lashes), *garments)
-    parts = {name: describe(getattr(looks, name)) for name in ("identity", "expression", "skin", "eyes", "hair", "wear")}
-    meta = dict(seed=looks.seed, appearance=looks.appearance, light=looks.light.mode, **parts)
-    return Scene(surface, meshes, strands, looks.light, frame(surface, template), meta)
+    surface = rest_arms(make_surface(template, parameters.identity, parameters.expression, parameters.stream(POSE)))
+    garments, covered, bare = dress(surface, parameters.clothing, parameters.stream(CLOTHING), parameters.skin.color)
+    strands, scalp = grow_hair(surface, parameters.hair, parameters.stream(HAIR), parameters.identity, covered)
+    body = uncovered(skin_mesh(surface, parameters.identity, parameters.skin, parameters.hair, scalp), bare)
+    eyes = eye_meshes(surface, parameters.expression, parameters.eyes)
+    meshes = (body, *eyes, mouth_mesh(surface, parameters.eyes), lash_mesh(surface, parameters.hair.lashes), *garments)
+    parts = {name: describe(getattr(parameters, name)) for name in ("identity", "expression", "skin", "eyes", "hair", "clothing")}
+    meta = dict(seed=parameters.seed, appearance=parameters.appearance, light=parameters.light.mode, **parts)
+    return Scene(surface, meshes, strands, parameters.light, frame(surface, template), meta)
 
 
 def uncovered(body: Mesh, bare: np.ndarray) -> Mesh:
@@ -100,8 +100,8 @@ def uncovered(body: Mesh, bare: np.ndarray) -> Mesh:
     return replace(body, triangles=body.triangles[(bare[body.triangles] > 0.5).any(1)])
 
 
-def describe(look) -> dict:
-    """Every parameter of a look in plain numbers and words, without the long lists of weights."""
+def describe(part) -> dict:
+    """Every parameter of a part in plain numbers and words, without the long lists of weights."""
 
     def plain(value):
         if is_dataclass(value):
@@ -112,7 +112,7 @@ def describe(look) -> dict:
             return [plain(v) for v in value]
         return round(value, 4) if isinstance(value, float) else value
 
-    return {name: plain(value) for name, value in vars(look).items() if name != "weights"}
+    return {name: plain(value) for name, value in vars(part).items() if name != "weights"}
 
 
 def frame(surface: Surface, template: Template) -> np.ndarray:

@@ -22,34 +22,34 @@ from .cycles import NoBlenderError
 from .dataset import prepare_worker
 from .expression import FAMILIES, draw_expression
 from .hair import STYLES
-from .head import EXPRESSION, POSE, SKIN, Looks, build_head, draw_looks, stream
+from .head import EXPRESSION, POSE, SKIN, HeadParameters, build_head, draw_parameters, stream
 from .identity import draw_identity
 from .light import draw_light
 from .renderer import NoContextError
 from .sampler import RENDERERS, make_renderer
-from .skin import draw_skin_look, tone
+from .skin import draw_skin_appearance, tone
 from .surface import draw_rotation
 from .template import load_template
 
 PAPER_WHITE, INK = (255, 255, 255), (40, 40, 40)
 MARGIN, LABEL = 4, 14  # pixels around pictures; height of a line of text
 LIGHTS = ("ambient", "environment", "studio")
-Row = tuple[str, Looks]  # what is written beside it, and whom it shows
+Row = tuple[str, HeadParameters]  # what is written beside it, and whom it shows
 
 
 def heads(seed: int) -> Iterator[Row]:
     """Random people as they come."""
     for i in range(seed, seed + 32):
-        yield str(i), draw_looks(i)
+        yield str(i), draw_parameters(i)
 
 
 def hair(style: str, seed: int) -> Iterator[Row]:
     """People who may wear the style, with nothing on their heads."""
     found = 0
     for i in range(seed, seed + 100_000):
-        looks = draw_looks(i)
-        if looks.hair.style == style:
-            yield f"{i} {looks.hair.name}", replace(looks, wear=replace(looks.wear, hat=None, scarf=None))
+        parameters = draw_parameters(i)
+        if parameters.hair.style == style:
+            yield f"{i} {parameters.hair.name}", replace(parameters, clothing=replace(parameters.clothing, hat=None, scarf=None))
             found += 1
         if found == 6:
             return
@@ -64,7 +64,7 @@ def ages(seed: int) -> Iterator[Row]:
         name = f"{age} {'man' if identity.male else 'woman'}".replace("child man", "boy").replace("child woman", "girl")
         if age and group.setdefault(name, 0) < 6:
             group[name] += 1
-            yield f"{name} {i}", draw_looks(i)
+            yield f"{name} {i}", draw_parameters(i)
         if len(group) == 6 and min(group.values()) == 6:
             return
 
@@ -73,18 +73,18 @@ def skin(seed: int) -> Iterator[Row]:
     """The same people in eight amounts of melanin, each in the three kinds of light."""
     for step, melanin in enumerate(np.linspace(0, 1, 8)):
         for k, mode in enumerate(LIGHTS):
-            looks = draw_looks(seed + 3 * step + k)
-            made = draw_skin_look(stream(looks.seed, 0, SKIN), looks.identity)
+            parameters = draw_parameters(seed + 3 * step + k)
+            made = draw_skin_appearance(stream(parameters.seed, 0, SKIN), parameters.identity)
             made = replace(made, melanin=float(melanin), color=tone(melanin), freckles=0.0 if melanin > 0.45 else made.freckles)
-            yield f"{melanin:.2f} {mode}", replace(looks, skin=made, light=light_of(mode, looks.seed))
+            yield f"{melanin:.2f} {mode}", replace(parameters, skin=made, light=light_of(mode, parameters.seed))
 
 
 def light(seed: int) -> Iterator[Row]:
     """One person in eighteen lights."""
-    looks = draw_looks(seed + 3)
+    parameters = draw_parameters(seed + 3)
     for i in range(6):
         for mode in LIGHTS:
-            yield f"{mode} {i}", replace(looks, light=light_of(mode, 100 * i + seed))
+            yield f"{mode} {i}", replace(parameters, light=light_of(mode, 100 * i + seed))
 
 
 def light_of(mode: str, seed: int):
@@ -96,9 +96,9 @@ def expressions(seed: int) -> Iterator[Row]:
     template = load_template()
     for k, kind in enumerate(FAMILIES):
         for i in range(3):
-            looks = draw_looks(seed + 3 * k + i)
-            made = draw_expression(stream(looks.seed, 0, EXPRESSION), template, draw_rotation(stream(looks.seed, 0, POSE)), kind)
-            yield f"{kind} {looks.seed}", replace(looks, expression=made)
+            parameters = draw_parameters(seed + 3 * k + i)
+            made = draw_expression(stream(parameters.seed, 0, EXPRESSION), template, draw_rotation(stream(parameters.seed, 0, POSE)), kind)
+            yield f"{kind} {parameters.seed}", replace(parameters, expression=made)
 
 
 SIX, FRONT = tuple(VIEW_NAMES), ("front",)
@@ -120,9 +120,9 @@ def sheet(renderer, rows: list[Row], views: tuple[str, ...], beside: int, size: 
     cell = (len(views) * size + 3 * MARGIN, size + LABEL)
     page = Image.new("RGB", (beside * cell[0] + MARGIN, -(-len(rows) // beside) * cell[1] + MARGIN), PAPER_WHITE)
     pen = ImageDraw.Draw(page)
-    for i, (label, looks) in enumerate(tqdm(rows, unit="head", leave=False)):
+    for i, (label, parameters) in enumerate(tqdm(rows, unit="head", leave=False)):
         x, y = MARGIN + i % beside * cell[0], MARGIN + i // beside * cell[1]
-        renderer.load(build_head(looks))
+        renderer.load(build_head(parameters))
         for k, rgba in enumerate(renderer.render(cameras).rgba):
             picture = Image.fromarray(rgba)
             page.paste(picture, (x + k * size, y), picture)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .hair import HairLook, beard_mask
+from .hair import HairAppearance, beard_mask
 from .identity import Identity
 from .scene import Mesh, Surface
 from .template import load_template, smoothstep
@@ -28,7 +28,7 @@ T_ZONE = (0, -0.15, 0.725), (0.016, 0.03, 0.035)
 
 
 @dataclass(frozen=True)
-class SkinLook:
+class SkinAppearance:
     """melanin: 0 palest .. 1 darkest. color: linear RGB of clean skin. redness: of cheeks, nose, chin, eyes. Strengths are 0..1.
 
     blotches: how unevenly blood shows. spots: of age. moles: Shape (6, 4). Place on the average face and radius, metres; radius 0: none.
@@ -53,7 +53,7 @@ class SkinLook:
     noise: int
 
 
-def draw_skin_look(rng: np.random.Generator, identity: Identity) -> SkinLook:
+def draw_skin_appearance(rng: np.random.Generator, identity: Identity) -> SkinAppearance:
     african, asian, caucasian = identity.ethnicity
     melanin = float(np.clip(african * 0.78 + asian * 0.30 + caucasian * 0.14 + rng.normal(0, 0.13), 0, 1))
     if rng.random() < 0.25:
@@ -61,7 +61,7 @@ def draw_skin_look(rng: np.random.Generator, identity: Identity) -> SkinLook:
     color = tone(melanin) * np.exp(rng.normal(0, 0.05, 3) * [0.5, 1, 1.2]) * np.exp(rng.normal(0, 0.08))
     redness = tuple(float(rng.uniform(*span)) for span in ((0.15, 0.9), (0.1, 0.8), (0, 0.5), (0.1, 0.4)))
     made_up = rng.random() < (0.03 if identity.male or identity.child else 0.45)
-    return SkinLook(
+    return SkinAppearance(
         melanin=melanin,
         color=np.clip(color, 0.012, 0.86),
         redness=redness,
@@ -95,7 +95,7 @@ def tone(melanin: float) -> np.ndarray:
     return np.exp([np.interp(melanin, MELANIN, np.log(TONES[:, c])) for c in range(3)])
 
 
-def skin_mesh(surface: Surface, identity: Identity, skin: SkinLook, hair: HairLook, scalp: np.ndarray) -> Mesh:
+def skin_mesh(surface: Surface, identity: Identity, skin: SkinAppearance, hair: HairAppearance, scalp: np.ndarray) -> Mesh:
     """scalp: Shape (B,). How much the roots of hair darken the skin, 0..1. `extra` holds hair roots (scalp, stubble) and the face mask."""
     template = surface.template
     masks, rest = template.masks, template.rest[: template.body]
@@ -162,7 +162,7 @@ def blend(color: np.ndarray, other: np.ndarray, amount: np.ndarray) -> np.ndarra
     return color + (other - color) * amount[:, None]
 
 
-def redness(rest, masks, skin: SkinLook) -> np.ndarray:
+def redness(rest, masks, skin: SkinAppearance) -> np.ndarray:
     places = (CHEEKS, NOSE, CHIN, ABOVE_EYES)
     return sum(red * near(rest, *place) for red, place in zip(skin.redness, places, strict=True)) + 0.6 * masks["ears"]
 
@@ -174,7 +174,7 @@ def outskirts(rest, masks) -> np.ndarray:
     return masks["face"] * (1 - center).clip(0, 1) * 0.6 + 0.5 * mouth
 
 
-def make_up(color, rest, masks, lips, skin: SkinLook, rng) -> np.ndarray:
+def make_up(color, rest, masks, lips, skin: SkinAppearance, rng) -> np.ndarray:
     if skin.eye_shadow is not None:
         color = blend(color, skin.eye_shadow, 0.55 * np.clip(masks["eyelids"] + near(rest, *LIDS), 0, 1))
     bare = color * np.array([0.80, 0.47, 0.52]) ** rng.uniform(0.6, 1.1) * (1 - 0.2 * skin.melanin)
@@ -184,11 +184,11 @@ def make_up(color, rest, masks, lips, skin: SkinLook, rng) -> np.ndarray:
     return blend(color, lip_color * np.exp(rng.normal(0, 0.06)), lips)
 
 
-def root_color(skin: SkinLook, hair: HairLook) -> np.ndarray:
+def root_color(skin: SkinAppearance, hair: HairAppearance) -> np.ndarray:
     return np.minimum(hair.brow_color if hair.name == "dyed" else hair.color, 0.25)
 
 
-def beard_shadow(template, identity: Identity, hair: HairLook, rng) -> np.ndarray:
+def beard_shadow(template, identity: Identity, hair: HairAppearance, rng) -> np.ndarray:
     """Shaved cheeks are seldom quite clean. Shape (B,), 0..1."""
     if hair.beard != "none":
         return beard_mask(template, hair.beard, at="body") * rng.uniform(0.45, 0.9)

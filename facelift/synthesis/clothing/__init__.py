@@ -1,8 +1,8 @@
-"""Clothes and accessories. `dress` puts a drawn look on a body."""
+"""Clothes and accessories. `dress` puts what was drawn on a body."""
 
 from __future__ import annotations
 
-from .appearance import WearLook, draw_wear_look
+from .appearance import ClothingAppearance, draw_clothing_appearance
 from .outfit import Outfit, dress
 
-__all__ = ["Outfit", "WearLook", "draw_wear_look", "dress"]
+__all__ = ["Outfit", "ClothingAppearance", "draw_clothing_appearance", "dress"]

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..identity import Identity
 from ..options import Options
-from .glasses import GlassesLook, draw_glasses_look
+from .glasses import GlassesAppearance, draw_glasses_appearance
 
 PATTERNS = ("plain", "rings", "stripes", "check", "blotches", "ribs", "twill", "marl")  # in the order of the cloth shader
 MEN = {"crew": 0.30, "v": 0.07, "scoop": 0.0, "turtle": 0.06, "shirt": 0.30, "polo": 0.08, "hoodie": 0.13, "none": 0.06}
@@ -47,7 +47,7 @@ class Fabric:
 
 
 @dataclass(frozen=True)
-class WearLook:
+class ClothingAppearance:
     """top: of MEN or WOMEN. shift, depth: of its neckline, metres. ease: metres between body and cloth. folds: 0..1.
     outer: "blazer", "cardigan", "coat" or None. tie: its fabric or None. buttoned: shirt closed at the neck.
     trimmed: its neck band has another colour.
@@ -66,7 +66,7 @@ class WearLook:
     outer: str | None
     outer_fabric: Fabric | None
     tie: Fabric | None
-    glasses: GlassesLook | None
+    glasses: GlassesAppearance | None
     hat: str | None
     scarf: str | None
     head_fabric: Fabric | None
@@ -75,14 +75,14 @@ class WearLook:
     metal: tuple[float, float, float]
 
 
-def draw_wear_look(rng: np.random.Generator, identity: Identity, options: Options) -> WearLook:
+def draw_clothing_appearance(rng: np.random.Generator, identity: Identity, options: Options) -> ClothingAppearance:
     odds = MEN if identity.male else WOMEN
     top = pick(rng, odds)
     buttoned = bool(rng.random() < 0.35)
     with_jacket = top in ("crew", "v", "scoop", "shirt", "turtle") and rng.random() < (0.05 if identity.child else 0.3)
     outer = pick(rng, OUTER) if with_jacket else None
     tie = top == "shirt" and not identity.child and rng.random() < (0.3 if identity.male else 0.03) * (2 if outer == "blazer" else 0.5)
-    glasses = draw_glasses_look(rng)
+    glasses = draw_glasses_appearance(rng)
     wears_glasses = rng.random() < 0.11 + 0.12 * identity.old
     on_head = rng.random()
     hat = pick(rng, {"cap": 0.35, "beanie": 0.3, "brimmed": 0.2, "headband": 0.15})
@@ -93,7 +93,7 @@ def draw_wear_look(rng: np.random.Generator, identity: Identity, options: Option
     hat, scarf = (hat if options.hats and on_head < 0.06 else None), (scarf if options.scarves and on_head > 0.97 else None)
     if scarf == "hijab":  # lies over everything at the neck
         top, outer, tie = "crew", None, False
-    return WearLook(
+    return ClothingAppearance(
         top=top,
         fabric=draw_fabric(rng, calm=0.62),
         shift=float(rng.uniform(-0.008, 0.012)),

@@ -24,7 +24,7 @@ METALS = ((0.55, 0.55, 0.56), (0.62, 0.45, 0.22), (0.60, 0.36, 0.28), (0.06, 0.0
 
 
 @dataclass(frozen=True)
-class GlassesLook:
+class GlassesAppearance:
     """shape: of SHAPES. rim: "full", "half" (open below) or "none". width: metres, of half a lens. rim_width: metres, its radius.
     tint, opacity, coating, reflectance: of the lenses; the coating colours what they mirror."""
 
@@ -40,7 +40,7 @@ class GlassesLook:
     reflectance: float
 
 
-def draw_glasses_look(rng: np.random.Generator) -> GlassesLook:
+def draw_glasses_appearance(rng: np.random.Generator) -> GlassesAppearance:
     shape = str(rng.choice(list(SHAPES)))
     metal = bool(rng.random() < 0.45)
     rim = str(rng.choice(["full", "half", "none"], p=[0.7, 0.2, 0.1] if metal else [0.93, 0.07, 0.0]))
@@ -57,28 +57,28 @@ def draw_glasses_look(rng: np.random.Generator) -> GlassesLook:
     reflectance = float(0.02 if sun else rng.uniform(0.001, 0.008))  # most lenses are coated against reflections
     width = float(rng.uniform(0.0225, 0.0275))
     rim_width = float(rng.uniform(0.0007, 0.0011) if metal else rng.uniform(0.0011, 0.0025))
-    return GlassesLook(shape, rim, metal, color, width, rim_width, tint, opacity, coating, reflectance)
+    return GlassesAppearance(shape, rim, metal, color, width, rim_width, tint, opacity, coating, reflectance)
 
 
-def glasses_meshes(surface: Surface, look: GlassesLook) -> list[Mesh]:
+def glasses_meshes(surface: Surface, glasses: GlassesAppearance) -> list[Mesh]:
     """Built in the head's frame (left, back, up) from the middle between the eyes, resting on nose and ears."""
     middle, turn = surface.eye_centers.mean(0), surface.head_rotation
     skin = (surface.body[0] - middle) @ turn
     half = np.linalg.norm(surface.eye_centers[0] - surface.eye_centers[1]) / 2
-    width = min(look.width, half - 0.0065)
+    width = min(glasses.width, half - 0.0065)
     front = lens_plane(surface, skin, half, width)
     frame, lenses = [], []
     for side in (1, -1):
-        rim = rim_path(look, side, half, width, front)
+        rim = rim_path(glasses, side, half, width, front)
         lenses.append(lens(rim))
-        frame += rim_tubes(rim, look)
-        frame.append(temple(surface, skin, look, side, rim))
-        frame += nose_pad(skin, look, side, rim)
-    frame.append(bridge(look, half, width, front))
-    metal = dict(metal=1.0) if look.metal else {}
-    meshes = [solid(join(frame), look.color, 1.0, 0.3 if look.metal else 0.22, parameters=metal)]
-    shine = dict(opacity=look.opacity, reflectance=look.reflectance, coating=look.coating)
-    meshes.append(solid(join(lenses), look.tint, 1.0, 0.05, kind="lens", parameters=shine, shadows=look.opacity > 0.3))
+        frame += rim_tubes(rim, glasses)
+        frame.append(temple(surface, skin, glasses, side, rim))
+        frame += nose_pad(skin, glasses, side, rim)
+    frame.append(bridge(glasses, half, width, front))
+    metal = dict(metal=1.0) if glasses.metal else {}
+    meshes = [solid(join(frame), glasses.color, 1.0, 0.3 if glasses.metal else 0.22, parameters=metal)]
+    shine = dict(opacity=glasses.opacity, reflectance=glasses.reflectance, coating=glasses.coating)
+    meshes.append(solid(join(lenses), glasses.tint, 1.0, 0.05, kind="lens", parameters=shine, shadows=glasses.opacity > 0.3))
     return [to_model(mesh, turn, middle) for mesh in meshes]
 
 
@@ -101,16 +101,16 @@ def wrap(x: np.ndarray, front: float, half: float) -> np.ndarray:
     return front + 2.6 * np.clip(np.abs(x) - 0.3 * half, 0, None) ** 2
 
 
-def rim_path(look: GlassesLook, side: int, half: float, width: float, front: float) -> np.ndarray:
+def rim_path(glasses: GlassesAppearance, side: int, half: float, width: float, front: float) -> np.ndarray:
     """Outline of one lens from its outer end, over the top first. Shape (48, 3)."""
-    squareness, trapezoid, lifted, ratio = SHAPES[look.shape]
+    squareness, trapezoid, lifted, ratio = SHAPES[glasses.shape]
     angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     cos, sin = np.cos(angle), np.sin(angle)
     x = np.sign(cos) * np.abs(cos) ** (2 / squareness)
     z = np.sign(sin) * np.abs(sin) ** (2 / squareness)
     x = x * (1 + trapezoid * (z - 0.5))
     z = z * ratio + lifted * smoothstep(0.1, 1.0, x) * smoothstep(-0.6, 0.9, z)
-    if look.shape == "aviator":
+    if glasses.shape == "aviator":
         z = z - 0.10 * smoothstep(0, -1, z) * smoothstep(-1, 0.3, x)
     x = side * (half + width * x)
     return np.stack([x, wrap(x, front, half), width * z - 0.0035], 1)
@@ -126,28 +126,28 @@ def lens(rim: np.ndarray):
     return vertices, normals, triangles
 
 
-def rim_tubes(rim: np.ndarray, look: GlassesLook) -> list:
-    if look.rim == "none":
+def rim_tubes(rim: np.ndarray, glasses: GlassesAppearance) -> list:
+    if glasses.rim == "none":
         return []
-    if look.rim == "half":
+    if glasses.rim == "half":
         order = np.r_[-4:0, 0:29]
-        return [tube(rim[order], look.rim_width * 1.1, sides=6)]
-    weight = 1.0 if look.metal else 1 + 0.25 * np.sin(np.linspace(0, 2 * np.pi, len(rim), endpoint=False))  # heavier on top
-    return [tube(rim, look.rim_width * weight, closed=True, sides=6, flat=1.0)]
+        return [tube(rim[order], glasses.rim_width * 1.1, sides=6)]
+    weight = 1.0 if glasses.metal else 1 + 0.25 * np.sin(np.linspace(0, 2 * np.pi, len(rim), endpoint=False))  # heavier on top
+    return [tube(rim, glasses.rim_width * weight, closed=True, sides=6, flat=1.0)]
 
 
-def bridge(look: GlassesLook, half: float, width: float, front: float):
+def bridge(glasses: GlassesAppearance, half: float, width: float, front: float):
     inner = half - width
     x = np.linspace(-inner, inner, 11) * 1.04
     arch = np.cos(np.linspace(-1.4, 1.4, 11))
-    low = 0.004 if SHAPES[look.shape][0] > 3 else 0.002
-    thick = look.rim_width * (1.15 if look.metal else 1.35)
+    low = 0.004 if SHAPES[glasses.shape][0] > 3 else 0.002
+    thick = glasses.rim_width * (1.15 if glasses.metal else 1.35)
     return tube(np.stack([x, wrap(x, front, half) - 0.001 - 0.0012 * arch, low + 0.0028 * arch], 1), thick)
 
 
-def nose_pad(skin: np.ndarray, look: GlassesLook, side: int, rim: np.ndarray) -> list:
+def nose_pad(skin: np.ndarray, glasses: GlassesAppearance, side: int, rim: np.ndarray) -> list:
     """Metal frames rest on two small pads on wires."""
-    if not look.metal:
+    if not glasses.metal:
         return []
     inner = rim[np.abs(rim[:, 0]).argmin()]
     beside = skin[(skin[:, 0] * side > 0.004) & (np.abs(skin[:, 2] + 0.006) < 0.003) & (skin[:, 0] * side < 0.016) & (skin[:, 1] < -0.005)]
@@ -159,10 +159,10 @@ def nose_pad(skin: np.ndarray, look: GlassesLook, side: int, rim: np.ndarray) ->
     return [tube(wire, 0.0005), tube(pad, 0.0016 * np.sqrt(1 - np.linspace(-0.95, 0.95, 5) ** 2), flat=0.5, up=(side, 0.6, 0.0))]
 
 
-def temple(surface: Surface, skin: np.ndarray, look: GlassesLook, side: int, rim: np.ndarray):
+def temple(surface: Surface, skin: np.ndarray, glasses: GlassesAppearance, side: int, rim: np.ndarray):
     """From the hinge back over the ear and down behind it, never through the skin."""
     outer = rim[np.abs(rim[:, 0]).argmax()]
-    hinge = np.array([outer[0] + side * look.rim_width, outer[1] + 0.002, max(outer[2], 0.3 * rim[:, 2].max())])
+    hinge = np.array([outer[0] + side * glasses.rim_width, outer[1] + 0.002, max(outer[2], 0.3 * rim[:, 2].max())])
     ear = skin[(surface.template.masks["ears"] > 0.6) & (skin[:, 0] * side > 0)]
     over = np.array([side * (np.percentile(np.abs(ear[:, 0]), 30) + 0.001), ear[:, 1].mean() - 0.002, np.percentile(ear[:, 2], 95)])
     behind = np.array([over[0] - side * 0.002, ear[:, 1].max() + 0.002, over[2] - 0.020])
@@ -176,6 +176,6 @@ def temple(surface: Surface, skin: np.ndarray, look: GlassesLook, side: int, rim
         near = head[(np.abs(head[:, 1] - point[1]) < 0.007) & (np.abs(head[:, 2] - point[2]) < 0.007)]
         if len(near):
             point[0] = side * max(side * point[0], (near[:, 0] * side).max() + 0.0012)
-    if not look.metal:
-        return tube(path, np.linspace(1.5, 1.1, 15) * max(look.rim_width, 0.0014), flat=0.5, up=(1.0, 0.0, 0.0))
-    return tube(path, np.r_[np.full(10, look.rim_width), np.full(5, 0.0013)], up=(1.0, 0.0, 0.0))
+    if not glasses.metal:
+        return tube(path, np.linspace(1.5, 1.1, 15) * max(glasses.rim_width, 0.0014), flat=0.5, up=(1.0, 0.0, 0.0))
+    return tube(path, np.r_[np.full(10, glasses.rim_width), np.full(5, 0.0013)], up=(1.0, 0.0, 0.0))

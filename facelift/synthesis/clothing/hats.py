@@ -83,7 +83,7 @@ def crown(skull: Skull, edge: Callable, clearance: Callable, rows: int = 18) -> 
     return skull.over(AZIMUTH, low + (np.radians(89.9) - low) * t, clearance(t, AZIMUTH))
 
 
-def wear_hat(kind: str, surface: Surface, fabric: Fabric, rng: np.random.Generator) -> tuple[list[Mesh], Callable]:
+def make_hat(kind: str, surface: Surface, fabric: Fabric, rng: np.random.Generator) -> tuple[list[Mesh], Callable]:
     """The hat's meshes and its covered(points)."""
     skull = Skull(surface)
     meshes, covered = HATS[kind](skull, fabric, rng)

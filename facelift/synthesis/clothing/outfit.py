@@ -1,4 +1,4 @@
-"""Puts everything of a look on a body."""
+"""Puts clothes and accessories on a body."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 
 from ..scene import Mesh, Surface
 from . import clothes, collars
-from .appearance import WearLook
+from .appearance import ClothingAppearance
 from .bust import caps
 from .glasses import glasses_meshes
-from .hats import wear_hat
+from .hats import make_hat
 from .jewellery import earrings, necklace
-from .scarves import wear_scarf
+from .scarves import make_scarf
 
 HIDDEN = 0.05  # metres under a jacket's edge beyond which the garment below is left away
 
@@ -29,27 +29,27 @@ class Outfit(NamedTuple):
     bare: np.ndarray
 
 
-def dress(surface: Surface, look: WearLook, rng: np.random.Generator, skin=(0.3, 0.2, 0.15)) -> Outfit:
+def dress(surface: Surface, clothing: ClothingAppearance, rng: np.random.Generator, skin=(0.3, 0.2, 0.15)) -> Outfit:
     """surface: with hanging arms (bust.rest_arms). skin: linear RGB, for where a bare bust ends."""
-    if look.top == "none":
+    if clothing.top == "none":
         meshes, bare = [caps(surface, skin)], np.ones(surface.template.body, bool)
     else:
-        meshes, bare = garments(surface, look, rng)
+        meshes, bare = garments(surface, clothing, rng)
     covered = None
-    if look.scarf:
-        on_head, covered = wear_scarf(look.scarf, surface, look.head_fabric, rng)
+    if clothing.scarf:
+        on_head, covered = make_scarf(clothing.scarf, surface, clothing.head_fabric, rng)
         meshes += on_head
-        if look.scarf == "hijab":  # ears and neck must not show through
+        if clothing.scarf == "hijab":  # ears and neck must not show through
             bare &= ~covered(surface.body[0])
-    elif look.hat:
-        on_head, covered = wear_hat(look.hat, surface, look.head_fabric, rng)
+    elif clothing.hat:
+        on_head, covered = make_hat(clothing.hat, surface, clothing.head_fabric, rng)
         meshes += on_head
-    if look.glasses:
-        meshes += glasses_meshes(surface, look.glasses)
-    if look.earrings and look.scarf != "hijab":
-        meshes += earrings(surface, look.earrings, look.metal, rng)
-    if look.necklace and look.scarf != "hijab" and look.top in ("v", "scoop", "none"):
-        meshes += necklace(skin_shell(surface), look.metal, rng)
+    if clothing.glasses:
+        meshes += glasses_meshes(surface, clothing.glasses)
+    if clothing.earrings and clothing.scarf != "hijab":
+        meshes += earrings(surface, clothing.earrings, clothing.metal, rng)
+    if clothing.necklace and clothing.scarf != "hijab" and clothing.top in ("v", "scoop", "none"):
+        meshes += necklace(skin_shell(surface), clothing.metal, rng)
     return Outfit(merged(meshes), covered, bare)
 
 
@@ -73,49 +73,51 @@ def skin_shell(surface: Surface) -> clothes.Shell:
     return clothes.Shell(part, surface.body[0][part.ids])
 
 
-def garments(surface: Surface, look: WearLook, rng: np.random.Generator) -> tuple[list[Mesh], np.ndarray]:
+def garments(surface: Surface, clothing: ClothingAppearance, rng: np.random.Generator) -> tuple[list[Mesh], np.ndarray]:
     """What covers the bust, and which skin it leaves bare, Shape (B,) bool."""
     rest = surface.template.rest[: surface.template.body]
-    under = clothes.shell(surface, look.ease, look.folds, rng)
-    inside = neckline(look)
-    if look.outer:
-        meshes, opened = jacket(surface, under, look, rng)
-        top, _, edge = clothes.panel(under, lambda p: np.minimum(inside(p), HIDDEN - opened(p)), look.fabric)
+    under = clothes.shell(surface, clothing.ease, clothing.folds, rng)
+    inside = neckline(clothing)
+    if clothing.outer:
+        meshes, opened = jacket(surface, under, clothing, rng)
+        top, _, edge = clothes.panel(under, lambda p: np.minimum(inside(p), HIDDEN - opened(p)), clothing.fabric)
     else:
-        top, _, edge = clothes.panel(under, inside, look.fabric)
-        meshes = [clothes.hems(under, surface, look.fabric)]
+        top, _, edge = clothes.panel(under, inside, clothing.fabric)
+        meshes = [clothes.hems(under, surface, clothing.fabric)]
     edge = edge[np.abs(inside(edge)) < 0.002]
-    return [top, *meshes, *finish_neck(under, inside, edge, look, rng)], inside(rest) < clothes.FRAY
+    return [top, *meshes, *finish_neck(under, inside, edge, clothing, rng)], inside(rest) < clothes.FRAY
 
 
-def neckline(look: WearLook) -> Callable[[np.ndarray], np.ndarray]:
-    if look.top in ("shirt", "polo"):
-        return clothes.opening("slit", 0.006, -0.016 if look.buttoned else look.depth)  # buttoned: up into the collar
-    if look.top in ("turtle", "hoodie"):
-        return clothes.opening("crew", 0.002 if look.top == "turtle" else -0.008, 0)
-    return clothes.opening(look.top, look.shift, look.depth)
+def neckline(clothing: ClothingAppearance) -> Callable[[np.ndarray], np.ndarray]:
+    if clothing.top in ("shirt", "polo"):
+        return clothes.opening("slit", 0.006, -0.016 if clothing.buttoned else clothing.depth)  # buttoned: up into the collar
+    if clothing.top in ("turtle", "hoodie"):
+        return clothes.opening("crew", 0.002 if clothing.top == "turtle" else -0.008, 0)
+    return clothes.opening(clothing.top, clothing.shift, clothing.depth)
 
 
-def finish_neck(under: clothes.Shell, inside: Callable, edge: np.ndarray, look: WearLook, rng: np.random.Generator) -> list[Mesh]:
+def finish_neck(
+    under: clothes.Shell, inside: Callable, edge: np.ndarray, clothing: ClothingAppearance, rng: np.random.Generator
+) -> list[Mesh]:
     """Band, collar, roll or hood."""
-    if look.top == "turtle":
-        return collars.roll_neck(under, look.fabric, rng)
-    if look.top == "hoodie":
-        return clothes.neck_band(under, inside, edge, look.fabric, 0.016) + collars.hood(under, look.fabric, rng)
-    if look.top in ("shirt", "polo"):
-        collar = collars.shirt_collar(under, look.fabric, 0.015 if look.buttoned else rng.uniform(0.26, 0.42), 0.004, rng)
-        front = collars.placket(under, inside, look.fabric, 0.0 if look.buttoned else look.depth, look.tie is None)
-        return collar + front + (collars.tie(under, look.tie, rng) if look.tie else [])
-    return clothes.neck_band(under, inside, edge, look.fabric.inverse if look.trimmed else look.fabric, 0.018)
+    if clothing.top == "turtle":
+        return collars.roll_neck(under, clothing.fabric, rng)
+    if clothing.top == "hoodie":
+        return clothes.neck_band(under, inside, edge, clothing.fabric, 0.016) + collars.hood(under, clothing.fabric, rng)
+    if clothing.top in ("shirt", "polo"):
+        collar = collars.shirt_collar(under, clothing.fabric, 0.015 if clothing.buttoned else rng.uniform(0.26, 0.42), 0.004, rng)
+        front = collars.placket(under, inside, clothing.fabric, 0.0 if clothing.buttoned else clothing.depth, clothing.tie is None)
+        return collar + front + (collars.tie(under, clothing.tie, rng) if clothing.tie else [])
+    return clothes.neck_band(under, inside, edge, clothing.fabric.inverse if clothing.trimmed else clothing.fabric, 0.018)
 
 
-def jacket(surface: Surface, under: clothes.Shell, look: WearLook, rng: np.random.Generator) -> tuple[list[Mesh], Callable]:
+def jacket(surface: Surface, under: clothes.Shell, clothing: ClothingAppearance, rng: np.random.Generator) -> tuple[list[Mesh], Callable]:
     """Blazer, coat or cardigan over the garment, and its opening."""
-    over = clothes.shell(surface, look.ease + 0.007, look.folds * 0.6, rng, under)
+    over = clothes.shell(surface, clothing.ease + 0.007, clothing.folds * 0.6, rng, under)
     button, width = rng.uniform(0.27, 0.36), rng.uniform(0.052, 0.064)
     inside = collars.jacket_opening(button, width)
-    front, _, edge = clothes.panel(over, inside, look.outer_fabric)
-    meshes = [front, clothes.hems(over, surface, look.outer_fabric)]
-    if look.outer == "cardigan":
-        return meshes + clothes.neck_band(over, inside, edge, look.outer_fabric, 0.022), inside
-    return meshes + collars.lapels(over, look.outer_fabric, button, width, rng), inside
+    front, _, edge = clothes.panel(over, inside, clothing.outer_fabric)
+    meshes = [front, clothes.hems(over, surface, clothing.outer_fabric)]
+    if clothing.outer == "cardigan":
+        return meshes + clothes.neck_band(over, inside, edge, clothing.outer_fabric, 0.022), inside
+    return meshes + collars.lapels(over, clothing.outer_fabric, button, width, rng), inside

@@ -32,7 +32,7 @@ RINGS = (
 )
 
 
-def wear_scarf(kind: str, surface: Surface, fabric: Fabric, rng: np.random.Generator) -> tuple[list[Mesh], Callable]:
+def make_scarf(kind: str, surface: Surface, fabric: Fabric, rng: np.random.Generator) -> tuple[list[Mesh], Callable]:
     """The scarf's meshes and its covered(points)."""
     if kind == "turban":
         return turban(surface, fabric, rng)

@@ -1,4 +1,4 @@
-"""Which hair a person wears: style, colours, grey, beard, drawn with the odds of age, sex and origin."""
+"""Which hair a person has: style, colours, grey, beard, drawn with the odds of age, sex and origin."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ TIGHT, SLEEK = (
 
 
 @dataclass(frozen=True)
-class HairLook:
+class HairAppearance:
     """style: a name in STYLES. color, tip_color, root_color, brow_color: Shape (3,). Linear RGB; name: of the colour, "dyed" included.
     grey: share of grey hairs, 0..1. beard: a name in BEARDS. lashes: length of the lashes, 0..1."""
 
@@ -61,7 +61,7 @@ class HairLook:
     tip_color: np.ndarray
 
 
-def draw_hair_look(rng: np.random.Generator, identity, melanin: float) -> HairLook:
+def draw_hair_appearance(rng: np.random.Generator, identity, melanin: float) -> HairAppearance:
     """identity: an Identity (male, ethnicity, child, old are read). melanin: of the skin, 0..1."""
     style = _draw_style(rng, identity)
     name, natural, grey = _draw_color(rng, identity, melanin)
@@ -69,7 +69,7 @@ def draw_hair_look(rng: np.random.Generator, identity, melanin: float) -> HairLo
     color, roots, tips = _along(rng, natural, name)
     dyed = name not in ("grey", "white") and (color is not natural)
     name = "dyed" if dyed else name
-    return HairLook(
+    return HairAppearance(
         style=style,
         color=color,
         name=name,

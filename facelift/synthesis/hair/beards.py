@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..template import Template, smoothstep
-from .appearance import HairLook
+from .appearance import HairAppearance
 from .growth import Scalp
 from .shaping import clump, curl
 from .tufts import Tuft
@@ -41,15 +41,15 @@ def beard_mask(template: Template, kind: str, at: str = "body") -> np.ndarray | 
     return (mask * (lips < 0.15)).astype(np.float32)
 
 
-def grow_beard(scalp: Scalp, look: HairLook, rng: np.random.Generator) -> Tuft | None:
-    if look.beard not in STRANDS:
+def grow_beard(scalp: Scalp, hair: HairAppearance, rng: np.random.Generator) -> Tuft | None:
+    if hair.beard not in STRANDS:
         return None
     surface = scalp.surface
-    mask = beard_mask(surface.template, look.beard, "pool")
-    roots = scalp.roots(STRANDS[look.beard], rng, mask)
+    mask = beard_mask(surface.template, hair.beard, "pool")
+    roots = scalp.roots(STRANDS[hair.beard], rng, mask)
     n = len(roots.points)
     rest = roots.rest
-    longest = {"full": rng.uniform(0.02, 0.055), "moustache": rng.uniform(0.007, 0.014)}.get(look.beard, rng.uniform(0.004, 0.013))
+    longest = {"full": rng.uniform(0.02, 0.055), "moustache": rng.uniform(0.007, 0.014)}.get(hair.beard, rng.uniform(0.004, 0.013))
     chin = smoothstep(0.66, 0.625, rest[:, 2])
     lengths = longest * (0.35 + 0.65 * chin) * rng.uniform(0.7, 1.1, n)
     above_lip = (rest[:, 2] > 0.672) & (np.abs(rest[:, 0]) < 0.035)
@@ -63,4 +63,4 @@ def grow_beard(scalp: Scalp, look: HairLook, rng: np.random.Generator) -> Tuft |
     strands, lock = clump(strands, rng, 300, 0.3)
     if longest > 0.015:
         strands = curl(strands, rng, 0.0013, 0.6, lock, 0.3)
-    return Tuft(strands.astype(np.float32), 0.0008 if look.beard == "full" else 0.0005)
+    return Tuft(strands.astype(np.float32), 0.0008 if hair.beard == "full" else 0.0005)

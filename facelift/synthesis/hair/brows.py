@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..template import smoothstep, unit
-from .appearance import HairLook
+from .appearance import HairAppearance
 from .growth import Scalp, tangential
 from .tufts import Tuft
 
@@ -15,7 +15,9 @@ INNER, SPAN = 0.012, 0.042  # metres from the middle to the inner end, and from 
 TINT, BLUR = 0.75, 0.0012  # how far the finest hairs hide the skin between the drawn ones; metres
 
 
-def grow_brows(scalp: Scalp, look: HairLook, rng: np.random.Generator, male: bool, child: float = 0.0) -> tuple[Tuft | None, np.ndarray]:
+def grow_brows(
+    scalp: Scalp, hair: HairAppearance, rng: np.random.Generator, male: bool, child: float = 0.0
+) -> tuple[Tuft | None, np.ndarray]:
     """The hairs, and how much the body vertices are tinted by what is too fine to be drawn, Shape (B,)."""
     surface, template = scalp.surface, scalp.surface.template
     shape = draw_shape(rng, male, child)
