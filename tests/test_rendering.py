@@ -14,8 +14,8 @@ import torch
 
 from facelift.cameras import Cameras, orbit, six_views, turntable
 from facelift.gaussians import Gaussians, concatenate
-from facelift.rendering import reference, render
-from facelift.rendering.turntable import save_turntable, to_bytes, turntable_frames
+from facelift.rendering import reference, render, to_bytes
+from facelift.rendering.turntable import save_turntable, turntable_frames
 
 NAMES = [f.name for f in fields(Gaussians)]
 
@@ -184,9 +184,10 @@ def film_frames(path) -> tuple[dict, np.ndarray]:
     return meta, np.stack([np.frombuffer(frame, np.uint8).reshape(height, width, 3) for frame in reader])
 
 
-def test_bytes_drop_the_fraction():
-    rgb = torch.tensor([-0.1, 0.0, 0.999 / 255, 0.5, 254.99 / 255, 1.0, 1.7]).view(1, 1, -1).expand(3, 1, -1)
-    assert to_bytes(rgb)[0, :, 0].tolist() == [0, 0, 0, 127, 254, 255, 255]
+def test_bytes_are_rounded():
+    rgb = torch.tensor([-0.1, 0.0, 0.49 / 255, 0.999 / 255, 254.4 / 255, 254.99 / 255, 1.0, 1.7]).view(1, 1, -1).expand(4, 1, -1)
+    assert to_bytes(rgb)[0, :, 0].tolist() == [0, 0, 0, 1, 254, 255, 255, 255]
+    assert to_bytes(rgb[None]).shape == (1, 1, 8, 3)
 
 
 def test_film_holds_the_frames(tmp_path):

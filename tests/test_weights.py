@@ -252,7 +252,7 @@ def test_reconstructor_is_converted_once(folder, home, monkeypatch):
     expected = load_file(KIT / "gslrm_tiny_state.safetensors")
     converted = gslrm_state_dict(folder)
     assert converted.keys() == expected.keys() and all(torch.equal(converted[k], expected[k]) for k in expected)
-    assert list(home.rglob("gslrm.safetensors")) and not list(home.rglob("*.part"))
+    assert list(home.rglob("gslrm.safetensors")) and not list(home.rglob(".partial_*"))
 
     with monkeypatch.context() as context:
         context.delattr(torch, "load")

@@ -7,8 +7,7 @@ from PIL import Image
 
 from ..cameras import Cameras
 from ..gaussians import Gaussians
-from ..multiview.pipeline import to_bytes
-from ..rendering import render
+from ..rendering import render, to_bytes
 
 
 def draw(head: Gaussians, cameras: Cameras) -> np.ndarray:

@@ -6,11 +6,12 @@ import json
 from functools import cache
 from pathlib import Path
 
+from ..resources import resource
 from .plots import by_angle
 from .results import FEWEST, METRICS, Report, better, label, shown
 from .sheets import chosen, write_sheet
 
-PUBLISHED = Path(__file__).resolve().parents[2] / "assets" / "benchmarks" / "published.json"
+PUBLISHED = resource("assets/benchmarks/published.json")
 COLUMN_OF = {  # a column of the papers -> ours
     "PSNR": "psnr", "SSIM": "ssim", "LPIPS": "lpips", "DreamSim": "dreamsim", "ArcFace": "arcface",
     "FID": "fid", "O2O ID": "o2o", "CLIP": "clip", "I2O ID": "i2o", "Re-ID match": "reid", "Re-ID dist": "dlib",

@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ..cameras import orbit
-from ..cli.lift import find_photos
 from ..pipeline import FaceLiftPipeline
+from ..portrait.photo import find_photos
 from .benchmarks.base import EXAMPLES
 from .drawing import draw, row, stacked
 from .results import CaseResult, Report, told

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, avg_pool3d
 
 from ..cameras import Cameras, orbit
+from ..errors import MeshError
 from ..gaussians import SH_C0, Gaussians
 from ..rendering import render
 
@@ -30,10 +31,6 @@ TRUNCATION = 4  # cells
 HIDDEN = 0.06  # world units behind the nearest surface
 FRONT_BONUS = 0.3  # the front view is the photo itself
 SMOOTHING = 12  # rounds of averaging with neighbours, so that the choice of a picture changes along lines and not in specks
-
-
-class MeshError(ValueError):
-    """The Gaussians enclose nothing that could become a mesh."""
 
 
 def save_mesh(gaussians: Gaussians, path: str | Path, progress: Callable[[int, int], None] | None = None) -> Path:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..errors import SplatFileError
 from ..gaussians import SH_C0, Gaussians
 
 PLY_VALUES = ("x", "y", "z", "f_dc_0", "f_dc_1", "f_dc_2", "opacity", "scale_0", "scale_1", "scale_2", "rot_0", "rot_1", "rot_2", "rot_3")
@@ -28,10 +29,6 @@ SPLAT_RECORD = np.dtype([("means", "<f4", 3), ("scales", "<f4", 3), ("rgba", "u1
 SPZ_MAGIC, SPZ_VERSION, SPZ_FRACTION_BITS, SPZ_COLOR = 0x5053474E, 3, 12, 0.15
 SPZ_SH_VALUES = (0, 9, 24, 45)  # bytes of higher harmonics per Gaussian, by degree
 OTHER_THREE = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])  # the components of a quaternion but one
-
-
-class SplatFileError(ValueError):
-    """A file that is no splat file, or is damaged; one sentence for the user."""
 
 
 def save_splats(gaussians: Gaussians, path: str | Path) -> Path:

@@ -9,7 +9,9 @@ import json
 import mimetypes
 from pathlib import Path
 
-VIEWER = Path(__file__).parents[2] / "assets" / "viewer"
+from ..resources import resource
+
+VIEWER = resource("assets/viewer")
 PAGE = """<!doctype html>
 <html lang="en">
 <head>

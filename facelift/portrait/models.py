@@ -7,12 +7,12 @@ import threading
 import zipfile
 from contextlib import ExitStack
 from functools import cache, cached_property
-from pathlib import Path
 
 import numpy as np
 
-FOLDER = Path(__file__).resolve().parents[2] / "weights" / "mediapipe"
-LANDMARKER, SEGMENTER = FOLDER / "face_landmarker.task", FOLDER / "selfie_segmentation.tflite"
+from ..resources import resource
+
+LANDMARKER, SEGMENTER = "weights/mediapipe/face_landmarker.task", "weights/mediapipe/selfie_segmentation.tflite"
 MIN_CONFIDENCE = 0.5
 MAX_FACES = 8
 
@@ -33,7 +33,7 @@ class MediaPipeModels:
     def detector(self):
         from mediapipe.tasks.python import BaseOptions, vision
 
-        with zipfile.ZipFile(LANDMARKER) as bundle:
+        with zipfile.ZipFile(resource(LANDMARKER)) as bundle:
             options = BaseOptions(model_asset_buffer=bundle.read("face_detector.tflite"))
         options = vision.FaceDetectorOptions(options, min_detection_confidence=MIN_CONFIDENCE)
         return self._open.enter_context(vision.FaceDetector.create_from_options(options))
@@ -42,14 +42,14 @@ class MediaPipeModels:
     def landmarker(self):
         from mediapipe.tasks.python import BaseOptions, vision
 
-        options = vision.FaceLandmarkerOptions(BaseOptions(model_asset_path=str(LANDMARKER)), num_faces=MAX_FACES)
+        options = vision.FaceLandmarkerOptions(BaseOptions(model_asset_path=str(resource(LANDMARKER))), num_faces=MAX_FACES)
         return self._open.enter_context(vision.FaceLandmarker.create_from_options(options))
 
     @cached_property
     def segmenter(self):
         from mediapipe.tasks.python import BaseOptions, vision
 
-        options = vision.ImageSegmenterOptions(BaseOptions(model_asset_path=str(SEGMENTER)), output_confidence_masks=True)
+        options = vision.ImageSegmenterOptions(BaseOptions(model_asset_path=str(resource(SEGMENTER))), output_confidence_masks=True)
         return self._open.enter_context(vision.ImageSegmenter.create_from_options(options))
 
 

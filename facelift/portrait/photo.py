@@ -8,13 +8,26 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from ..errors import PhotoError
+
 MAX_PIXELS = 50_000_000
 MIN_SIDE = 32
 FORMATS = ("JPEG", "PNG", "WEBP")  # JPEG includes MPO, which many phones write
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
-class PhotoError(ValueError):
-    """The photo cannot be used; the message says why in one sentence."""
+def find_photos(paths: list[Path]) -> list[Path]:
+    """Files as given, folders by their pictures in the order of their names, each file once. Raises ValueError."""
+    photos: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+            if not inside:
+                raise ValueError(f"{path} holds no JPEG, PNG or WEBP files")
+            photos += inside
+        else:
+            photos.append(path)
+    return list({p.resolve(): p for p in photos}.values())
 
 
 def load_photo(photo: str | Path | bytes | Image.Image) -> Image.Image:

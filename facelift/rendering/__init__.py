@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 
+import numpy as np
 from torch import Tensor
 
 from ..cameras import Cameras
@@ -44,6 +45,12 @@ def render(gaussians: Gaussians, cameras: Cameras, background: float = 1.0, back
     device = gaussians.means.device
     colors, transmittance = (t.to(device) for t in rasterize(gaussians, cameras))
     return Rendering(colors + background * transmittance, 1 - transmittance, backend)
+
+
+def to_bytes(pictures: Tensor) -> np.ndarray:
+    """Pictures in 0..1, Shape (..., 3 or 4, H, W) -> uint8 (..., H, W, 3): clipped and rounded; a fourth band is left out."""
+    colors = pictures.detach()[..., :3, :, :].float().clamp(0, 1)
+    return (colors * 255).round().byte().movedim(-3, -1).cpu().contiguous().numpy()
 
 
 def _best_backend(gaussians: Gaussians) -> str:

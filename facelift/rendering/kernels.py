@@ -10,22 +10,12 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from ..compiled import compiled
+
 TILE = 16  # pixels; part of the rules, since the 3 sigma cut works on whole tiles
 MAX_ALPHA = np.float32(0.99)
 MIN_ALPHA = np.float32(1 / 255)
 MIN_TRANSMITTANCE = np.float32(1e-4)
-
-
-def compiled(**options):
-    """numba.njit with compiled code kept on disk, or in memory alone where no folder can be written."""
-
-    def decorate(function):
-        try:
-            return numba.njit(cache=True, **options)(function)
-        except RuntimeError:  # "no locator available": neither the package nor the user's cache folder is writable
-            return numba.njit(**options)(function)
-
-    return decorate
 
 
 @compiled()

@@ -13,8 +13,9 @@ import numba
 import numpy as np
 import torch
 
+from ..compiled import compiled
 from ..gaussians import SH_C0
-from .kernels import MIN_ALPHA, TILE, compiled
+from .kernels import MIN_ALPHA, TILE
 
 NEAR = 0.2  # view depth
 DILATION = 0.3  # square pixels, on both diagonal entries of the 2D covariance

@@ -7,12 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..cameras import turntable
 from ..gaussians import Gaussians
-from . import render
+from . import render, to_bytes
 
 # 4:2:0 with its colours named (BT.709, sRGB), so that players do not guess; the index comes first, so that
 # a page can start before the end is there.
@@ -20,11 +18,6 @@ ENCODING = {
     "-vf": "scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd,setparams=color_primaries=bt709:color_trc=iec61966-2-1",
     "-c:v": "libx264", "-crf": "18", "-preset": "medium", "-pix_fmt": "yuv420p", "-movflags": "+faststart", "-f": "mp4",
 }  # fmt: skip
-
-
-def to_bytes(rgb: Tensor) -> np.ndarray:
-    """A rendering (3, H, W) as bytes (H, W, 3): value * 255, clipped, the fraction dropped (kit, section 3.6)."""
-    return (rgb.detach().clamp(0, 1) * 255).to(torch.uint8).permute(1, 2, 0).cpu().contiguous().numpy()
 
 
 def turntable_frames(gaussians: Gaussians, frames: int, size: int, backend: str = "auto") -> Iterator[np.ndarray]:

@@ -6,12 +6,13 @@ from functools import lru_cache
 
 import numpy as np
 
+from ..choices import LIGHTS as MODES
 from .scene import Light
 from .template import smoothstep, unit
 
 AMBIENT_DIRECTIONS = 24
 ENVIRONMENT = (32, 64)  # rows from the zenith down, columns from azimuth -180 to 180 degrees around z, 0 at +x
-MODES, ODDS = ("ambient", "environment", "studio"), (0.2, 0.4, 0.4)
+ODDS = (0.2, 0.4, 0.4)  # of MODES
 
 
 def draw_light(rng: np.random.Generator, mode: str | None = None) -> Light:

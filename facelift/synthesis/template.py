@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
-TEMPLATE = Path(__file__).parents[2] / "assets" / "synthesis" / "template.npz"
+from ..resources import resource
+
+TEMPLATE = resource("assets/synthesis/template.npz")
 PARTS = ("body", "teeth", "tongue", "lashes")
 MASKS = ("lips", "eyelids", "ears", "inside_mouth", "face")
 CENTER = np.array([0.0, -0.033, 0.745])  # of the skull; azimuths and elevations on the head are seen from here

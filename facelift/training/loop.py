@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
+
+from ..files import write_whole
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -211,14 +212,6 @@ class Trainer:
         print(json.dumps(entry), flush=True)
         with open(self.folder / "log.jsonl", "a") as file:
             file.write(json.dumps(entry) + "\n")
-
-
-def write_whole(path: Path, save: Callable[[Path], object]) -> None:
-    """The file appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial_{path.name}")
-    save(partial)
-    os.replace(partial, path)
 
 
 def write_sheet(path: Path, rows: list[torch.Tensor], side: int = 128) -> None:

@@ -15,7 +15,7 @@ from ..gaussians import Gaussians
 from ..portrait import load_photo
 from ..portrait.advice import advice
 from ..rendering import render as draw
-from ..rendering.turntable import to_bytes
+from ..rendering import to_bytes
 from . import texts
 from .changes import captioned
 from .jobs import Jobs, Settings, Stopped, Update, sentence_for

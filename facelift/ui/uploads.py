@@ -16,9 +16,10 @@ from gradio.processing_utils import httpx, sh
 from gradio.utils import get_upload_folder
 from gradio_client.utils import is_file_obj, is_http_url_like, traverse
 
+from ..resources import resource
 from . import texts
 
-EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
+EXAMPLES = resource("assets/examples")
 MOST_SENT = 20 * 2**20  # bytes of one upload or download: larger than any photo of 50 megapixels people share
 MOST_READ = 64 * 2**20  # bytes of a file that is here: a head of a million Gaussians, made here, is one of 59 MB
 MOST_FILES = 1  # in one call: no function takes more

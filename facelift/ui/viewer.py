@@ -10,7 +10,9 @@ import gradio as gr
 from gradio.data_classes import FileData
 from gradio.processing_utils import move_files_to_cache
 
-ASSETS = Path(__file__).parents[2] / "assets" / "viewer"
+from ..resources import resource
+
+ASSETS = resource("assets/viewer")
 MODULE = ASSETS / "spark.min.js"
 ON_LOAD = """
 const engine = () => import(new URL(props.module.url, document.baseURI).href);

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 from torch import Tensor
 
+from .. import files
+from ..errors import WeightsError
+
 log = logging.getLogger(__name__)
-
-
-class WeightsError(RuntimeError):
-    """Weights that cannot be found, downloaded, verified or read; the message is one sentence for the user."""
 
 
 def cache_folder(folder: Path) -> Path:
@@ -41,23 +39,18 @@ def derived(path: Path, source: str, make: Callable[[], dict[str, Tensor]]) -> d
         except SafetensorError:
             log.warning("%s is damaged and made anew", path)
     tensors = make()
-    write_whole(path, lambda part: save_file(tensors, part, metadata={"source": source}))
+    keep(path, lambda part: save_file(tensors, part, metadata={"source": source}))
     return tensors
 
 
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """All or nothing. A cache that cannot be written costs time at the next start, not the result."""
+def keep(path: Path, write: Callable[[Path], object]) -> None:
+    """`files.write_whole`, but a cache that cannot be written costs time at the next start, not the result."""
     from safetensors import SafetensorError
 
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(part)
-        os.replace(part, path)
+        files.write_whole(path, write)
     except (OSError, SafetensorError) as error:
         log.warning("%s could not be written and will be made again at the next start: %s", path, first_line(error))
-        if part.exists():
-            part.unlink()
 
 
 def stamp(path: Path) -> str:

@@ -15,12 +15,14 @@ from pathlib import Path
 
 import torch
 
-from .cache import WeightsError, cache_folder, first_line, sha256_of, stamp, write_whole
+from ..errors import ResourceError, WeightsError
+from ..resources import resource
+from .cache import cache_folder, first_line, keep, sha256_of, stamp
 from .released import PIPELINE, Release, checkpoints, gslrm_state_dict, openfacelift, prompt_embeddings, require_layout
 
 __all__ = ["WeightSet", "WeightsError", "fetch", "gslrm_state_dict", "prompt_embeddings", "resolve", "verify"]
 
-COMPACT = Path(__file__).parents[2] / "weights" / "compact"
+COMPACT = "weights/compact"  # a resource, in a clone and in what `pip install .` made of it
 FORMATS = {"facelift-compact": "compact"}
 REMEDY = "free space there, or set HF_HOME to another disk"
 CONVERTED_BYTES = 1_300_000_000  # GS-LRM as safetensors, and the prompt embeddings
@@ -47,7 +49,7 @@ def resolve(name: str | Path = "auto", device: str | torch.device | None = None)
     if name == "auto":
         return _auto(device)
     if name == "compact":
-        return _open_folder(name, COMPACT, "compact weights")
+        return _open_folder(name, _compact(), "compact weights")
     release = openfacelift()
     if name in ("released", release.repo):
         return fetch(release)
@@ -57,6 +59,13 @@ def resolve(name: str | Path = "auto", device: str | torch.device | None = None)
     if re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", str(name)):
         return _open_folder(str(name), _snapshot(str(name)), f"weights from the Hub repo {name}")
     raise WeightsError(f"There is no weight set, folder or Hub repo called {name!r}: use auto, compact, released, a folder or owner/name.")
+
+
+def _compact() -> Path:
+    try:
+        return resource(COMPACT)
+    except ResourceError as error:
+        raise WeightsError(f"The compact weights are not installed: {error}") from error
 
 
 def _auto(device) -> WeightSet:
@@ -107,7 +116,7 @@ def verify(release: Release, folder: Path) -> None:
                 "or give the folder itself as weights to use it unverified."
             )
     if now != seen:
-        write_whole(record, lambda path: path.write_text(json.dumps(now, indent=1)))
+        keep(record, lambda path: path.write_text(json.dumps(now, indent=1)))
 
 
 def _open_folder(name: str, folder: Path, note: str) -> WeightSet:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
 from ...pipeline import FaceLiftPipeline
+from ...resources import resource
 from ..metrics import PairMetrics
 from ..results import CaseResult, LeftOut
 
-EXAMPLES = Path(__file__).resolve().parents[3] / "assets" / "examples"
+EXAMPLES = resource("assets/examples")
 
 
 class BenchmarkError(RuntimeError):

@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ...resources import resource
 from ..results import LeftOut
 from ..rig import midpoint
 from .base import BadItem
 from .files import entry, masked, member, open_picture, pose, read_json, with_suffix
 from .layout import Layout, PosedCase, PosedView, assemble, look_at_cameras, only_one
 
-SPLITS = Path(__file__).resolve().parents[3] / "assets" / "benchmarks"
+SPLITS = resource("assets/benchmarks")
 
 
 class Cafca(Layout):

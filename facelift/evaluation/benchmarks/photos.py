@@ -10,11 +10,10 @@ import torch
 from PIL import Image
 
 from ...cameras import orbit
-from ...cli.lift import find_photos
-from ...multiview.pipeline import to_bytes
 from ...pipeline import FaceLiftPipeline
 from ...portrait import PhotoError
-from ...rendering import render
+from ...portrait.photo import find_photos
+from ...rendering import render, to_bytes
 from ..drawing import row, stacked
 from ..metrics import PairMetrics
 from ..metrics.colours import colours_beside_photo

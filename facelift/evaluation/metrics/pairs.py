@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...choices import PAIR_METRICS
 from .faces import DlibFaces, landmark_error, load_arcface
 from .files import Unavailable
 from .networks import LPIPS, Clip, DreamSim, Inception
 from .pictures import psnr, ssim
 
-PAIR_METRICS = ("psnr", "ssim", "lpips", "dreamsim", "arcface", "dlib", "landmarks")
 BATCH = 8
 
 

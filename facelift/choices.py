@@ -1,0 +1,17 @@
+"""Words that command lines offer, apart from the modules that give them meaning: --help need not wait for those."""
+
+from __future__ import annotations
+
+RIGS = ("six", "four", "eight", "raised")  # of `cameras.RIGS`
+ATTENTIONS = ("sparse", "dense", "none")  # across views, of `multiview.attention`
+SPLATS = ("ply", "splat", "spz")  # of `export.splats.FORMATS`
+LIGHTS = ("ambient", "environment", "studio")  # of `synthesis.light`
+RENDERERS = ("opengl", "cycles")  # of `synthesis.sampler`
+RIG_WORDS = (
+    "six, four, eight, raised (each adds what is not there yet), randomN (all around, elevation -30..60, radius 2.4..3.0),"
+    " nearN (half of them within 75 degrees of the front)"
+)  # of `synthesis.rigs`
+HEADS_PER_SHARD = 16  # of `synthesis.dataset`
+SPLITS = ("train", "held-out")  # of `synthesis.sampler.SPLITS`
+BENCHMARKS = ("ava256", "cafca", "facescape", "ffhq", "photos", "posed", "synthetic")  # of `evaluation.benchmarks`
+PAIR_METRICS = ("psnr", "ssim", "lpips", "dreamsim", "arcface", "dlib", "landmarks")  # of `evaluation.metrics`

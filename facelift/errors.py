@@ -1,0 +1,23 @@
+"""What a user can do something about: the message of each is one sentence for them, shown without a traceback."""
+
+from __future__ import annotations
+
+
+class PhotoError(ValueError):
+    """The photo cannot be used; the message says why."""
+
+
+class SplatFileError(ValueError):
+    """A file that is no splat file, or is damaged."""
+
+
+class MeshError(ValueError):
+    """These Gaussians enclose no surface."""
+
+
+class WeightsError(RuntimeError):
+    """Weights that cannot be found, downloaded, verified or read."""
+
+
+class ResourceError(RuntimeError):
+    """A file that belongs to FaceLift, but is no code, is not there; the message says where it was sought and where to get it."""
