@@ -17,12 +17,13 @@ from PIL import Image
 
 from facelift.cameras import Cameras, orbit, rays, six_views
 from facelift.cli.render import read_cameras
-from facelift.synthesis import dataset, sheets
+from facelift.synthesis import dataset, shards, sheets
 from facelift.synthesis.__main__ import main
 from facelift.synthesis.audit import hair_over_cheek
 from facelift.synthesis.head import build_head, draw_parameters, make_head
 from facelift.synthesis.rigs import make_rig
 from facelift.synthesis.sampler import SPLITS, Settings, iterate_heads, plan, render_head
+from facelift.synthesis.scene import CLASSES
 from facelift.training.data import HeadShards
 
 ROOT = Path(__file__).parents[1]
@@ -78,6 +79,24 @@ def test_front_view_is_the_face(renderer):
     inside = (views.depth[0] > 0) & (views.rgba[0, ..., 3] == 255)
     assert np.mean(views.normals[0][inside] @ front > 0) > 0.95
     assert set(np.unique(views.rgba[..., 3][views.depth == 0])) == {0}
+
+
+def test_classes_tell_skin_hair_and_clothes(renderer):
+    """Face, crown and chest of a head in a shirt are what they are; asking for them changes no pixel and no depth."""
+    drawn = draw_parameters(1)
+    hair = replace(drawn.hair, style="short", beard="none")
+    clothing = replace(drawn.clothing, top="crew", hat=None, scarf=None, glasses=None)
+    renderer.load(build_head(replace(drawn, hair=hair, clothing=clothing)))
+    cameras = orbit([0.0, 180.0], size=128)
+    plain, views = renderer.render(cameras), renderer.render(cameras, classes=True)
+    assert plain.classes is None and (plain.rgba == views.rgba).all() and (plain.depth == views.depth).all()
+    front, back = views.classes
+    skin, hair, worn = (CLASSES.index(name) for name in ("skin", "hair", "worn"))
+    assert ((views.classes > 0) == (views.depth > 0)).all() and views.classes.max() == worn
+    assert np.mean(front[70:90, 50:76] == skin) > 0.95  # eyes and mouth are the skin's
+    top = np.argmax(front[:, 63] > 0)
+    assert np.mean(front[top : top + 5, 63] == hair) > 0.5 and np.mean(back[40:60, 50:76] == hair) > 0.95
+    assert np.mean(front[122:, 50:76] == worn) > 0.9
 
 
 def test_same_seed_same_pixels(renderer):
@@ -158,7 +177,7 @@ def test_unknown_parameter_is_refused(renderer):
 
 def test_dataset_on_disk(renderer, tmp_path):
     """Pictures, depth, normals and cameras agree; metadata names every head; the render command reads the cameras."""
-    arguments = ["--out", str(tmp_path), "--views", "six+random1", "--size", "64", "--workers", "1", "--depth", "--normals"]
+    arguments = ["--out", str(tmp_path), "--views", "six+random1", "--size", "64", "--workers", "1", "--depth", "--classes", "--normals"]
     assert main([*arguments, "--heads", "1"]) == 0
     before = (tmp_path / "0000000_00" / "006.webp").stat().st_mtime_ns
     assert main([*arguments, "--heads", "2"]) == 0
@@ -167,7 +186,8 @@ def test_dataset_on_disk(renderer, tmp_path):
     assert [h["seed"] for h in heads] == [0, 1]
     assert {"identity", "expression", "skin", "hair", "clothing", "lighting"} <= set(heads[0])
     folder = tmp_path / "0000001_00"
-    expected = render_head(renderer, 1, 0, Settings(views="six+random1", size=64, normals=True))
+    expected = render_head(renderer, 1, 0, Settings(views="six+random1", size=64, normals=True, classes=True))
+    assert (np.array(Image.open(folder / "004_classes.png")) == expected.views.classes[4]).all()
     assert (np.array(Image.open(folder / "004.webp")) == expected.views.rgba[4]).all()
     depth = np.array(Image.open(folder / "006_depth.png")) * dataset.DEPTH_UNIT
     assert np.allclose(depth, expected.views.depth[6], atol=1e-4)
@@ -178,19 +198,23 @@ def test_dataset_on_disk(renderer, tmp_path):
 
 def test_shards_are_training_data(renderer, tmp_path, monkeypatch):
     monkeypatch.setattr(dataset, "HEADS_PER_SHARD", 2)
-    settings = Settings(views="six+near1", size=64, jitter=1.0)
-    output = dataset.Output(tmp_path, "shards")
+    settings = Settings(views="six+near1", size=64, jitter=1.0, classes=True)
+    output = dataset.Output(tmp_path, "shards", classes=True)
     assert not dataset.write_dataset(list(plan(0, 2)), settings, output, workers=1, done=lambda name: None)
-    shards = HeadShards(tmp_path)
-    assert len(shards) == 2
-    sample = shards.sample(1)
-    assert sample.rgba.shape == (7, 4, 64, 64) and (sample.offset[sample.rgba[:, 3] == 0] == dataset.EMPTY).all()
+    heads = HeadShards(tmp_path)
+    assert len(heads) == 2
+    sample = heads.sample(1)
+    assert sample.rgba.shape == (7, 4, 64, 64) and (sample.offset[sample.rgba[:, 3] == 0] == shards.EMPTY).all()
     expected = render_head(renderer, 1, 0, settings)
     origins, directions = rays(expected.cameras)
     nearest = -(origins * directions).sum(1)
     points = (origins + directions * (nearest + sample.offset)[:, None]).numpy().transpose(0, 2, 3, 1)
     seen = expected.views.depth > 0
     assert np.allclose(points[seen], lift(expected.views.depth, expected.cameras)[seen], atol=2e-3)  # float16
+    (shard,) = shards.find_shards(tmp_path)
+    assert (shards.Shard(shard).classes[1] == expected.views.classes).all() and shards.Shard(shard).heads[1]["seed"] == 1
+    (shard / "classes.npy").unlink()
+    assert shards.Shard(shard).classes is None  # as in shards from before there were classes
 
 
 def test_killed_run_resumes(renderer, tmp_path):

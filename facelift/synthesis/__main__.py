@@ -33,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--picture", choices=("webp", "png"), default="webp", help="straight alpha, lossless (default: webp)")
     p.add_argument("--depth", action="store_true", help="16-bit PNG of z-depth in steps of 0.0001, 0 is empty")
     p.add_argument("--normals", action="store_true", help="PNG of world normals, 128 is 0")
+    p.add_argument("--classes", action="store_true", help="what each pixel shows: 0 nothing, 1 skin, 2 hair, 3 what is worn; opengl alone")
     p.add_argument("--supersample", type=int, default=2, help="samples a pixel and side (default: 2)")
     p.add_argument("--jitter", type=float, metavar="X", help="heads stand off the perfect crop, 1 as photos differ (default: 0, shards 1)")
     p.add_argument("--exact", action="store_true", help="every hair in every view, slower; else small and far ones are thinned out")
@@ -55,6 +56,7 @@ def main(argv: list[str] | None = None) -> int:
             jitter=args.jitter if args.jitter is not None else float(shards),
             exact=args.exact,
             normals=args.normals,
+            classes=args.classes,
             renderer=args.renderer,
             samples=args.samples,
             light=args.light,
@@ -63,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
         if shards and not settings.views.startswith("six"):
             raise ValueError("the first six views of a shard are the six: --views must start with six")
         tasks = list(plan(args.seed, args.heads, args.appearances, args.split))
-        output = Output(args.out, args.format, args.picture, args.depth, args.normals)
+        output = Output(args.out, args.format, args.picture, args.depth, args.normals, args.classes)
         with tqdm(total=args.heads, unit="head", smoothing=0.05) as bar:
             per_folder = HEADS_PER_SHARD if shards else 1
             failed = write_dataset(tasks, settings, output, args.workers, done=lambda _: bar.update(per_folder))

@@ -1,7 +1,7 @@
 """Datasets on disk. A folder appears whole or not at all, so a killed run is continued by starting it again.
 
-heads:  DIR/0000012_00/ (seed, appearance) with 000.webp ..., 000_depth.png, 000_normal.png, cameras.json, head.json
-shards: DIR/shard_0000000/ with rgba.npy, offset.npy, c2w.npy, as facelift/training/data.py reads them, and heads.json
+heads:  DIR/0000012_00/ (seed, appearance) with 000.webp ..., 000_depth.png, 000_normal.png, 000_classes.png, cameras.json, head.json
+shards: DIR/shard_0000000/, as `shards.py` lays them out
 both:   DIR/settings.json, DIR/metadata.json (settings and every parameter drawn of every head)
 """
 
@@ -22,14 +22,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..cameras import Cameras, rays
+from ..cameras import Cameras
+from . import shards
 from .cycles import CyclesRenderer
 from .renderer import Renderer
 from .sampler import GENERATOR, RenderedHead, Settings, make_renderer, render_head
 
 HEADS_PER_SHARD = 16
 DEPTH_UNIT = 1e-4  # of the cameras' world, one step of the 16-bit depth pictures
-EMPTY = 9.0  # offset of a pixel that shows nothing
 WEBP = dict(lossless=True, exact=True, method=1, quality=0)  # higher settings: 8 % smaller, twice as long
 
 
@@ -42,6 +42,7 @@ class Output:
     picture: str = "webp"
     depth: bool = False
     normals: bool = False
+    classes: bool = False
 
 
 Job = tuple[str, list[tuple[int, int]]]  # name of a folder, (seed, appearance) of the heads that belong in it
@@ -84,14 +85,14 @@ def write_dataset(tasks: list[tuple[int, int]], settings: Settings, output: Outp
 def keep_settings(settings: Settings, output: Output) -> None:
     path, now = output.folder / "settings.json", describe(settings, output)
     if path.is_file():
-        before = json.loads(path.read_text())
+        before = {"classes": False, **json.loads(path.read_text())}  # folders from before there were classes are continued
         if changed := [name for name in now if before.get(name) != now[name]]:
             raise ValueError(f"{output.folder} holds heads made with another {', '.join(changed)}; choose another folder")
     write_text(path, json.dumps(now, indent=1))
 
 
 def describe(settings: Settings, output: Output) -> dict:
-    written = {name: getattr(output, name) for name in ("format", "picture", "depth", "normals")}
+    written = {name: getattr(output, name) for name in ("format", "picture", "depth", "normals", "classes")}
     return {"generator": GENERATOR, **asdict(settings), **written}
 
 
@@ -172,6 +173,8 @@ def write_head(folder: Path, heads: Iterator[RenderedHead], output: Output) -> N
         if output.normals:
             normal = np.round((head.views.normals[i] * 0.5 + 0.5) * 255).astype(np.uint8)
             Image.fromarray(normal).save(folder / f"{i:03d}_normal.png", compress_level=1)
+        if output.classes:
+            Image.fromarray(head.views.classes[i]).save(folder / f"{i:03d}_classes.png", compress_level=1)
     (folder / "cameras.json").write_text(json.dumps(camera_list(head.cameras)))
     (folder / "head.json").write_text(json.dumps(head.metadata, indent=1))
 
@@ -188,31 +191,21 @@ def camera_list(cameras: Cameras) -> list[dict]:
 
 
 def write_shard(folder: Path, heads: Iterator[RenderedHead], output: Output) -> None:
-    rgba, offset, c2w, metadata = [], [], [], []
-    for head in heads:
-        rgba.append(head.views.rgba)
-        offset.append(ray_offsets(head.views.depth, head.cameras))
-        c2w.append(head.cameras.c2w.numpy())
-        metadata.append(head.metadata)
-    np.save(folder / "rgba.npy", np.stack(rgba))
-    np.save(folder / "offset.npy", np.stack(offset).astype(np.float16))
-    np.save(folder / "c2w.npy", np.stack(c2w).astype(np.float32))
-    (folder / "heads.json").write_text(json.dumps(metadata))
-
-
-def ray_offsets(depth: np.ndarray, cameras: Cameras) -> np.ndarray:
-    """z-depth to the distance along each pixel's ray from its point nearest to the origin. Shape (V, H, W), EMPTY where nothing is."""
-    origins, directions = (x.numpy() for x in rays(cameras))
-    forward = cameras.c2w[:, :3, 2].numpy()
-    along = np.einsum("vkhw,vk->vhw", directions, forward)  # z gained per unit of way
-    nearest = -(origins * directions).sum(1)
-    return np.where(depth > 0, depth / along - nearest, EMPTY)
+    heads = list(heads)
+    shards.write_shard(
+        folder,
+        rgba=np.stack([head.views.rgba for head in heads]),
+        ray_depth=np.stack([shards.ray_depth(head.views.depth, head.cameras) for head in heads]),
+        c2w=np.stack([head.cameras.c2w.numpy() for head in heads]),
+        classes=np.stack([head.views.classes for head in heads]) if output.classes else None,
+        heads=[head.metadata for head in heads],
+    )
 
 
 def collect_metadata(settings: Settings, output: Output) -> None:
     """All heads in the folder, those of earlier runs too."""
     if output.format == "shards":
-        heads = [head for path in sorted(output.folder.glob("shard_*/heads.json")) for head in json.loads(path.read_text())]
+        heads = [head for shard in shards.find_shards(output.folder) for head in shards.Shard(shard).heads]
     else:
         heads = [json.loads(path.read_text()) for path in sorted(output.folder.glob("[0-9]*/head.json"))]
     write_text(output.folder / "metadata.json", json.dumps(dict(settings=describe(settings, output), heads=heads)))

@@ -27,7 +27,8 @@ RIG, JITTER = 100, 101  # streams of random numbers beside those of head.py
 class Settings:
     """views: name of a rig (rigs.py). size: pixels a side. supersample: samples a pixel and side.
 
-    jitter: how far heads stand off the perfect crop, 1 as photos differ. exact: every strand in every view. options: what heads wear.
+    jitter: how far heads stand off the perfect crop, 1 as photos differ. exact: every strand in every view.
+    normals, classes: made beside the pictures and depth; classes by opengl alone. options: what heads wear.
     renderer: of RENDERERS. samples: paths a pixel, of cycles alone. light: of `light.MODES`; None draws it for each head.
     """
 
@@ -37,6 +38,7 @@ class Settings:
     jitter: float = 0.0
     exact: bool = False
     normals: bool = False
+    classes: bool = False
     options: Options = field(default_factory=Options)
     renderer: str = "opengl"
     samples: int = 64
@@ -48,6 +50,8 @@ class Settings:
             raise ValueError(f"size must be at least 16 and supersample at least 1, not {self.size} and {self.supersample}")
         if self.renderer not in RENDERERS or self.samples < 1:
             raise ValueError(f"renderer must be {' or '.join(RENDERERS)} and samples at least 1, not {self.renderer} and {self.samples}")
+        if self.classes and self.renderer != "opengl":
+            raise ValueError(f"{self.renderer} tells no classes")
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def render_head(renderer: Renderer | CyclesRenderer, seed: int, appearance: int,
     metadata["to_world"] = np.round(scene.to_world, 6).tolist()
     cameras = make_rig(settings.views, stream(RIG), settings.size)
     renderer.load(scene)
-    views = renderer.render(cameras, settings.supersample, settings.normals, settings.exact)
+    views = renderer.render(cameras, settings.supersample, settings.normals, settings.exact, settings.classes)
     return RenderedHead(seed, appearance, views, cameras, metadata)
 
 

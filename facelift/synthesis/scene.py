@@ -13,6 +13,8 @@ import numpy as np
 
 from .template import Template
 
+CLASSES = ("background", "skin", "hair", "worn")  # worn: clothes, hats, glasses, jewellery
+
 
 @dataclass(frozen=True)
 class Surface:
@@ -132,8 +134,10 @@ class Views:
     rgba: uint8, Shape (V, H, W, 4). sRGB, straight alpha. depth: float32, Shape (V, H, W). Along the camera's z axis, in the units of
     the cameras' world; 0 where nothing is; the nearest of a pixel's samples; lenses are looked through.
     normals: float32, Shape (V, H, W, 3) or None. Unit, in the cameras' world; 0 where nothing is.
+    classes: uint8, Shape (V, H, W) or None. Index into `CLASSES` of what the nearest sample shows.
     """
 
     rgba: np.ndarray
     depth: np.ndarray
     normals: np.ndarray | None
+    classes: np.ndarray | None = None

@@ -1,10 +1,4 @@
-"""Training samples from shards of rendered heads.
-
-A shard is a folder written once and never changed:
-    rgba.npy    uint8   (N, V, H, W, 4)  straight alpha; the first six views are those of `cameras.six_views`
-    offset.npy  float16 (N, V, H, W)     distance along the pixel's ray from its point nearest to the origin; 9 marks an empty pixel
-    c2w.npy     float32 (N, V, 4, 4)
-"""
+"""Training samples from shards of rendered heads (`synthesis.shards`)."""
 
 from __future__ import annotations
 
@@ -19,8 +13,9 @@ from PIL import Image
 from torch import Tensor
 
 from ..cameras import Cameras, view_rig
+from ..synthesis.shards import EMPTY, Shard, find_shards
 
-EMPTY = 9.0
+__all__ = ["EMPTY", "HeadShards", "Sample", "degrade_portrait", "views_at"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +40,7 @@ class HeadShards:
         self.rescan()
         if not self.shards:
             raise FileNotFoundError(f"no shard_* folders in {self.folder}")
-        stored = np.load(self.shards[0] / "c2w.npy", mmap_mode="r")[0]
+        stored = Shard(self.shards[0]).c2w[0]
         first = views_at(stored, self.rig.cameras())
         if None in first:
             raise ValueError(f"{self.folder} lacks views of the rig {rig}: render with python -m facelift.synthesis --views six+{rig}")
@@ -54,19 +49,19 @@ class HeadShards:
     @property
     def size(self) -> int:
         """Pixels a side."""
-        return np.load(self.shards[0] / "rgba.npy", mmap_mode="r").shape[-2]
+        return Shard(self.shards[0]).rgba.shape[-2]
 
     def rescan(self) -> None:
-        self.shards = sorted(p for p in self.folder.glob("shard_*") if p.is_dir())
-        self.per_shard = np.load(self.shards[0] / "c2w.npy", mmap_mode="r").shape[0] if self.shards else 0
+        self.shards = find_shards(self.folder)
+        self.per_shard = len(Shard(self.shards[0]).c2w) if self.shards else 0
 
     def __len__(self) -> int:
         return len(self.shards) * self.per_shard
 
     def load(self, index: int, views: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """views: as they are stored."""
-        shard, i = self.shards[index // self.per_shard], index % self.per_shard
-        return tuple(np.array(np.load(shard / f"{name}.npy", mmap_mode="r")[i, views]) for name in ("rgba", "offset", "c2w"))
+        shard, i = Shard(self.shards[index // self.per_shard]), index % self.per_shard
+        return tuple(np.array(array[i, views]) for array in (shard.rgba, shard.ray_depth, shard.c2w))
 
     def sample(self, index: int, rng: np.random.Generator | None = None, views: slice = slice(None)) -> Sample:
         """With `rng`: mirrored half of the time, colours varied, the portrait degraded. Without: as it is."""

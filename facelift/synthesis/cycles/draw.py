@@ -147,8 +147,13 @@ class CyclesRenderer:
             return np.ones(3)
         return automatic_exposure((direct + indirect)[row, column][seen].mean(0), np.asarray(body.albedo)[face].mean(0))
 
-    def render(self, cameras: Cameras, supersample: int = 2, normals: bool = False, exact: bool = False) -> Views:
-        """The loaded scene from every camera. supersample, exact: of the other renderer; samples and all strands stand for them here."""
+    def render(self, cameras: Cameras, supersample: int = 2, normals: bool = False, exact: bool = False, classes: bool = False) -> Views:
+        """The loaded scene from every camera. supersample, exact: of the other renderer; samples and all strands stand for them here.
+
+        Raises ValueError for classes: only the other renderer tells them.
+        """
+        if classes:
+            raise ValueError("cycles tells no classes")
         if self.exposure is None:
             raise RuntimeError("load a scene first")
         rgba, depths, normal = [], [], []

@@ -9,12 +9,18 @@ import numpy as np
 
 from ...cameras import Cameras
 from ..light import harmonics
-from ..scene import Light, Mesh, Scene, Views
+from ..scene import CLASSES, Light, Mesh, Scene, Views
 from . import ribbons
 from .bake import REACH, Baked, Baker
 from .context import Programs, Targets, assign, create_context, noise_volume
 
 NEAR, FAR = 0.5, 6.0  # of the cameras' world
+# of the kinds of meshes and strands, as numbers; brows and down count as the skin they grow from, glass as what is seen through it
+CLASS_OF = {
+    kind: CLASSES.index(name)
+    for name, kinds in dict(skin=("skin", "eye", "mouth", "lash", "fine"), hair=("hair",), worn=("cloth", "solid", "lens")).items()
+    for kind in kinds
+}
 ORDER = ("skin", "cloth", "solid", "mouth", "eye", "lash", "lens")
 # what a mesh may set by Mesh.parameters, and what holds otherwise
 PARAMETERS = {
@@ -123,20 +129,20 @@ class Renderer:
         array = self.context.vertex_array(program, [(buffer, layout, *used)], indices)
         return Drawable(mesh.kind, mesh.two_sided, array, [buffer, indices], uniforms)
 
-    def render(self, cameras: Cameras, supersample: int = 2, normals: bool = False, exact: bool = False) -> Views:
+    def render(self, cameras: Cameras, supersample: int = 2, normals: bool = False, exact: bool = False, classes: bool = False) -> Views:
         """The loaded scene from every camera.
 
         supersample: samples a pixel and side. exact: draws every strand in every view; otherwise fewer and wider ones in small
-        pictures and on the far side of the head, so that single strands differ between views.
+        pictures and on the far side of the head, so that single strands differ between views. classes: tell what each pixel shows.
         """
         if self.scene is None:
             raise RuntimeError("load a scene first")
         c2w, intrinsics = cameras.c2w.double().numpy(), cameras.intrinsics.double().numpy()
         size = (cameras.width, cameras.height)
         with self.context:
-            views = [self.view(c2w[i], intrinsics[i], size, supersample, normals, exact) for i in range(len(cameras))]
-        rgba, depth, normal = zip(*views, strict=True)
-        return Views(np.stack(rgba), np.stack(depth), np.stack(normal) if normals else None)
+            views = [self.view(c2w[i], intrinsics[i], size, supersample, normals or classes, exact) for i in range(len(cameras))]
+        rgba, depth, normal, class_ = zip(*views, strict=True)
+        return Views(np.stack(rgba), np.stack(depth), np.stack(normal) if normals else None, np.stack(class_) if classes else None)
 
     def view(self, c2w, intrinsics, size, supersample: int, normals: bool, exact: bool):
         width, height = size[0] * supersample, size[1] * supersample
@@ -157,7 +163,7 @@ class Renderer:
                 framebuffer.color_mask = ((True,) * 4, (False,) * 4, (False,) * 4)
                 self.context.enable(self.context.BLEND)
                 self.context.blend_func = self.context.ONE, self.context.ONE_MINUS_SRC_ALPHA
-            assign(self.programs.mesh[drawable.kind], drawable.uniforms)
+            assign(self.programs.mesh[drawable.kind], {**drawable.uniforms, "label": CLASS_OF[drawable.kind] / 255})
             self.draw_sides(drawable)
         framebuffer.color_mask = written
         return self.resolve(textures, size, supersample, normals)
@@ -184,7 +190,8 @@ class Renderer:
             for i in np.argsort(-facing, kind="stable"):
                 if strands.counts[i]:
                     kept = 1.0 if whole else share * (0.5 if facing[i] < -0.2 else 1.0)
-                    assign(program, dict(widen=kept**-0.6, shine=0.4 if strands.kind == "fine" else 1.0))
+                    shine, label = 0.4 if strands.kind == "fine" else 1.0, CLASS_OF[strands.kind] / 255
+                    assign(program, dict(widen=kept**-0.6, shine=shine, label=label))
                     array.render(vertices=math.ceil(strands.counts[i] * kept) * indices, first=int(starts[i]) * indices)
 
     def resolve(self, textures, size, factor: int, normals: bool):
@@ -200,7 +207,10 @@ class Renderer:
             return np.frombuffer(texture.read(), dtype).reshape(size[1], size[0], channels)[::-1]
 
         rgba, depth = read(results[0], 4, np.uint8), read(results[1], 1, np.float32)[..., 0]
-        return rgba, depth, self.world_normals(read(results[2], 4, np.uint8)[..., :3]) if normals else None
+        if not normals:
+            return rgba, depth, None, None
+        surface = read(results[2], 4, np.uint8)
+        return rgba, depth, self.world_normals(surface[..., :3]), surface[..., 3]
 
     def world_normals(self, encoded: np.ndarray) -> np.ndarray:
         n = encoded.astype(np.float32) / 127.5 - 1

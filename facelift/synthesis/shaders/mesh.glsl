@@ -9,8 +9,9 @@ in vec4 v_material;
 in float v_depth;
 layout(location = 0) out vec4 out_color;
 layout(location = 1) out float out_depth;
-layout(location = 2) out vec4 out_normal;
+layout(location = 2) out vec4 out_normal;  // with the class of the material as alpha
 
+uniform float label;
 uniform sampler3D noise;
 uniform sampler2D surroundings;   // latitude and longitude, for mirrors
 uniform sampler2D key_depth;      // of the first key light
@@ -49,5 +50,5 @@ vec3 relief(vec3 p, float scale) {
 void finish(vec3 color, vec3 n) {
   out_color = vec4(tone(color), 1.0);
   out_depth = v_depth;
-  out_normal = vec4(n * 0.5 + 0.5, 1.0);
+  out_normal = vec4(n * 0.5 + 0.5, label);
 }
