@@ -1,4 +1,4 @@
-"""Before and after Generate: faces, crop, advice, takes, links, and the API's smaller endpoints."""
+"""Before and after Generate: faces, crop, advice, history, links, and the API's smaller endpoints."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from facelift.portrait import find_faces, make_portrait
 from facelift.portrait.advice import advice, roll, yaw
 from facelift.portrait.covered import covered
 from facelift.rendering import render
-from facelift.ui.aligner import Nudge, nudged
+from facelift.ui.aligner import CropAdjustment, adjusted
 
 OTHER = PHOTO.with_name("astronaut.png")
 
@@ -79,20 +79,20 @@ def test_a_face_is_chosen_by_a_click_and_moved_by_keys(stand_in, open_page, two_
     assert likeness(new_portrait(page, old), before) > 0.999
 
 
-def test_nudges_move_zoom_and_turn_about_the_face():
+def test_adjustments_move_zoom_and_turn_about_the_face():
     data = PHOTO.read_bytes()
     start = make_portrait(data, matting="mediapipe")
-    still = nudged(data, start, Nudge(x=0.001))
+    still = adjusted(data, start, CropAdjustment(x=0.001))
     assert likeness(still.image, start.image) > 0.99
     assert np.asarray(still.image).shape == (512, 512, 3)
     cx, cy = 251.8, 280.0
-    zoomed = nudged(data, start, Nudge(zoom=2.0))
+    zoomed = adjusted(data, start, CropAdjustment(zoom=2.0))
     inner = start.image.crop((round(cx / 2), round(cy / 2), round(cx / 2) + 256, round(cy / 2) + 256))
     assert likeness(zoomed.image, inner) > 0.97
-    turned = nudged(data, start, Nudge(turn=20))
+    turned = adjusted(data, start, CropAdjustment(turn=20))
     middle = (100, 100, 400, 400)
     assert likeness(turned.image.rotate(20, center=(cx, cy)).crop(middle), start.image.crop(middle)) > 0.97  # PIL turns the other way
-    assert Nudge.read({"x": "nonsense", "zoom": 1e9, "turn": float("nan")}) == Nudge(zoom=2.5)
+    assert CropAdjustment.read({"x": "nonsense", "zoom": 1e9, "turn": float("nan")}) == CropAdjustment(zoom=2.5)
 
 
 def test_advice_names_what_is_wrong():
@@ -137,7 +137,7 @@ def test_advice_knows_a_covered_face(path):
         assert any(words in sentence for sentence in advice(hidden, find_faces(hidden)[0])), thing
 
 
-def test_takes_stay_and_can_be_seen_again(stand_in, open_page):
+def test_history_stays_and_can_be_seen_again(stand_in, open_page):
     _, url = stand_in
     page = open_page(f"{url}/?seed=7&weights=released")
     page.wait_for_function("document.querySelector('#seed input').value == '7'")
@@ -145,12 +145,12 @@ def test_takes_stay_and_can_be_seen_again(stand_in, open_page):
     page.click("#examples .gallery-item >> nth=1")
     page.wait_for_selector("#ran p")
     assert "seed 7" in page.inner_text("#ran")
-    assert not page.is_visible("#takes")
+    assert not page.is_visible("#history")
     page.click("#another")
     page.wait_for_function("/seed (?!7,)/.test(document.querySelector('#ran').innerText)")
     second = int(re.search(r"seed (\d+)", page.inner_text("#ran"))[1])
     assert second != 7 and page.input_value("#seed input") == str(second)
-    for strip, count in (("#views", 6), ("#takes", 2)):
+    for strip, count in (("#views", 6), ("#history", 2)):
         page.wait_for_function(
             """([strip, count]) => {
               const box = (element) => element.getBoundingClientRect(), shown = box(document.querySelector(strip));
@@ -159,7 +159,7 @@ def test_takes_stay_and_can_be_seen_again(stand_in, open_page):
             }""",
             arg=[strip, count],
         )
-    page.click("#takes button.thumbnail-lg >> nth=0")
+    page.click("#history button.thumbnail-lg >> nth=0")
     page.wait_for_function("document.querySelector('#ran').innerText.includes('seed 7,')")
     page.wait_for_selector(".splat-viewer[data-state=loaded]")
 

@@ -12,8 +12,8 @@ root.querySelector(".empty").textContent = words.empty;
 frame.setAttribute("aria-label", words.frame);
 tools.setAttribute("aria-label", words.tools);
 for (const button of tools.children) {
-  button.title = words[button.dataset.nudge];
-  button.setAttribute("aria-label", words[button.dataset.nudge]);
+  button.title = words[button.dataset.adjust];
+  button.setAttribute("aria-label", words[button.dataset.adjust]);
 }
 
 // Until the exact portrait is there, the old one is moved: both are turned and zoomed about the middle of the face.
@@ -26,14 +26,14 @@ function preview() {
   image.style.transform = `matrix(${a}, ${b}, ${-b}, ${a}, ${x * unit}, ${y * unit})`;
 }
 
-function nudge(change, wait = 250) {
+function adjust(change, wait = 250) {
   if (!props.value?.movable) return;
   const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
   const wanted = { ...now, ...change };
   now = { x: clamp(wanted.x, -400, 400), y: clamp(wanted.y, -400, 400), zoom: clamp(wanted.zoom, 0.4, 2.5), turn: clamp(wanted.turn, -180, 180) };
   preview();
   clearTimeout(timer);
-  timer = setTimeout(() => trigger("nudge", now), wait);
+  timer = setTimeout(() => trigger("adjust", now), wait);
 }
 
 function show() {
@@ -52,25 +52,25 @@ function show() {
     if (props.value?.picture?.url !== value.picture.url) return;
     image.src = value.picture.url;
     image.alt = words.alt;
-    made = value.nudge;
+    made = value.adjustment;
     if (value.anew) now = made; // else the visitor may have gone on while this one was made
     preview();
   });
 }
 
 const actions = {
-  in: () => nudge({ zoom: now.zoom * 1.05 }),
-  out: () => nudge({ zoom: now.zoom / 1.05 }),
-  left: () => nudge({ turn: now.turn - 3 }),
-  right: () => nudge({ turn: now.turn + 3 }),
-  reset: () => nudge(NONE, 0),
+  in: () => adjust({ zoom: now.zoom * 1.05 }),
+  out: () => adjust({ zoom: now.zoom / 1.05 }),
+  left: () => adjust({ turn: now.turn - 3 }),
+  right: () => adjust({ turn: now.turn + 3 }),
+  reset: () => adjust(NONE, 0),
 };
-for (const button of tools.children) button.addEventListener("click", actions[button.dataset.nudge]);
+for (const button of tools.children) button.addEventListener("click", actions[button.dataset.adjust]);
 
 frame.addEventListener("keydown", (event) => {
   const keys = {
-    ArrowLeft: () => nudge({ x: now.x - 6 }), ArrowRight: () => nudge({ x: now.x + 6 }),
-    ArrowUp: () => nudge({ y: now.y - 6 }), ArrowDown: () => nudge({ y: now.y + 6 }),
+    ArrowLeft: () => adjust({ x: now.x - 6 }), ArrowRight: () => adjust({ x: now.x + 6 }),
+    ArrowUp: () => adjust({ y: now.y - 6 }), ArrowDown: () => adjust({ y: now.y + 6 }),
     "+": actions.in, "=": actions.in, "-": actions.out, "[": actions.left, "]": actions.right, 0: actions.reset,
   };
   if (!keys[event.key] || event.ctrlKey || event.metaKey) return;
@@ -80,7 +80,7 @@ frame.addEventListener("keydown", (event) => {
 frame.addEventListener("wheel", (event) => {
   if (!props.value?.movable || document.activeElement !== frame) return; // the page scrolls until the portrait has been clicked
   event.preventDefault();
-  nudge({ zoom: now.zoom * Math.exp(-event.deltaY / 800) });
+  adjust({ zoom: now.zoom * Math.exp(-event.deltaY / 800) });
 }, { passive: false });
 frame.addEventListener("pointerdown", (event) => {
   if (!props.value?.movable) return;
@@ -100,7 +100,7 @@ frame.addEventListener("pointermove", (event) => {
     change.turn = now.turn + ((Math.atan2(fresh[1], fresh[0]) - Math.atan2(old[1], old[0])) * 180) / Math.PI;
   }
   pointers.set(event.pointerId, event);
-  nudge(change, 400);
+  adjust(change, 400);
 });
 for (const end of ["pointerup", "pointercancel"]) frame.addEventListener(end, (event) => pointers.delete(event.pointerId));
 

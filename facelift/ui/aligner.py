@@ -22,15 +22,15 @@ FACES = '<div class="faces" role="group"></div>'
 PORTRAIT = """<div class="aligner" data-state="empty">
   <div class="frame" tabindex="0" role="application"><img alt="" draggable="false"><span class="empty"></span></div>
   <div class="tools" role="toolbar">
-    <button type="button" data-nudge="out">−</button><button type="button" data-nudge="in">+</button>
-    <button type="button" data-nudge="left">⟲</button><button type="button" data-nudge="right">⟳</button>
-    <button type="button" data-nudge="reset">↺</button>
+    <button type="button" data-adjust="out">−</button><button type="button" data-adjust="in">+</button>
+    <button type="button" data-adjust="left">⟲</button><button type="button" data-adjust="right">⟳</button>
+    <button type="button" data-adjust="reset">↺</button>
   </div>
 </div>"""
 
 
 @dataclass(frozen=True)
-class Nudge:
+class CropAdjustment:
     """How the visitor moved the portrait: pixels right and down, times larger, degrees clockwise, about the middle of the face."""
 
     x: float = 0.0
@@ -39,7 +39,7 @@ class Nudge:
     turn: float = 0.0
 
     @classmethod
-    def read(cls, values: Any) -> Nudge:
+    def read(cls, values: Any) -> CropAdjustment:
         """From a browser: anything but numbers within reason is taken as no change."""
         values = values if isinstance(values, dict) else {}
 
@@ -50,17 +50,17 @@ class Nudge:
         return cls(number("x", 0, -400, 400), number("y", 0, -400, 400), number("zoom", 1, 0.4, 2.5), number("turn", 0, -180, 180))
 
 
-def nudged(data: bytes, portrait: Portrait, nudge: Nudge) -> Portrait:
+def adjusted(data: bytes, portrait: Portrait, adjustment: CropAdjustment) -> Portrait:
     """The portrait of the same face with the crop moved. Raises PhotoError.
 
     What was in the frame before keeps its outline; only what comes in from outside is cut out anew.
     """
-    if nudge == Nudge() or portrait.crop is None:
+    if adjustment == CropAdjustment() or portrait.crop is None:
         return portrait
-    framed = _framed(load_photo(data), portrait, nudge)
-    rgb, alpha = _moved(portrait.image, nudge, (255, 255, 255)), _moved(portrait.alpha, nudge, 0)
+    framed = _framed(load_photo(data), portrait, adjustment)
+    rgb, alpha = _moved(portrait.image, adjustment, (255, 255, 255)), _moved(portrait.alpha, adjustment, 0)
     inner = Image.new("L", (SIZE - 6, SIZE - 6), 255)  # the outermost rows of a portrait may be empty
-    known = _moved(ImageOps.expand(inner, 3), nudge, 0) > 253
+    known = _moved(ImageOps.expand(inner, 3), adjustment, 0) > 253
     rgb = np.where((alpha > 250)[..., None], np.asarray(framed.convert("RGB")), rgb)  # the photo is sharper, the edges are not clean
     if not known.all():
         fresh = make_portrait(framed, crop=False)
@@ -69,30 +69,32 @@ def nudged(data: bytes, portrait: Portrait, nudge: Nudge) -> Portrait:
     return replace(portrait, image=Image.fromarray(rgb), alpha=Image.fromarray(alpha))
 
 
-def _moved(image: Image.Image, nudge: Nudge, fill) -> np.ndarray:
+def _moved(image: Image.Image, adjustment: CropAdjustment, fill) -> np.ndarray:
     """A portrait-sized picture, moved."""
-    return np.asarray(image.transform((SIZE, SIZE), Image.Transform.AFFINE, _matrix(nudge, 1 / nudge.zoom), BICUBIC, fillcolor=fill))
+    return np.asarray(
+        image.transform((SIZE, SIZE), Image.Transform.AFFINE, _matrix(adjustment, 1 / adjustment.zoom), BICUBIC, fillcolor=fill)
+    )
 
 
-def _framed(photo: Image.Image, portrait: Portrait, nudge: Nudge) -> Image.Image:
+def _framed(photo: Image.Image, portrait: Portrait, adjustment: CropAdjustment) -> Image.Image:
     """The part of the photo that the moved portrait shows, 512x512, white (or clear) beyond its border."""
     crop = portrait.crop
-    scaled = photo.resize([max(1, round(side * nudge.zoom)) for side in crop.scaled_size], BICUBIC, reducing_gap=3.0)
+    scaled = photo.resize([max(1, round(side * adjustment.zoom)) for side in crop.scaled_size], BICUBIC, reducing_gap=3.0)
     left, top = crop.crop_in_scaled[0] - crop.paste_at[0], crop.crop_in_scaled[1] - crop.paste_at[1]
     fill = (255, 255, 255, 0) if photo.mode == "RGBA" else (255, 255, 255)
-    return scaled.transform((SIZE, SIZE), Image.Transform.AFFINE, _matrix(nudge, 1.0, left, top), BICUBIC, fillcolor=fill)
+    return scaled.transform((SIZE, SIZE), Image.Transform.AFFINE, _matrix(adjustment, 1.0, left, top), BICUBIC, fillcolor=fill)
 
 
-def _matrix(nudge: Nudge, scale: float, left: float = 0.0, top: float = 0.0) -> tuple[float, ...]:
+def _matrix(adjustment: CropAdjustment, scale: float, left: float = 0.0, top: float = 0.0) -> tuple[float, ...]:
     """From pixels of the moved portrait to those of a source: shift and turn undone, `scale` source pixels for each.
 
     left, top: where the unmoved portrait lies in the source, in portrait pixels.
     """
     cx, cy = FACE_CENTRE
-    angle = math.radians(nudge.turn)
+    angle = math.radians(adjustment.turn)
     cos, sin = scale * math.cos(angle), scale * math.sin(angle)
-    x, y = cx + nudge.x, cy + nudge.y
-    size = scale * nudge.zoom  # source pixels for each pixel of the unmoved portrait
+    x, y = cx + adjustment.x, cy + adjustment.y
+    size = scale * adjustment.zoom  # source pixels for each pixel of the unmoved portrait
     return cos, sin, (cx + left) * size - cos * x - sin * y, -sin, cos, (cy + top) * size + sin * x - cos * y
 
 
@@ -102,7 +104,7 @@ def face_buttons(elem_id: str) -> gr.HTML:
 
 
 def portrait_frame(elem_id: str) -> gr.HTML:
-    """The portrait. Its value is `portrait_shown(...)`; moving it triggers "nudge" with the fields of `Nudge`."""
+    """The portrait. Its value is `portrait_shown(...)`; moving it triggers "adjust" with the fields of `CropAdjustment`."""
     return gr.HTML(
         html_template=PORTRAIT, js_on_load=_script("aligner.js"), apply_default_css=False, elem_id=elem_id, words=texts.ALIGNER,
         centre=[v / SIZE for v in FACE_CENTRE], size=SIZE,
@@ -118,6 +120,6 @@ def faces_shown(portrait: Portrait, chosen: int) -> dict[str, Any]:
     return {"boxes": [[round(float(v), 1) for v in face.box] for face in portrait.faces], "chosen": chosen}
 
 
-def portrait_shown(picture: Path, nudge: Nudge, movable: bool, anew: bool = False) -> dict[str, Any]:
-    """nudge: what the picture shows already. anew: another photo or face, so that what the visitor did to the last one is void."""
-    return {"picture": file_data(picture), "nudge": asdict(nudge), "movable": movable, "anew": anew}
+def portrait_shown(picture: Path, adjustment: CropAdjustment, movable: bool, anew: bool = False) -> dict[str, Any]:
+    """adjustment: what the picture shows already. anew: another photo or face, so that what the visitor did to the last one is void."""
+    return {"picture": file_data(picture), "adjustment": asdict(adjustment), "movable": movable, "anew": anew}

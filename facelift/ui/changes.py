@@ -11,7 +11,7 @@ import gradio as gr
 
 from . import texts
 from .downloads import MESH
-from .history import Take
+from .history import HistoryEntry
 from .jobs import Update
 from .viewer import shown
 
@@ -34,19 +34,19 @@ def of_update(ui: SimpleNamespace, update: Update, weights, keep_view: bool = Fa
     return changes
 
 
-def of_take(ui: SimpleNamespace, take: Take | None) -> dict:
+def of_entry(ui: SimpleNamespace, entry: HistoryEntry | None) -> dict:
     """The head that is shown, and its mesh: to be made, or to be had."""
-    there = take is not None and MESH in take.files
+    there = entry is not None and MESH in entry.files
     return {
-        ui.take: take,
-        ui.mesh: gr.Button(MESH, visible=not there, interactive=take is not None),
-        ui.downloads[MESH]: gr.DownloadButton(value=take.files[MESH] if there else None, visible=there, interactive=there),
+        ui.entry: entry,
+        ui.mesh: gr.Button(MESH, visible=not there, interactive=entry is not None),
+        ui.downloads[MESH]: gr.DownloadButton(value=entry.files[MESH] if there else None, visible=there, interactive=there),
     }
 
 
 def cleared(ui: SimpleNamespace) -> dict:
     downloads = {button: gr.DownloadButton(value=None, interactive=False) for button in ui.downloads.values()}
-    return {ui.views: None, ui.viewer: None, ui.ran: "", **downloads, **of_take(ui, None)}
+    return {ui.views: None, ui.viewer: None, ui.ran: "", **downloads, **of_entry(ui, None)}
 
 
 def buttons(ui: SimpleNamespace, running: bool) -> dict:
@@ -54,9 +54,9 @@ def buttons(ui: SimpleNamespace, running: bool) -> dict:
     return {**changes, ui.another: gr.Button(visible=False)} if running else changes
 
 
-def strip(takes: list[Take]):
-    pictures = [(take.thumbnail, str(i + 1)) for i, take in enumerate(takes)]
-    return gr.Gallery(value=pictures, selected_index=len(takes) - 1, visible=len(takes) > 1)
+def gallery(history: list[HistoryEntry]):
+    pictures = [(entry.thumbnail, str(i + 1)) for i, entry in enumerate(history)]
+    return gr.Gallery(value=pictures, selected_index=len(history) - 1, visible=len(history) > 1)
 
 
 def captioned(views: list[Path]) -> list[tuple[Path, str]]:

@@ -15,15 +15,15 @@ KEEP_SECONDS = 3600
 
 
 @dataclass(frozen=True)
-class Take:
-    """One finished head. place: a folder that goes when the take does."""
+class HistoryEntry:
+    """One finished head. directory: goes when the entry does."""
 
-    place: TemporaryDirectory
+    directory: TemporaryDirectory
     report: dict
 
     @property
     def folder(self) -> Path:
-        return Path(self.place.name)
+        return Path(self.directory.name)
 
     @property
     def files(self) -> dict[str, Path]:
@@ -34,13 +34,13 @@ class Take:
         return self.folder / "renders" / "5_front_left.png"
 
 
-def keep(takes: list[Take], folder: Path, report: dict) -> list[Take]:
-    """takes with a copy of a finished job's folder at the end; the oldest go when there are too many."""
-    place = tempfile.TemporaryDirectory(prefix="facelift_take-", ignore_cleanup_errors=True)
-    shutil.copytree(folder, place.name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("previews"))
-    return [*takes, Take(place, report)][-KEPT:]
+def keep(history: list[HistoryEntry], folder: Path, report: dict) -> list[HistoryEntry]:
+    """history with a copy of a finished job's folder at the end; the oldest go when there are too many."""
+    directory = tempfile.TemporaryDirectory(prefix="facelift_history-", ignore_cleanup_errors=True)
+    shutil.copytree(folder, directory.name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("previews"))
+    return [*history, HistoryEntry(directory, report)][-KEPT:]
 
 
-def drop(takes: list[Take]) -> None:
-    for take in takes:
-        take.place.cleanup()
+def drop(history: list[HistoryEntry]) -> None:
+    for entry in history:
+        entry.directory.cleanup()

@@ -21,7 +21,7 @@ from ..gaussians import Gaussians
 from ..portrait import PhotoError, Portrait
 from ..weights.find import WeightsError
 from . import texts
-from .aligner import Nudge, nudged
+from .aligner import CropAdjustment, adjusted
 from .downloads import NAMES, pack_views, save_webp, write_report
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Settings:
     guidance_scale: float | None = None
     crop: bool = True
     face: int = 1
-    nudge: Nudge = Nudge()
+    adjustment: CropAdjustment = CropAdjustment()
     extras: bool = True
 
 
@@ -89,8 +89,8 @@ class Jobs:
         self._stops: dict[str, threading.Event] = {}
         self._spent: dict[str, float] = {}  # seconds of each stage of the last job, to guess how long the next will take
 
-    def portrait(self, photo: str | Path, crop: bool = True, face: int = 1, nudge: Nudge | None = None) -> Portrait:
-        """The aligned portrait alone, of face number `face` by size, moved as `nudge` says. Raises PhotoError."""
+    def portrait(self, photo: str | Path, crop: bool = True, face: int = 1, adjustment: CropAdjustment | None = None) -> Portrait:
+        """The aligned portrait alone, of face number `face` by size, moved as `adjustment` says. Raises PhotoError."""
         data = Path(photo).read_bytes()  # not the path: error sentences name it, and it is of no use to a visitor
         with self._portraits:
             portrait = self.pipeline.make_portrait(data, crop=crop)
@@ -98,7 +98,7 @@ class Jobs:
                 raise PhotoError(texts.no_such_face(face, len(portrait.faces)))
             if face > 1:
                 portrait = self.pipeline.make_portrait(data, crop=crop, face_index=face - 1)
-            return nudged(data, portrait, nudge or Nudge())
+            return adjusted(data, portrait, adjustment or CropAdjustment())
 
     def stop(self, visitor: str) -> None:
         """Ends the visitor's job at its next step, if there is one."""
@@ -150,7 +150,7 @@ class Jobs:
             news.put(Update(stage, fraction, detail, seconds_left=clock.left(stage, fraction), **news_of_it))
 
         tell("portrait")
-        portrait = self.portrait(photo, settings.crop, settings.face, settings.nudge)
+        portrait = self.portrait(photo, settings.crop, settings.face, settings.adjustment)
         portrait_file = folder / "portrait.png"
         portrait.image.save(portrait_file)
         tell("views", portrait=portrait_file)
@@ -173,7 +173,7 @@ class Jobs:
 
         head = replace(head, report={**head.report, "seconds": {**head.report["seconds"], "portrait": clock.spent["portrait"]}})
         report = head.save(folder, formats=("ply", "splat", "spz"), progress=filming)
-        report = {**report, **_moved(settings.nudge)}
+        report = {**report, **_moved(settings.adjustment)}
         if settings.extras:
             save_webp(folder / "turntable.mp4", folder / "turntable.webp")
         write_report(report, folder)
@@ -219,9 +219,9 @@ def _told(news: SimpleQueue) -> Iterator[Update]:
         yield item
 
 
-def _moved(nudge: Nudge) -> dict:
+def _moved(adjustment: CropAdjustment) -> dict:
     """For the report: how the crop was moved, if it was."""
-    return {} if nudge == Nudge() else {"crop_moved": asdict(nudge)}
+    return {} if adjustment == CropAdjustment() else {"crop_moved": asdict(adjustment)}
 
 
 class _Clock:

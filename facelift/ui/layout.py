@@ -10,7 +10,7 @@ import gradio as gr
 
 from . import texts
 from .about import about
-from .aligner import Nudge, face_buttons, portrait_frame
+from .aligner import CropAdjustment, face_buttons, portrait_frame
 from .changes import sentence
 from .downloads import MESH, NAMES
 from .history import KEEP_SECONDS, KEPT, drop
@@ -40,9 +40,9 @@ def layout(pipeline) -> SimpleNamespace:
     with gr.Tab("About"):
         gr.HTML(about(pipeline.weights))
     gr.HTML(f"<div id='foot'><p>{texts.PRIVACY} {html.escape(texts.weights_line(pipeline.weights))}</p></div>")
-    ui.nudge = gr.State((None, Nudge()))  # of which photo and face, and how far
-    ui.take = gr.State(None)  # the head that is shown
-    ui.takes = gr.State([], time_to_live=KEEP_SECONDS, delete_callback=drop)
+    ui.adjustment = gr.State((None, CropAdjustment()))  # of which photo and face, and how far
+    ui.entry = gr.State(None)  # the head that is shown
+    ui.history = gr.State([], time_to_live=KEEP_SECONDS, delete_callback=drop)
     return ui
 
 
@@ -98,9 +98,11 @@ def qualities(default: int, steps: int | None = None) -> list[tuple[str, int]]:
 
 def _results(ui: SimpleNamespace) -> None:
     ui.viewer = splat_viewer("viewer")
-    look = {"rows": 1, "object_fit": "contain", "show_label": False, "buttons": [], "interactive": False}
-    ui.strip = gr.Gallery(label=texts.TAKES, elem_id="takes", columns=KEPT, height="auto", allow_preview=False, visible=False, **look)
-    ui.views = gr.Gallery(label=texts.VIEWS, elem_id="views", columns=6, height=150, **look)
+    options = {"rows": 1, "object_fit": "contain", "show_label": False, "buttons": [], "interactive": False}
+    ui.gallery = gr.Gallery(
+        label=texts.HISTORY, elem_id="history", columns=KEPT, height="auto", allow_preview=False, visible=False, **options
+    )
+    ui.views = gr.Gallery(label=texts.VIEWS, elem_id="views", columns=6, height=150, **options)
     with gr.Row(elem_id="downloads"):
         button = {"size": "sm", "interactive": False, "min_width": 80}
         ui.downloads = {}

@@ -14,7 +14,7 @@ import gradio as gr
 from ..portrait import load_photo
 from ..portrait.advice import advice
 from . import changes, texts
-from .aligner import Nudge, faces_shown, portrait_shown
+from .aligner import CropAdjustment, faces_shown, portrait_shown
 from .changes import progress, sentence, wrong
 from .downloads import MESH
 from .endpoints import ONE_HEAD_AT_A_TIME, ONE_PORTRAIT_AT_A_TIME, add_endpoints, settings_from
@@ -66,75 +66,75 @@ def _settings(ui: SimpleNamespace) -> list:
 def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
     weights, default_steps = jobs.pipeline.weights, jobs.pipeline.default_steps
 
-    def prepare(photo, crop, face, nudge, anew=False):
+    def prepare(photo, crop, face, adjustment, anew=False):
         """The portrait, the faces of the photo and advice: what the page shows before anything slow begins."""
         if not photo:
             yield None, None, sentence(texts.HINT)
             return
         try:
-            made = jobs.portrait(photo, bool(crop), int(face or 1), nudge)
+            made = jobs.portrait(photo, bool(crop), int(face or 1), adjustment)
         except Exception as error:
             yield None, None, wrong(sentence_for(error))
             return
         with tempfile.TemporaryDirectory(prefix="facelift-") as folder:
             path = Path(folder) / "portrait.png"
             made.image.save(path)
-            found = advice(load_photo(Path(photo).read_bytes()), made.face) if made.face and nudge == Nudge() else []
+            found = advice(load_photo(Path(photo).read_bytes()), made.face) if made.face and adjustment == CropAdjustment() else []
             note = sentence(texts.portrait_note(len(made.faces), int(face or 1)), found[:3])
-            yield portrait_shown(path, nudge, made.crop is not None, anew), faces_shown(made, int(face or 1)), note
+            yield portrait_shown(path, adjustment, made.crop is not None, anew), faces_shown(made, int(face or 1)), note
 
     def prepare_anew(photo, crop, face):
-        for news in prepare(photo, crop, face, Nudge(), anew=True):
-            yield *news, ((photo, face), Nudge())
+        for news in prepare(photo, crop, face, CropAdjustment(), anew=True):
+            yield *news, ((photo, face), CropAdjustment())
 
     def move(event: gr.EventData, photo, crop, face):
-        nudge = Nudge.read(event._data)
-        for news in prepare(photo, crop, face, nudge):
-            yield *news, ((photo, face), nudge)
+        adjustment = CropAdjustment.read(event._data)
+        for news in prepare(photo, crop, face, adjustment):
+            yield *news, ((photo, face), adjustment)
 
-    def make_head(request: gr.Request, photo, seed, steps, guidance_scale, crop, face, nudge, takes) -> Iterator[dict]:
+    def make_head(request: gr.Request, photo, seed, steps, guidance_scale, crop, face, adjustment, history) -> Iterator[dict]:
         """Every update of the job, as changes of the page."""
         if not photo:
             yield {**changes.buttons(ui, running=False), ui.status: wrong(texts.NO_PHOTO)}
             return
         yield {**changes.buttons(ui, running=True), **changes.cleared(ui), ui.status: progress(Update("portrait"))}
-        of, nudge = nudge
-        nudge = nudge if of == (photo, face) else Nudge()  # a new photo may not have its portrait yet
-        wanted = replace(settings_from(seed, steps, guidance_scale, crop, face), nudge=nudge)
+        of, adjustment = adjustment
+        adjustment = adjustment if of == (photo, face) else CropAdjustment()  # a new photo may not have its portrait yet
+        wanted = replace(settings_from(seed, steps, guidance_scale, crop, face), adjustment=adjustment)
         try:
             for update in jobs.run(request.session_hash, photo, wanted):
                 news = changes.of_update(ui, update, weights)
                 if update.portrait is not None:
-                    news[ui.portrait] = portrait_shown(update.portrait, nudge, bool(crop))
+                    news[ui.portrait] = portrait_shown(update.portrait, adjustment, bool(crop))
                 if update.stage == "done":
-                    takes = keep(takes, update.folder, update.report)
-                    news |= {ui.takes: takes, ui.strip: changes.strip(takes), ui.another: gr.Button(visible=True)}
-                    news |= changes.of_take(ui, takes[-1])
+                    history = keep(history, update.folder, update.report)
+                    news |= {ui.history: history, ui.gallery: changes.gallery(history), ui.another: gr.Button(visible=True)}
+                    news |= changes.of_entry(ui, history[-1])
                 yield news
         except Stopped:
             yield {**changes.buttons(ui, running=False), ui.status: sentence(texts.STOPPED)}
         except Exception as error:
             yield {**changes.buttons(ui, running=False), ui.status: wrong(sentence_for(error))}
 
-    def show_take(event: gr.SelectData, takes):
+    def show_entry(event: gr.SelectData, history):
         """One of the last heads again, seen from where the visitor stands."""
-        if not 0 <= event.index < len(takes):
+        if not 0 <= event.index < len(history):
             return {}
-        take = takes[event.index]
-        done = Update("done", views=views_of(take.folder), files=take.files, report=take.report, folder=take.folder)
-        news = {**changes.of_update(ui, done, weights, keep_view=True), **changes.of_take(ui, take)}
-        return {**news, ui.status: sentence(texts.this_take(take.report))}
+        entry = history[event.index]
+        done = Update("done", views=views_of(entry.folder), files=entry.files, report=entry.report, folder=entry.folder)
+        news = {**changes.of_update(ui, done, weights, keep_view=True), **changes.of_entry(ui, entry)}
+        return {**news, ui.status: sentence(texts.shown_again(entry.report))}
 
-    def mesh(take) -> Iterator[dict]:
+    def mesh(entry) -> Iterator[dict]:
         """Makes the mesh of the head that is shown, while the next visitor's head may be in the making."""
         yield {ui.mesh: gr.Button(f"{MESH} 0 %", interactive=False), ui.status: progress(Update("mesh"))}
         try:
-            for update in make_mesh(take.folder, jobs.pipeline.device):
+            for update in make_mesh(entry.folder, jobs.pipeline.device):
                 yield {ui.mesh: gr.Button(f"{MESH} {100 * update.fraction:.0f} %"), ui.status: progress(update)}
         except Exception as error:
-            yield {**changes.of_take(ui, take), ui.status: wrong(sentence_for(error))}
+            yield {**changes.of_entry(ui, entry), ui.status: wrong(sentence_for(error))}
             return
-        yield {**changes.of_take(ui, take), ui.status: sentence(texts.MESH_DONE)}
+        yield {**changes.of_entry(ui, entry), ui.status: sentence(texts.MESH_DONE)}
 
     def stop_job(request: gr.Request):
         jobs.stop(request.session_hash)
@@ -142,19 +142,19 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
 
     waiting = progress(Update("waiting"))
 
-    def begun():
+    def show_waiting():
         """At once: waiting can be stopped too."""
         return {**changes.buttons(ui, running=True), ui.status: waiting}
 
-    def not_started(status):
+    def show_refused(status):
         """After an error: a job that still waits was refused, since too many do. Whatever else ended it has said so already."""
         return {**changes.buttons(ui, running=False), ui.status: wrong(texts.BUSY) if status == waiting else gr.skip()}
 
-    def forgiven(status):
+    def clear_error(status):
         """Another photo: what was wrong with the last one matters no more."""
         return "" if status and "wrong" in status else gr.skip()
 
-    def from_link(request: gr.Request):
+    def read_link(request: gr.Request):
         """?seed= and ?weights= of the page's address."""
         seed, asked = request.query_params.get("seed", ""), request.query_params.get("weights")
         other = asked not in (None, "auto", weights.name)
@@ -163,38 +163,38 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
             sentence(texts.other_weights(asked[:60], weights)) if other else gr.skip(),  # a fast visitor's photo may be there already
         )
 
-    def picked(event: gr.EventData):
+    def face_number(event: gr.EventData):
         return event._data["face"]
 
-    def named(steps):
+    def name_quality(steps):
         """The quality that goes with a number of steps."""
         return gr.Dropdown(choices=qualities(default_steps, int(steps)), value=int(steps))
 
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
     at_once = {**quiet, "queue": False}
-    prepared = [ui.portrait, ui.faces, ui.note, ui.nudge]
-    looks = {**quiet, **ONE_PORTRAIT_AT_A_TIME, "trigger_mode": "always_last"}
-    gr.on([ui.photo.change, ui.crop.input, ui.face.change], prepare_anew, [ui.photo, ui.crop, ui.face], prepared, **looks)
-    ui.photo.change(forgiven, ui.status, ui.status, **at_once)
-    ui.portrait.nudge(move, [ui.photo, ui.crop, ui.face], prepared, **looks)
-    ui.faces.pick(picked, None, ui.face, **quiet)
+    prepared = [ui.portrait, ui.faces, ui.note, ui.adjustment]
+    portraits = {**quiet, **ONE_PORTRAIT_AT_A_TIME, "trigger_mode": "always_last"}
+    gr.on([ui.photo.change, ui.crop.input, ui.face.change], prepare_anew, [ui.photo, ui.crop, ui.face], prepared, **portraits)
+    ui.photo.change(clear_error, ui.status, ui.status, **at_once)
+    ui.portrait.adjust(move, [ui.photo, ui.crop, ui.face], prepared, **portraits)
+    ui.faces.pick(face_number, None, ui.face, **quiet)
     ui.quality.input(lambda steps: steps, ui.quality, ui.steps, **at_once)
-    ui.steps.input(named, ui.steps, ui.quality, **at_once)
+    ui.steps.input(name_quality, ui.steps, ui.quality, **at_once)
 
     results = [ui.status, ui.portrait, ui.views, ui.viewer, ui.ran, *ui.downloads.values()]
-    shown = [*results, ui.generate, ui.stop, ui.another, ui.takes, ui.strip, ui.take, ui.mesh]
+    shown = [*results, ui.generate, ui.stop, ui.another, ui.history, ui.gallery, ui.entry, ui.mesh]
     buttons = [ui.status, ui.generate, ui.stop, ui.another]
     new_seed = {"fn": None, "inputs": None, "outputs": ui.seed, "js": NEW_SEED, "api_visibility": "private"}
     ui.random_seed.click(**new_seed)
     asked = ui.mesh.click(lambda: gr.Button(f"{MESH} …", interactive=False), None, ui.mesh, **at_once)
     one_mesh = {"concurrency_id": "mesh", "concurrency_limit": 1}
-    meshes = asked.then(mesh, ui.take, [ui.status, ui.mesh, ui.downloads[MESH], ui.take], **quiet, **one_mesh)
+    meshes = asked.then(mesh, ui.entry, [ui.status, ui.mesh, ui.downloads[MESH], ui.entry], **quiet, **one_mesh)
     meshes.success(None, ui.downloads[MESH], None, js=SAVE_FILE, api_visibility="private")
     starts, runs = [ui.generate.click, ui.another.click(**new_seed).then], []
     for start in starts + ([ui.examples.load_input_event.then] if ui.examples else []):
-        start(begun, None, buttons, cancels=meshes, **at_once)
-        runs.append(start(make_head, [*_settings(ui), ui.nudge, ui.takes], shown, **quiet, **ONE_HEAD_AT_A_TIME))
-        runs[-1].failure(not_started, ui.status, buttons, **at_once)
+        start(show_waiting, None, buttons, cancels=meshes, **at_once)
+        runs.append(start(make_head, [*_settings(ui), ui.adjustment, ui.history], shown, **quiet, **ONE_HEAD_AT_A_TIME))
+        runs[-1].failure(show_refused, ui.status, buttons, **at_once)
     ui.stop.click(stop_job, None, buttons, cancels=runs, **at_once)
-    ui.strip.select(show_take, ui.takes, shown, cancels=meshes, **quiet)
-    app.load(from_link, None, [ui.seed, ui.note], js=ON_LOAD, **quiet)
+    ui.gallery.select(show_entry, ui.history, shown, cancels=meshes, **quiet)
+    app.load(read_link, None, [ui.seed, ui.note], js=ON_LOAD, **quiet)

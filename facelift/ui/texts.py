@@ -10,7 +10,7 @@ PRIVACY = (
 )
 CONSENT = "Use photos of yourself, or of people who agreed to it."
 VIEWS = "The six views"
-TAKES = "Your last heads: click one to see it again"
+HISTORY = "Your last heads: click one to see it again"
 EXAMPLES = "Or try: 2 photos, 3 synthetic people"
 PHOTO_HINT = "Drop a photo here\n- or -\nclick to choose one"
 
@@ -90,7 +90,7 @@ def left(seconds: float | None) -> str:
     return f"about {seconds / 60:.0f} min left"
 
 
-def this_take(report: dict) -> str:
+def shown_again(report: dict) -> str:
     return f"This is the head of seed {report.get('seed')}."
 
 
