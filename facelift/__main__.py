@@ -1,18 +1,17 @@
-"""python -m facelift photo.jpg ... | python -m facelift render head.ply ..."""
+"""facelift photo.jpg ... | facelift VERB ...; python -m facelift is the same."""
 
 from __future__ import annotations
 
 import sys
 
+from .cli import VERBS
+from .cli.lift import main as lift
+
 
 def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
-    if argv[:1] == ["render"]:
-        from .cli.render import main as render
-
-        return render(argv[1:])
-    from .cli.lift import main as lift
-
+    if argv and argv[0] in VERBS:
+        return VERBS[argv[0]](argv[1:])
     return lift(argv)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +16,10 @@ from PIL import Image
 
 from facelift.__main__ import main
 from facelift.cameras import VIEW_NAMES, orbit
-from facelift.cli.lift import find_photos, output_folders
+from facelift.cli import VERBS
+from facelift.cli.lift import output_folders
 from facelift.gaussians import Gaussians
+from facelift.portrait.photo import find_photos
 from facelift.rendering import render
 
 ROOT = Path(__file__).parents[1]
@@ -157,3 +161,87 @@ def test_folders_clashing_stems_and_repeats(tmp_path):
     photos = find_photos([tmp_path, tmp_path / "b.webp"])
     assert [p.name for p in photos] == ["a.jpg", "a.png", "b.webp"]
     assert [f.name for f in output_folders(photos, tmp_path)] == ["a.jpg", "a.png", "b"]
+
+
+def python(*words: str, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, *words], cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True)
+
+
+def loaded(call: str) -> set[str]:
+    """Which of the heavy packages a call has imported when it ends."""
+    code = f"""
+import sys
+try:
+    {call}
+except SystemExit as end:
+    assert end.code in (0, 2), end.code
+print(*({{"torch", "numpy", "scipy", "diffusers", "transformers", "numba", "gradio", "PIL"}} & set(sys.modules)), file=sys.stderr)
+"""
+    done = python("-c", code)
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.splitlines()[-1].split()) if done.stderr.strip() else set()
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], [], *([verb, "--help"] for verb in VERBS), ["evaluate", "--no"]])
+def test_help_waits_for_nothing(words):
+    assert not loaded(f"from facelift.__main__ import main; main({words})")
+
+
+def test_help_names_every_verb():
+    for words in ([], ["--help"]):
+        done = python("-m", "facelift", *words)
+        assert done.returncode == (0 if words else 2)
+        assert all(f"facelift {verb} " in done.stdout + done.stderr for verb in VERBS)
+
+
+@pytest.mark.parametrize("module", ["facelift.synthesis", "facelift.evaluation", "facelift.training.views"])
+def test_modules_are_commands_too(module):
+    assert python("-m", module, "--help").stdout.startswith("usage: ")
+
+
+def test_choices_are_what_there_is():
+    from facelift import cameras, choices
+    from facelift.evaluation.benchmarks import BENCHMARKS
+    from facelift.export.splats import FORMATS
+    from facelift.synthesis.sampler import SPLITS
+
+    assert tuple(cameras.RIGS) == choices.RIGS and tuple(SPLITS) == choices.SPLITS
+    assert tuple(sorted(BENCHMARKS)) == choices.BENCHMARKS and tuple(suffix[1:] for suffix in FORMATS) == choices.SPLATS
+
+
+def test_a_photo_called_like_a_verb(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (20, 20)).save(tmp_path / "render", "PNG")
+    assert [p.name for p in find_photos([Path("./render")])] == ["render"]
+    with pytest.raises(SystemExit):
+        main(["render"])
+    assert "facelift render" in capsys.readouterr().err
+
+
+def test_render_needs_no_diffusion(tmp_path):
+    splats = ball(tmp_path / "ball.ply")
+    words = ["render", str(splats), "-o", str(tmp_path / "out"), "--azimuth", "0", "--size", "32"]
+    assert not {"diffusers", "transformers", "gradio"} & loaded(f"from facelift.__main__ import main; main({words})")
+    assert (tmp_path / "out/000.png").is_file()
+
+
+@pytest.mark.parametrize("verb", [["-m", "facelift", "app"], ["app.py"]])
+def test_a_port_in_use_is_one_sentence(verb):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = python(*verb, "--port", str(taken.getsockname()[1]))
+    assert done.returncode == 1 and done.stderr.startswith("error: port ") and "--port" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_missing_files_of_our_own_are_one_sentence(monkeypatch):
+    from facelift.errors import ResourceError
+
+    def nowhere(*_, **__):
+        raise ResourceError("gone.")
+
+    monkeypatch.setattr("facelift.pipeline.FaceLiftPipeline.from_pretrained", nowhere)
+    with pytest.raises(SystemExit) as end:
+        main(["app", "--port", "7993"])
+    assert end.value.code == "error: gone."

@@ -1,1 +1,28 @@
-"""The command line, one file a verb."""
+"""The command `facelift`, one file a verb. Parsers import nothing heavy, so that --help answers at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+
+
+@dataclass(frozen=True)
+class Verb:
+    """about: one line for `facelift --help`. words: the module whose `parser()` reads the command line. work: whose `main` does it."""
+
+    about: str
+    words: str
+    work: str
+
+    def __call__(self, argv: list[str]) -> int:
+        import_module(self.words).parser().parse_args(argv)  # answers --help and wrong words before anything slow is imported
+        return import_module(self.work).main(argv) or 0
+
+
+VERBS = {
+    "app": Verb("the web page", "facelift.cli.app", "facelift.cli.app"),
+    "render": Verb("pictures of a splat file from any cameras", "facelift.cli.render", "facelift.cli.render"),
+    "synthesize": Verb("synthetic heads with exact cameras", "facelift.synthesis.arguments", "facelift.synthesis.__main__"),
+    "train": Verb("compact weights, stage by stage", "facelift.cli.train", "facelift.cli.train"),
+    "evaluate": Verb("every number of the papers", "facelift.evaluation.arguments", "facelift.evaluation.__main__"),
+}

@@ -1,4 +1,4 @@
-"""python -m facelift photo.jpg [more.jpg | folder] -o outputs: every photo becomes a folder with a 3D head."""
+"""facelift photo.jpg [more.jpg | folder] -o outputs: every photo becomes a folder with a 3D head."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ import traceback
 from collections import Counter
 from pathlib import Path
 
-PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
-FORMATS = ("ply", "splat", "spz")
+from .. import __version__
+from ..choices import SPLATS
+from ..errors import ResourceError, WeightsError
+from . import VERBS
 
 
 def parser() -> argparse.ArgumentParser:
+    verbs = "\n".join(f"  facelift {name:<11} {verb.about}" for name, verb in VERBS.items())
     p = argparse.ArgumentParser(
-        prog="python -m facelift",
+        prog="facelift",
+        usage="facelift PHOTO [PHOTO ...] [-o DIR] [options]\n       facelift VERB [options]",
         description="Turn portrait photos into 3D heads made of Gaussians.",
-        epilog="python -m facelift render head.ply -o DIR renders a splat file (see python -m facelift render --help).",
+        epilog=f"verbs, each with its own --help:\n{verbs}\n\nA photo that is called like a verb is written ./VERB.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="photos (JPEG, PNG, WEBP) or folders of them")
     p.add_argument("-o", "--output", type=Path, default=Path("outputs"), metavar="DIR", help="default: outputs")
@@ -26,8 +31,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--guidance-scale", type=float, metavar="G", help="default: the weight set's own")
     p.add_argument("--no-crop", action="store_true", help="the photo is an aligned portrait already: only pad and resize it")
     p.add_argument("--no-turntable", action="store_true", help="do not write turntable.mp4")
-    p.add_argument("--formats", nargs="+", choices=FORMATS, default=["ply"], help="splat files to write (default: ply)")
+    p.add_argument("--formats", nargs="+", choices=SPLATS, default=["ply"], help="splat files to write (default: ply)")
     p.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... (default: auto)")
+    p.add_argument("--version", action="version", version=f"facelift {__version__}")
     return p
 
 
@@ -36,20 +42,6 @@ def positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return value
-
-
-def find_photos(paths: list[Path]) -> list[Path]:
-    """Files as given, folders by their pictures in the order of their names, each file once. Raises ValueError."""
-    photos: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in PHOTO_SUFFIXES and p.is_file())
-            if not inside:
-                raise ValueError(f"{path} holds no JPEG, PNG or WEBP files")
-            photos += inside
-        else:
-            photos.append(path)
-    return list({p.resolve(): p for p in photos}.values())
 
 
 def output_folders(photos: list[Path], root: Path) -> list[Path]:
@@ -65,7 +57,14 @@ def output_folders(photos: list[Path], root: Path) -> list[Path]:
 
 
 def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv:
+        parser().print_help(sys.stderr)
+        raise SystemExit(2)
     args = parser().parse_args(argv)
+
+    from ..portrait.photo import find_photos  # seconds, which --help need not take
+
     try:
         photos = find_photos(args.photos)
     except ValueError as error:
@@ -73,14 +72,13 @@ def main(argv: list[str] | None = None) -> int:
 
     from ..pipeline import FaceLiftPipeline
     from ..portrait.quiet import without_native_chatter
-    from ..weights.find import WeightsError
 
     try:
         pipe = FaceLiftPipeline.from_pretrained(args.weights, device=args.device)
     except (WeightsError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, ValueError) else 1
-    print(f"weights: {pipe.weights.note}; licence: {pipe.weights.licence}; device: {pipe.device}")
+    print(f"weights: {pipe.weights.note}; licence: {pipe.weights.licence}; device: {pipe.device}", flush=True)
     failed = 0
     for photo, folder in zip(photos, output_folders(photos, args.output), strict=True):
         try:
@@ -88,7 +86,7 @@ def main(argv: list[str] | None = None) -> int:
                 lift_one(pipe, photo, folder, args)
         except (ValueError, OSError, RuntimeError) as error:  # PhotoError is a ValueError; the other photos are still done
             failed += 1
-            if not isinstance(error, (ValueError, OSError)):
+            if not isinstance(error, (ValueError, OSError, ResourceError)):
                 traceback.print_exc()
             print(f"error: {photo}: {error}", file=sys.stderr)
     if failed:

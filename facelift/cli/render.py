@@ -1,4 +1,4 @@
-"""python -m facelift render head.ply -o DIR: pictures of any splat file from any cameras."""
+"""facelift render head.ply -o DIR: pictures of any splat file from any cameras."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-
-from ..cameras import Cameras, orbit, turntable
+if TYPE_CHECKING:
+    from ..cameras import Cameras
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="python -m facelift render", description="Render a splat file (.ply, .splat, .spz) on white.")
+    p = argparse.ArgumentParser(prog="facelift render", description="Render a splat file (.ply, .splat, .spz) on white.")
     p.add_argument("splats", type=Path, metavar="HEAD")
     p.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="pictures are DIR/000.png, 001.png, ...")
     cameras = p.add_mutually_exclusive_group(required=True)
@@ -31,6 +30,11 @@ def parser() -> argparse.ArgumentParser:
 
 def read_cameras(path: Path, size: int) -> Cameras:
     """Raises ValueError with the entry that is wrong."""
+    import numpy as np
+    import torch
+
+    from ..cameras import Cameras
+
     try:
         entries = json.loads(path.read_text())
     except (OSError, ValueError) as error:
@@ -52,6 +56,9 @@ def read_cameras(path: Path, size: int) -> Cameras:
 
 
 def chosen_cameras(args: argparse.Namespace) -> Cameras:
+    """Raises ValueError."""
+    from ..cameras import orbit, turntable
+
     if args.size < 1 or (args.turntable is not None and args.turntable < 1):
         raise ValueError("--size and --turntable must be at least 1")
     if args.cameras is not None:
@@ -66,10 +73,9 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     from PIL import Image
 
+    from ..devices import resolve_device
     from ..gaussians import Gaussians
-    from ..multiview.pipeline import to_bytes
-    from ..pipeline import resolve_device
-    from ..rendering import render
+    from ..rendering import render, to_bytes
 
     try:
         cameras, device = chosen_cameras(args), resolve_device(args.device)

@@ -1,12 +1,12 @@
 """The compact weights from nothing, or better from what there is, on one CUDA GPU: seven stages, each a call of some minutes.
 
-    python -m facelift.cli.train data --work DIR --heads 4000 --workers 16
-    python -m facelift.cli.train depth --work DIR --minutes 4 --start weights/compact
-    python -m facelift.cli.train views --work DIR --minutes 9 --start weights/compact
-    python -m facelift.cli.train reconstructor --work DIR --minutes 6 --start weights/compact
-    python -m facelift.cli.train joint --work DIR --minutes 4
-    python -m facelift.cli.train export --work DIR
-    python -m facelift.cli.train evaluate --work DIR
+    facelift train data --work DIR --heads 4000 --workers 16
+    facelift train depth --work DIR --minutes 4 --start weights/compact
+    facelift train views --work DIR --minutes 9 --start weights/compact
+    facelift train reconstructor --work DIR --minutes 6 --start weights/compact
+    facelift train joint --work DIR --minutes 4
+    facelift train export --work DIR
+    facelift train evaluate --work DIR
 
 A stage goes on with what --work holds, data shard by shard; a training begins anew from the best it finds there, else from --start, with
 warm-up. What a stage leaves is enough for the next: nothing but --work/runs need be kept. --tiny runs it all in minutes on a CPU.
@@ -19,9 +19,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..cameras import RIGS
-from ..synthesis.light import MODES
-from ..training import depth, export, generate, reconstructor, views
+from ..choices import ATTENTIONS, LIGHTS, RIGS
 
 STAGES = ("data", "depth", "views", "reconstructor", "joint", "export", "evaluate")
 
@@ -51,6 +49,8 @@ TINY = Scale(
 
 
 def run_stage(stage: str, args: argparse.Namespace, scale: Scale) -> None:
+    from ..training import depth, export, generate, reconstructor, views  # seconds, which --help need not take
+
     work: Path = args.work
     runs = work / "runs"
     data = ["--data", str(work / "train"), "--test", str(work / "test")]
@@ -114,21 +114,28 @@ def latest(runs: Path, name: str) -> Path:
     return found[-1]
 
 
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(
+        prog="facelift train", description=__doc__.split("\n")[0], epilog=__doc__.split("\n", 2)[2],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    p.add_argument("stage", choices=STAGES)
+    p.add_argument("--work", type=Path, required=True, metavar="DIR")
+    p.add_argument("--heads", type=int, default=4000, metavar="N")
+    p.add_argument("--minutes", type=float, default=9.0, help="of training in this call")
+    p.add_argument("--start", type=Path, help="weights to begin with where --work has none: a run's last.pt or a compact folder")
+    p.add_argument("--rig", choices=RIGS, default="six", help="which views a head is made of (default: %(default)s)")
+    p.add_argument("--attention", choices=ATTENTIONS, default="sparse", help="across views (default: %(default)s)")
+    p.add_argument("--light", choices=LIGHTS, help="of all training heads (default: drawn for each)")
+    p.add_argument("--part-megabytes", type=int, help="export: split larger files into parts of at most this (16 for 16 MiB)")
+    p.add_argument("--device", default="cuda")
+    p.add_argument("--workers", type=int, default=12)
+    p.add_argument("--tiny", action="store_true", help="smallest models and one step: a trial of the whole recipe")
+    return p
+
+
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("stage", choices=STAGES)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--heads", type=int, default=4000)
-    parser.add_argument("--minutes", type=float, default=9.0, help="of training in this call")
-    parser.add_argument("--start", type=Path, help="weights to begin with where --work has none: a run's last.pt or a compact folder")
-    parser.add_argument("--rig", choices=RIGS, default="six", help="which views a head is made of (default: %(default)s)")
-    parser.add_argument("--attention", choices=("sparse", "dense", "none"), default="sparse", help="across views (default: %(default)s)")
-    parser.add_argument("--light", choices=MODES, help="of all training heads (default: drawn for each)")
-    parser.add_argument("--part-megabytes", type=int, help="export: split larger files into parts of at most this (16 for 16 MiB)")
-    parser.add_argument("--device", default="cuda")
-    parser.add_argument("--workers", type=int, default=12)
-    parser.add_argument("--tiny", action="store_true", help="smallest models and one step: a trial of the whole recipe")
-    args = parser.parse_args(argv)
+    args = parser().parse_args(argv)
     run_stage(args.stage, args, TINY if args.tiny else Scale())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ def without_native_chatter() -> Iterator[TextIO]:
     What Python writes, warnings and errors included, still comes through: `sys.stderr` is a copy of the real one, which is also yielded.
     Not for programs with several threads that log: the process has one file descriptor 2.
     """
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # MediaPipe brings it, and it complains of a home that cannot be written
     sys.stderr.flush()
     real = os.dup(2)
     void = os.open(os.devnull, os.O_WRONLY)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -23,12 +22,13 @@ import numpy as np
 from PIL import Image
 
 from ..cameras import Cameras
+from ..choices import HEADS_PER_SHARD
+from ..files import write_whole, write_whole_folder
 from . import shards
 from .cycles import CyclesRenderer
 from .renderer import Renderer
 from .sampler import GENERATOR, RenderedHead, Settings, make_renderer, render_head
 
-HEADS_PER_SHARD = 16
 DEPTH_UNIT = 1e-4  # of the cameras' world, one step of the 16-bit depth pictures
 WEBP = dict(lossless=True, exact=True, method=1, quality=0)  # higher settings: 8 % smaller, twice as long
 
@@ -88,7 +88,7 @@ def keep_settings(settings: Settings, output: Output) -> None:
         before = {"classes": False, **json.loads(path.read_text())}  # folders from before there were classes are continued
         if changed := [name for name in now if before.get(name) != now[name]]:
             raise ValueError(f"{output.folder} holds heads made with another {', '.join(changed)}; choose another folder")
-    write_text(path, json.dumps(now, indent=1))
+    write_whole(path, lambda partial: partial.write_text(json.dumps(now, indent=1)))
 
 
 def describe(settings: Settings, output: Output) -> dict:
@@ -142,25 +142,10 @@ def make_folder(job: Job, settings: Settings, output: Output) -> tuple[str, str 
     try:
         heads = (render_head(renderer, seed, appearance, settings) for seed, appearance in tasks)
         write = write_shard if output.format == "shards" else write_head
-        write_whole(output.folder / name, lambda folder: write(folder, heads, output))
+        write_whole_folder(output.folder / name, lambda folder: write(folder, heads, output))
     except (ValueError, IndexError, FloatingPointError, np.linalg.LinAlgError) as error:
         return name, f"{type(error).__name__}: {error}"
     return name, None
-
-
-def write_whole(folder: Path, write: Callable[[Path], None]) -> None:
-    """Runs `write` on a folder beside it that takes the name at the end, so that nobody ever sees half of it."""
-    partial = folder.with_name(f".partial_{folder.name}")
-    shutil.rmtree(partial, ignore_errors=True)  # left by a killed run
-    partial.mkdir()
-    write(partial)
-    os.replace(partial, folder)
-
-
-def write_text(path: Path, text: str) -> None:
-    partial = path.with_name(f".partial_{path.name}")
-    partial.write_text(text)
-    os.replace(partial, path)
 
 
 def write_head(folder: Path, heads: Iterator[RenderedHead], output: Output) -> None:
@@ -208,4 +193,5 @@ def collect_metadata(settings: Settings, output: Output) -> None:
         heads = [head for shard in shards.find_shards(output.folder) for head in shards.Shard(shard).heads]
     else:
         heads = [json.loads(path.read_text()) for path in sorted(output.folder.glob("[0-9]*/head.json"))]
-    write_text(output.folder / "metadata.json", json.dumps(dict(settings=describe(settings, output), heads=heads)))
+    content = json.dumps(dict(settings=describe(settings, output), heads=heads))
+    write_whole(output.folder / "metadata.json", lambda partial: partial.write_text(content))

@@ -11,16 +11,13 @@ import numpy as np
 import torch
 
 from ..cameras import RADIUS, RIGS, Cameras, orbit
+from ..choices import RIG_WORDS
 
 SHELL_ELEVATIONS, SHELL_RADII = (-30.0, 60.0), (2.4, 3.0)
 NEAR_ELEVATIONS, NEAR_AZIMUTHS = (-15.0, 30.0), (-75.0, 75.0)
 TURNS = (7.0, 5.0, 2.5)  # degrees of yaw, pitch, roll that people hold their heads off the camera, standard deviations
 SCALE, SHIFT = 0.045, (0.02, 0.0, 0.02)  # of the crop of a photo around its mean; world units. A crop moves no head in depth
 FACE = np.array([-0.016, -0.55, -0.094])  # middle of the face in the cameras' world: where a crop is centred
-RIG_WORDS = (
-    "six, four, eight, raised (each adds what is not there yet), randomN (all around, elevation -30..60, radius 2.4..3.0),"
-    " nearN (half of them within 75 degrees of the front)"
-)
 
 
 def make_rig(name: str, rng: np.random.Generator, size: int) -> Cameras:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 import numpy as np
 
 from ..cameras import Cameras
+from ..choices import RENDERERS
 from .cycles import CyclesRenderer
 from .head import make_head
 from .options import Options
@@ -18,7 +19,6 @@ from .scene import Light, Scene, Views
 
 # Seeds of identities. Evaluation uses heads of "held-out" by this name; training never reaches them.
 SPLITS = {"train": range(0, 9_000_000), "held-out": range(9_000_000, 10_000_000)}
-RENDERERS = ("opengl", "cycles")
 GENERATOR = 2  # counted up whenever a seed comes to look different, so that no dataset mixes two generators
 RIG, JITTER = 100, 101  # streams of random numbers beside those of head.py
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numba
-import torch
-
-from ..cameras import RIGS
+from ..choices import RIGS
 
 
 def training_parser(
@@ -40,6 +37,9 @@ def add_rig(parser: argparse.ArgumentParser) -> None:
 
 def use_threads(count: int) -> None:
     """For torch and for our renderer. numba's pool starts first: when the first render starts it, it gives torch all processors."""
+    import numba
+    import torch
+
     numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
     torch.set_num_threads(count)
 
