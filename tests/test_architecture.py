@@ -7,68 +7,106 @@ import re
 import shutil
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "facelift"
-BASE, STAGES, PIPELINE, UI, ENTRY, APART = range(6)
-LAYER = {
-    "cameras": BASE, "gaussians": BASE,
-    "pipeline": PIPELINE, "__init__": PIPELINE,
-    "ui": UI,
-    "__main__": ENTRY, "cli": ENTRY, "app": ENTRY,
-    "synthesis": APART, "training": APART, "evaluation": APART,
-}  # fmt: skip
-CONVENIENCE = {("gaussians", "splat_io")}  # Gaussians.save and .load, imported when called
+LAYERS = (  # each may import itself and what stands above it here
+    {"__init__", "cameras", "choices", "compiled", "devices", "errors", "files", "gaussians", "resources"},
+    {"weights"},
+    {"portrait", "rendering"},
+    {"export", "multiview", "reconstruction"},
+    {"assembly", "head", "pipeline"},
+    {"ui"},
+    {"__main__", "app", "cli"},
+)
+PIPELINE, ENTRY = 4, 6
+APART = ("synthesis", "training", "evaluation")  # each may import those before it, and everything up to the pipeline
+CONVENIENCE = {("gaussians", "export")}  # Gaussians.save and .load, imported when called
+LONGEST = 300  # lines
 
 
-def layer(module: str) -> int:
-    return LAYER.get(module, STAGES)
+def layer(room: str) -> int:
+    return next(i for i, rooms in enumerate(LAYERS) if room in rooms)
 
 
-def imports(path: Path):
-    """Top-level modules of the package that a file imports, wherever in the file."""
-    inside = path.relative_to(ROOT).with_suffix("").parts  # facelift, multiview, pipeline
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            targets = [alias.name.split(".") for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = list(inside[: len(inside) - node.level]) if node.level else []
-            base += node.module.split(".") if node.module else []
-            targets = [base + [alias.name] for alias in node.names]
-        else:
-            continue
-        for target in targets:
-            if target[0] == "app":
-                yield "app"
-            elif target[0] == "facelift":
-                name = target[1] if len(target) > 1 else "__init__"
-                known = (PACKAGE / name).is_dir() or (PACKAGE / f"{name}.py").is_file()
-                yield name if known else "__init__"
+def may_import(room: str, target: str, late: bool) -> bool:
+    """room, target: files and folders of facelift/, without suffix. late: only when something is called."""
+    if room == target:
+        return True
+    if room in APART:
+        return APART.index(target) < APART.index(room) if target in APART else layer(target) <= PIPELINE
+    if target in APART:
+        return late and layer(room) == ENTRY
+    return layer(target) <= layer(room) or late and (room, target) in CONVENIENCE
+
+
+def module_of(path: Path) -> str:
+    """facelift/ui/page.py -> facelift.ui.page; a package is called by its folder."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
 def sources() -> list[Path]:
-    return sorted([*PACKAGE.rglob("*.py"), *ROOT.glob("app.py")])
+    return sorted([*PACKAGE.rglob("*.py"), ROOT / "app.py"])
+
+
+MODULES = {module_of(path) for path in sources()}
+
+
+def import_nodes(node: ast.AST, late: bool = False):
+    """Import statements below a node, and whether they wait for a call; those for type checkers alone are left out."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
+            continue
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            yield child, late
+        yield from import_nodes(child, late or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda))
+
+
+def imports(path: Path):
+    """Our own modules that a file imports, and whether only when something is called."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    for node, late in import_nodes(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            base = ".".join([*(parts[: len(parts) - node.level] if node.level else []), *([node.module] if node.module else [])])
+            names = [f"{base}.{alias.name}" if f"{base}.{alias.name}" in MODULES else base for alias in node.names]
+        yield from ((name, late) for name in names if name in MODULES)
+
+
+def room_of(module: str) -> str:
+    return "__init__" if module == "facelift" else module.removeprefix("facelift.").split(".")[0]
 
 
 def test_imports_run_downwards():
     wrong = []
     for path in sources():
-        parts = path.relative_to(ROOT).with_suffix("").parts
-        module = parts[1] if len(parts) > 1 else parts[0]
-        for target in imports(path):
-            downwards = target == module or layer(target) <= layer(module) and (layer(target), layer(module)) != (APART, ENTRY)
-            if not downwards and (module, target) not in CONVENIENCE:
+        for target, late in imports(path):
+            if not may_import(room_of(module_of(path)), room_of(target), late):
                 wrong.append(f"{path.relative_to(ROOT)} imports {target}")
     assert not wrong
 
 
+def test_modules_import_each_other_in_no_circle():
+    graph = {module_of(path): {target for target, late in imports(path) if not late and target != module_of(path)} for path in sources()}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
 def test_import_check_sees_relative_and_late_imports():
-    path = PACKAGE / "gaussians.py"
-    assert "splat_io" in set(imports(path)) or not (PACKAGE / "splat_io.py").is_file()
-    assert {"cameras", "gaussians"} <= set(imports(PACKAGE / "gslrm.py"))
+    assert ("facelift.export.splats", True) in set(imports(PACKAGE / "gaussians.py"))
+    found = set(imports(PACKAGE / "ui" / "page.py"))
+    assert {("facelift.ui.texts", False), ("facelift.portrait", False)} <= found
+    assert not may_import("pipeline", "ui", late=True) and not may_import("cli", "training", late=False)
+    assert may_import("cli", "training", late=True) and not may_import("training", "evaluation", late=True)
+
+
+def test_no_file_is_long():
+    lines = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in sources()}
+    assert not {name: count for name, count in lines.items() if count > LONGEST}
 
 
 def test_import_is_light():
@@ -140,7 +178,7 @@ def test_every_import_is_a_pinned_requirement():
     missing = []
     for path in [*sources(), *(ROOT / "tests").glob("*.py")]:
         parts = path.relative_to(ROOT).parts
-        apart = parts[0] == "facelift" and layer(Path(parts[1]).stem) == APART
+        apart = parts[0] == "facelift" and parts[1] in APART
         name = "requirements-dev.txt" if parts[0] == "tests" else "requirements-train.txt" if apart else "requirements.txt"
         name = "requirements-cycles.txt" if parts[:3] == ("facelift", "synthesis", "cycles") else name
         missing += [f"{path.relative_to(ROOT)}: {package} is not in {name}" for package in sorted(third_party(path) - requirements(name))]
