@@ -11,7 +11,7 @@ from __future__ import annotations
 __version__ = "0.1.0"
 __all__ = ["Cameras", "FaceLiftPipeline", "Gaussians", "Head"]
 
-_HOMES = {"Cameras": "cameras", "FaceLiftPipeline": "pipeline", "Gaussians": "gaussians", "Head": "pipeline"}
+_HOMES = {"Cameras": "cameras", "FaceLiftPipeline": "pipeline", "Gaussians": "gaussians", "Head": "head"}
 
 
 def __getattr__(name: str):

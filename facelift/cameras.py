@@ -166,13 +166,13 @@ def rays(cameras: Cameras) -> tuple[Tensor, Tensor]:
     return origins, directions
 
 
-def on_rays(offset: Tensor, origins: Tensor, directions: Tensor) -> Tensor:
-    """Points on rays, from their distances along them from the rays' points nearest to the origin.
+def on_rays(ray_depth: Tensor, origins: Tensor, directions: Tensor) -> Tensor:
+    """Points on rays, from their ray depths: distances along the rays from their points nearest to the origin.
 
-    offset: Shape (..., V, H, W). origins, directions: Shape (V, 3, H, W), as of `rays`. Returns Shape (..., V, H, W, 3).
+    ray_depth: Shape (..., V, H, W). origins, directions: Shape (V, 3, H, W), as of `rays`. Returns Shape (..., V, H, W, 3).
     """
     origins, directions = (t.float().permute(0, 2, 3, 1) for t in (origins, directions))  # (V, H, W, 3)
-    depth = offset - (origins * directions).sum(-1)
+    depth = ray_depth - (origins * directions).sum(-1)
     return origins + depth[..., None] * directions
 
 

@@ -10,7 +10,8 @@ import torch
 
 from facelift.cameras import RIGS, six_views
 from facelift.gaussians import SH_C0, Gaussians
-from facelift.pipeline import Head, Step
+from facelift.head import Head
+from facelift.pipeline import Step
 from facelift.portrait import Portrait, make_portrait
 from facelift.rendering import render
 from facelift.rendering.turntable import save_turntable

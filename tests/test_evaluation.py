@@ -34,11 +34,11 @@ from facelift.evaluation.run import finite, run, spread
 from facelift.evaluation.sheets import chosen, write_preface
 from facelift.evaluation.variants import split_variant
 from facelift.gaussians import Gaussians
-from facelift.multiview.pipeline import to_bytes
-from facelift.pipeline import Head
+from facelift.head import Head
+from facelift.multiview.pipeline import GeneratedViews
 from facelift.portrait import Portrait, make_portrait
-from facelift.reconstruction.gslrm import PixelGaussians
-from facelift.rendering import render
+from facelift.reconstruction.pixel_gaussians import PixelGaussians
+from facelift.rendering import render, to_bytes
 from facelift.training.data import EMPTY, HeadShards
 from facelift.weights.find import WeightSet
 
@@ -62,46 +62,48 @@ def rgba(portrait) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def relief(rgba) -> tuple[Gaussians, torch.Tensor]:
-    """A real face on an ellipsoid, and the offset (H, W) of its front: a head that is exactly known and that detectors see."""
+    """A real face on an ellipsoid, and the ray_depth (H, W) of its front: a head that is exactly known and that detectors see."""
     camera = six_views(256)[0]
     origin, direction = (r[0] / RADII for r in rays(camera))
     a, b, c = (direction**2).sum(0), (origin * direction).sum(0), (origin**2).sum(0) - 1
     root = (b**2 - a * c).clamp_min(0).sqrt()
     distance = torch.where(b**2 > a * c, (-b - root) / a, -b / a)
     origins, directions = (r[0] for r in rays(camera))
-    offset = distance + (origins * directions).sum(0)
-    offset = torch.where(rgba[3] >= 0.5, offset, torch.tensor(EMPTY))
-    return gaussians_of_surface(rgba[None], offset[None], camera), offset
+    ray_depth = distance + (origins * directions).sum(0)
+    ray_depth = torch.where(rgba[3] >= 0.5, ray_depth, torch.tensor(EMPTY))
+    return gaussians_of_surface(rgba[None], ray_depth[None], camera), ray_depth
 
 
 class Knows:
     """A pipeline that knows the head: whatever photo it gets, this is what it makes."""
 
     device, rig, reconstructor = torch.device("cpu"), view_rig("six"), None
-    views = SimpleNamespace(config=SimpleNamespace(image_size=256), codec=SimpleNamespace(channels=4))
+    multiview = SimpleNamespace(config=SimpleNamespace(image_size=256), codec=SimpleNamespace(channels=4))
+    refinements, filters = (), None
 
-    def __init__(self, head: Gaussians, offset: torch.Tensor):
-        self.head, self.offset = head, offset
+    def __init__(self, head: Gaussians, ray_depth: torch.Tensor):
+        self.head, self.ray_depth = head, ray_depth
         self.weights = WeightSet("known", Path("."), "compact", "none", "")
 
     def make_portrait(self, photo) -> Portrait:
         return make_portrait(photo, matting="mediapipe")
 
-    def make_views(self, portrait, seed, steps, guidance_scale) -> torch.Tensor:
+    def make_views(self, portrait, seed=4) -> GeneratedViews:
         r = render(self.head, six_views(256))
-        return torch.cat([r.rgb.clamp(0, 1), r.alpha], 1)
+        return GeneratedViews(torch.cat([r.rgb.clamp(0, 1), r.alpha], 1), None)
 
-    def front_surface(self, portrait) -> None:
+    def context(self, generated, portrait) -> None:
         return None
 
-    def make_gaussians(self, views, cameras, portrait, surface=None) -> Gaussians:
-        return self.head
+    def reconstruct(self, views) -> SimpleNamespace:
+        pixel = PixelGaussians(*[None] * 5, self.ray_depth.expand(1, 6, -1, -1))
+        return SimpleNamespace(pixel=pixel, filtered=lambda filters: self.head)
 
-    def reconstruct(self, views, cameras) -> tuple[Gaussians, PixelGaussians]:
-        return self.head, PixelGaussians(*[None] * 5, self.offset.expand(1, 6, -1, -1))
+    def refine(self, reconstruction, context) -> SimpleNamespace:
+        return reconstruction
 
     def __call__(self, portrait, seed=4) -> Head:
-        views, report = to_bytes(self.make_views(portrait, seed, None, None)), {"seconds": {"views": 1.0, "gaussians": 2.0}}
+        views, report = to_bytes(self.make_views(portrait, seed).views), {"seconds": {"views": 1.0, "gaussians": 2.0}}
         return Head(portrait.image, views, six_views(256), self.head, report)
 
 
@@ -118,14 +120,14 @@ def metrics():
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory, relief) -> Path:
     """Two heads in one shard: the relief from the rig and two more cameras, one of them 20 degrees from the front."""
-    head, offset = relief
+    head, ray_depth = relief
     extra = orbit([20, -150], [0, 5], 256)
     cameras = Cameras(six_views(256).intrinsics[:1].expand(8, -1), torch.cat([six_views(256).c2w, extra.c2w]), 256, 256)
     r = render(head, cameras)
     straight = (r.rgb.clamp(0, 1) - 1 + r.alpha) / r.alpha.clamp_min(1e-3)
     pictures = (torch.cat([straight, r.alpha], 1).clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).numpy()
     offsets = torch.full((8, 256, 256), EMPTY)
-    offsets[0] = offset
+    offsets[0] = ray_depth
     folder = tmp_path_factory.mktemp("heads")
     (folder / "shard_0000000").mkdir()
     for name, array in (("rgba", pictures), ("offset", offsets.numpy().astype(np.float16)), ("c2w", cameras.c2w.numpy())):
@@ -538,9 +540,9 @@ def test_limit_spreads_over_the_whole_set():
 
 def test_variants_of_a_weight_set():
     assert split_variant("compact") == ("compact", {})
-    assert split_variant("a/b:detail=false,front_depth=true") == ("a/b", {"detail": False, "front_depth": True})
-    assert split_variant("compact:front_priority=none") == ("compact", {"front_priority": None})
+    assert split_variant("a/b:fuse_depths=off,steps=4") == ("a/b", {"fuse_depths": False, "steps": 4})
+    assert split_variant("compact:keep_portrait=false") == ("compact", {"keep_portrait": False})
     assert split_variant("released:reconstructor=lgm,steps=20") == ("released", {"reconstructor": "lgm", "steps": 20})
-    for wrong in ("compact:colour=1", "compact:detail=maybe", "compact:front_priority=1", "compact:reconstructor=other"):
-        with pytest.raises(ValueError, match="is no switch|is no value|can only be none"):
+    for wrong in ("compact:colour=1", "compact:steps=many", "compact:fuse_colors=1", "compact:reconstructor=other"):
+        with pytest.raises(ValueError, match="is no switch|is no value|can only be off"):
             split_variant(wrong)

@@ -36,9 +36,9 @@ def shards(tmp_path_factory) -> Path:
     rig, extra = make_rig("six+eight+raised", np.random.default_rng(0), 64), orbit([30.0], [10.0], 64)
     assert len(rig) == 9
     cameras = Cameras(torch.cat([rig.intrinsics, extra.intrinsics]), torch.cat([rig.c2w, extra.c2w]), 64, 64)
-    rgba, offset = ball(cameras)
+    rgba, ray_depth = ball(cameras)
     np.save(folder / "rgba.npy", np.repeat((rgba * 255).round().byte().permute(0, 2, 3, 1).numpy()[None], 2, 0))
-    np.save(folder / "offset.npy", np.repeat(offset.half().numpy()[None], 2, 0))
+    np.save(folder / "offset.npy", np.repeat(ray_depth.half().numpy()[None], 2, 0))
     np.save(folder / "c2w.npy", np.repeat(cameras.c2w.numpy()[None], 2, 0))
     return folder.parent
 
@@ -66,7 +66,7 @@ def root(shards, tmp_path_factory) -> Path:
 
 
 def across_views(pipe: FaceLiftPipeline):
-    return pipe.views.unet.down_blocks[1].attentions[0].transformer_blocks[0].attn1.processor
+    return pipe.multiview.unet.down_blocks[1].attentions[0].transformer_blocks[0].attn1.processor
 
 
 def test_rigs_are_those_of_the_paper():
@@ -91,7 +91,7 @@ def test_a_mirrored_head_stands_before_the_same_rig(shards, name):
     seed = next(i for i in range(20) if np.random.default_rng(i).random() < 0.5)  # the first number drawn decides
     mirrored = heads.sample(0, np.random.default_rng(seed))
     assert not torch.equal(mirrored.c2w, heads.sample(0).c2w)
-    assert torch.equal(mirrored.offset[: len(rig)], heads.sample(0).offset[list(rig.mirrored)].flip(-1))
+    assert torch.equal(mirrored.ray_depth[: len(rig)], heads.sample(0).ray_depth[list(rig.mirrored)].flip(-1))
     assert heads.sample(0).portrait.equal(HeadShards(shards).sample(0).rgba[0])
 
 
@@ -110,7 +110,7 @@ def test_four_views_from_training_to_a_head(root):
 
 def test_without_the_input_view_no_view_is_the_photo(root):
     settings = json.loads((root / "no_input_view" / "config.json").read_text())
-    assert settings["rig"] == "raised" and settings["front_priority"] is None and not settings["multiview"]["keep_portrait"]
+    assert settings["rig"] == "raised" and settings["refinements"] == [] and not settings["multiview"]["keep_portrait"]
     pipe = FaceLiftPipeline.from_pretrained(root / "no_input_view", device="cpu")
     head = pipe(pipe.make_portrait(EXAMPLES / "astronaut.png"))
     assert head.names[0] == "front_raised" and torch.equal(head.cameras.c2w, RIGS["raised"].cameras(64).c2w)
@@ -141,7 +141,7 @@ def test_what_does_not_go_together_is_refused(root, shards, tmp_path):
 def test_the_recipe_hands_its_switches_on(shards, tmp_path, monkeypatch):
     """Really trained where that is quick; of rendering heads and of the rendered stage, which wants 128 px, only the words are seen."""
     given = {}
-    monkeypatch.setattr(recipe.reconstructor, "main", lambda words: given.update(reconstructor=words))
+    monkeypatch.setattr("facelift.training.reconstructor.main", lambda words: given.update(reconstructor=words))
     monkeypatch.setattr("facelift.synthesis.__main__.main", lambda words: given.update({Path(words[1]).name: words}))
     common = ["--work", str(tmp_path), "--tiny", "--device", "cpu", "--workers", "0"]
     common += ["--rig", "eight", "--attention", "dense", "--light", "ambient"]

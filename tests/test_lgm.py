@@ -10,8 +10,8 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from facelift.cameras import Cameras, orbit, six_views
-from facelift.reconstruction.gslrm import flatten_gaussians
 from facelift.reconstruction.lgm import LGM, LGM_RADIUS, LGMConfig, decode, lgm_cameras, load_lgm, seen_by_lgm, the_four
+from facelift.reconstruction.pixel_gaussians import flatten_gaussians
 from facelift.weights.cache import WeightsError
 
 PUBLIC_BYTES = 830_126_160  # model_fp16_fixrot.safetensors
@@ -102,14 +102,14 @@ def test_tiny_model_behind_the_interface():
     torch.manual_seed(0)
     model, cameras = LGM(TINY).eval(), six_views(64)
     images = torch.rand(1, 6, 4, 64, 64)
-    free, pixel = model.reconstruct(images, cameras)
-    assert len(free) == 0 and pixel.means.shape == (1, 4, 16, 16, 3) and pixel.offset.shape == (1, 4, 16, 16)
-    gaussians = flatten_gaussians(pixel, model.config.patch_size)
+    made = model.reconstruct(images[0], cameras)
+    pixel, gaussians = made.pixel, made.gaussians()
+    assert len(made.free) == 0 and pixel.means.shape == (1, 4, 16, 16, 3) and pixel.ray_depth.shape == (1, 4, 16, 16)
     assert len(gaussians) == 4 * 16 * 16 and all(torch.isfinite(t).all() for t in vars(gaussians).values())
     for view, matters in ((1, False), (3, True)):
         changed = images.clone()
         changed[:, view] = 1 - changed[:, view]
-        moved = model.reconstruct(changed, cameras)[1].means
+        moved = model.reconstruct(changed[0], cameras).pixel.means
         assert torch.equal(moved[:, 0], pixel.means[:, 0]) != matters
 
 

@@ -56,7 +56,7 @@ def test_in_a_photo_the_nose_is_nearest_and_the_hair_beside_it_far(compact):
     picture = portrait.image.copy()
     picture.putalpha(portrait.alpha)
     with torch.no_grad():
-        depth = compact.views.depth(compact.views.pictures(picture))[0]  # 256 px; the face is centred near (126, 140)
+        depth = compact.multiview.depth(compact.multiview.pictures(picture))[0]  # 256 px; the face is centred near (126, 140)
     nose, cheeks, hair = depth[135:150, 119:134].mean(), depth[140:150, [95, 160]].mean(), depth[120:130, [78, 180]].mean()
     assert nose < cheeks - 0.03 < hair - 0.1
 
@@ -88,7 +88,7 @@ def test_the_released_layout_runs_end_to_end(tmp_path):
     folder = tiny_release(tmp_path)
     pipe = FaceLiftPipeline.from_pretrained(folder, device="cpu")
     head = pipe(Image.open(PHOTO), steps=2)
-    size = pipe.views.config.image_size
+    size = pipe.multiview.config.image_size
     assert head.views.shape == (6, size, size, 3)
     assert head.report["steps"] == 2 and head.report["guidance_scale"] == 3.0
     assert "non-commercial" in head.report["licence"].lower() or "Adobe" in head.report["licence"]

@@ -19,8 +19,8 @@ from safetensors.torch import load_file
 from tiny_release import tiny_release
 
 from facelift.cameras import RADIUS, VIEW_NAMES, Cameras, orbit, rays, six_views, turntable
-from facelift.gaussians import RELEASE_APP, RELEASE_CLI, SH_C0, FilterPreset, Gaussians, concatenate
-from facelift.reconstruction.gslrm import GSLRM, GSLRMConfig, flatten_gaussians
+from facelift.gaussians import RELEASE_APP, RELEASE_CLI, SH_C0, FilterPreset, Gaussians
+from facelift.reconstruction.gslrm import GSLRM, GSLRMConfig
 
 KIT = Path(os.environ.get("FACELIFT_REFERENCE_KIT") or Path(__file__).parent / "reference")
 
@@ -224,7 +224,7 @@ def test_schedules(multiview):
 def test_denoising(name, multiview, portrait, pipeline_io, monkeypatch):
     from diffusers import DDIMScheduler
 
-    from facelift.multiview.pipeline import to_bytes
+    from facelift.rendering import to_bytes
 
     case, io = PIPELINE["cases"][name], pipeline_io
     latents_after_step, timesteps, unet_calls = [], [], []
@@ -285,7 +285,7 @@ def test_gslrm_tokens(gslrm, gslrm_io, gslrm_cameras):
     posed = gslrm.posed_images(gslrm_io["image"], gslrm_cameras)
     close(posed, gslrm_io["posed_images"], 1e-5)
     close(gslrm.patch_embedder(gslrm.patchify(posed)), gslrm_io["patch_tokens"], 1e-4)
-    tokens = gslrm.tokens(posed)
+    tokens = gslrm.tokens(gslrm.patchify(posed))
     close(tokens, gslrm_io["tokens_after_input_norm"], 1e-4)
     for i, layer in enumerate(gslrm.transformer_layers):
         tokens = layer(tokens)
@@ -309,8 +309,7 @@ def recorded_gaussians(io: dict[str, torch.Tensor], prefix: str = "") -> Gaussia
 
 def test_gslrm_gaussians(gslrm, gslrm_io, gslrm_cameras):
     """All Gaussians in the release's order, unclamped, and what they mean once activated."""
-    free, pixels = gslrm.reconstruct(gslrm_io["image"], gslrm_cameras)
-    gaussians = concatenate([free, flatten_gaussians(pixels, gslrm.config.patch_size)])
+    gaussians = gslrm.reconstruct(gslrm_io["image"][0], gslrm_cameras).gaussians()
     recorded = recorded_gaussians(gslrm_io)
     assert len(gaussians) == read("gslrm_tiny")["n_gaussians_total"]
     for name in ("means", "quats", "scales", "opacities", "sh0"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +18,12 @@ from facelift.cli import train as recipe
 from facelift.evaluation.metrics import load_pair_metrics
 from facelift.gaussians import SH_C0, Gaussians
 from facelift.portrait import Portrait
-from facelift.reconstruction.gslrm import GATED_LOGIT, PixelGaussians
-from facelift.reconstruction.refine.fusion import agree_on_places, agree_on_tones
-from facelift.reconstruction.refine.visibility import FrontPriority, apply_front_priority, place_front, split_front
+from facelift.reconstruction.compact_gslrm import CompactGSLRMConfig
+from facelift.reconstruction.pixel_gaussians import GATED_LOGIT, PixelGaussians
+from facelift.reconstruction.refine.fusion import fuse_colors, fuse_depths
+from facelift.reconstruction.refine.portrait_depth import place_input_view
+from facelift.reconstruction.refine.upsampling import upsample_input_view
+from facelift.reconstruction.refine.visibility import InputViewVisibility, prefer_input_view
 from facelift.reconstruction.visual_hull import hulls
 from facelift.rendering import render
 from facelift.training import depth, export, reconstructor, views
@@ -33,14 +35,14 @@ RADIUS = 0.6
 
 
 def ball(cameras: Cameras) -> tuple[Tensor, Tensor]:
-    """A ball whose colour is its position: rgba on nothing, straight (V, 4, H, W), and offset (V, H, W), both exact."""
+    """A ball whose colour is its position: rgba on nothing, straight (V, 4, H, W), and ray_depth (V, H, W), both exact."""
     origins, directions = rays(cameras)
     nearest = origins - (origins * directions).sum(1, keepdim=True) * directions
     inside = RADIUS**2 - nearest.square().sum(1)
-    offset = torch.where(inside > 0, -inside.clamp_min(0).sqrt(), torch.tensor(EMPTY))
-    points = nearest + offset[:, None] * directions
+    ray_depth = torch.where(inside > 0, -inside.clamp_min(0).sqrt(), torch.tensor(EMPTY))
+    points = nearest + ray_depth[:, None] * directions
     hit = (inside > 0).float()[:, None]
-    return torch.cat([(points / RADIUS * 0.4 + 0.5) * hit, hit], 1), offset
+    return torch.cat([(points / RADIUS * 0.4 + 0.5) * hit, hit], 1), ray_depth
 
 
 def on_white(rgba: Tensor) -> Tensor:
@@ -52,9 +54,9 @@ def write_shards(place: Path, size: int) -> Path:
     folder = place / "shard_0000000"
     folder.mkdir()
     rig, extra = six_views(size), orbit([30.0, 150.0], [10.0, -5.0], size)
-    rgba, offset = (torch.cat(pair) for pair in zip(ball(rig), ball(extra), strict=True))
+    rgba, ray_depth = (torch.cat(pair) for pair in zip(ball(rig), ball(extra), strict=True))
     np.save(folder / "rgba.npy", np.repeat((rgba * 255).round().byte().permute(0, 2, 3, 1).numpy()[None], 2, 0))
-    np.save(folder / "offset.npy", np.repeat(offset.half().numpy()[None], 2, 0))
+    np.save(folder / "offset.npy", np.repeat(ray_depth.half().numpy()[None], 2, 0))
     np.save(folder / "c2w.npy", np.repeat(torch.cat([rig.c2w, extra.c2w]).numpy()[None], 2, 0))
     return place
 
@@ -74,10 +76,10 @@ def exact_gaussians(shards: Path) -> tuple[PixelGaussians, Tensor, Cameras]:
     """The Gaussians that the direct stage aims at, and the views they came from."""
     sample, cameras = HeadShards(shards).sample(0), six_views(256)
     target = reconstructor.DirectTargets(256)(sample)[None]
-    offset = target[..., 0]
-    means = on_rays(offset, *rays(cameras))
+    ray_depth = target[..., 0]
+    means = on_rays(ray_depth, *rays(cameras))
     opacities = torch.where(target[..., 1] > 0, torch.tensor(2.2), torch.tensor(GATED_LOGIT))
-    pixel = PixelGaussians(means, target[..., 5:9], target[..., 9:12], opacities, (target[..., 2:5] - 0.5) / SH_C0, offset)
+    pixel = PixelGaussians(means, target[..., 5:9], target[..., 9:12], opacities, (target[..., 2:5] - 0.5) / SH_C0, ray_depth)
     return pixel, sample.rgba[:6], cameras
 
 
@@ -102,7 +104,7 @@ def test_the_front_view_wins_and_empty_space_stays_empty(shards):
     pixel, views_, cameras = exact_gaussians(shards)
     far = pixel.means.clone()
     far[0, 1] += torch.tensor([0.5, 0.0, 0.0])  # a view that is wrong sticks out of the front silhouette
-    ruled = apply_front_priority(pixel._replace(means=far), cameras, FrontPriority())
+    ruled = prefer_input_view(pixel._replace(means=far), cameras, InputViewVisibility())
     kept = ruled.opacities[0, 1] > GATED_LOGIT
     assert 0 < kept.sum() < 0.6 * (pixel.opacities[0, 1] > GATED_LOGIT).sum()
     assert psnr_of(reconstructor.visible(ruled, 8), cameras[0]) > 25
@@ -110,35 +112,35 @@ def test_the_front_view_wins_and_empty_space_stays_empty(shards):
 
 def test_the_portraits_own_depth_moves_the_front_view_and_nothing_else(shards):
     pixel, _, cameras = exact_gaussians(shards)
-    wrong = pixel._replace(means=pixel.means + 0.1, offset=pixel.offset + 0.1)
-    placed = place_front(wrong, cameras, pixel.offset[0, 0], border=2)
-    figure = pixel.opacities[:1, 0] > GATED_LOGIT
-    inner = -torch.nn.functional.max_pool2d(-figure.float(), 9, 1, 4)[0] > 0.5  # beyond the border on both its sides
+    wrong = pixel._replace(means=pixel.means + 0.1, ray_depth=pixel.ray_depth + 0.1)
+    placed = place_input_view(wrong, cameras, pixel.ray_depth[0, 0], border=2)
+    foreground = pixel.opacities[:1, 0] > GATED_LOGIT
+    inner = -torch.nn.functional.max_pool2d(-foreground.float(), 9, 1, 4)[0] > 0.5  # beyond the border on both its sides
     assert inner.any()
     torch.testing.assert_close(placed.means[0, 0][inner], pixel.means[0, 0][inner])
-    torch.testing.assert_close(placed.offset[0, 0][~figure[0]], wrong.offset[0, 0][~figure[0]])  # nothing known there
+    torch.testing.assert_close(placed.ray_depth[0, 0][~foreground[0]], wrong.ray_depth[0, 0][~foreground[0]])  # nothing known there
     torch.testing.assert_close(placed.means[0, 1:], wrong.means[0, 1:])
 
 
-def test_split_front_shows_the_full_size_portrait(shards):
+def test_upsampling_shows_the_full_size_portrait(shards):
     """The portrait's own 512 px pattern, finer than the model's 256 px, is seen in the front render."""
     pixel, views_, cameras = exact_gaussians(shards)
     portrait = on_white(ball(cameras[0].at_size(512))[0])[0]
     stripes = 0.5 + 0.3 * (torch.arange(512) % 2 * 2 - 1).float()
     portrait[:3] = torch.where(portrait[3] > 0.5, stripes.expand(3, 512, 512), torch.ones(3, 512, 512))
-    rest, front = split_front(apply_front_priority(pixel, cameras, FrontPriority(cover=0)), portrait, views_[0], cameras, 8)
+    rest, front = upsample_input_view(prefer_input_view(pixel, cameras, InputViewVisibility(cover=0)), portrait, views_[0], cameras, 8)
     assert (rest.opacities[0, 0] == GATED_LOGIT).all()
     picture = render(front[front.opacities > 0], cameras[0].at_size(512)).rgb[0, 0, 220:290, 220:290]
     assert (picture[:, 0::2].mean() - picture[:, 1::2].mean()).abs() > 0.1
 
 
-def test_where_views_meet_their_tones_do_and_detail_stays(shards):
+def test_where_views_meet_their_colors_do_and_detail_stays(shards):
     """The back is painted darker than the sides. Halfway between them no band is left; the fine stripes on it are, and the photo."""
     pixel, _, cameras = exact_gaussians(shards)
     stripes = (torch.arange(256) % 2 * 0.1 - 0.05).view(-1, 1)
     painted = pixel.sh0.clone()
     painted[0, 3] += (stripes - 0.2) / SH_C0
-    blended = agree_on_tones(pixel._replace(sh0=painted), cameras).sh0
+    blended = fuse_colors(pixel._replace(sh0=painted), cameras).sh0
     wrong = SH_C0 * (blended - pixel.sh0)[0].mean(-1)  # (V, H, W)
     halfway = between_back_and_sides(pixel)
     back, sides = wrong[3][halfway[3]], torch.cat([wrong[v][halfway[v]] for v in (2, 4)])
@@ -151,15 +153,15 @@ def test_where_views_meet_their_tones_do_and_detail_stays(shards):
 def test_where_views_meet_their_surfaces_do(shards):
     """The back stands a centimetre too far out. Where the sides see it too, they halve that between them; what agrees stays."""
     pixel, _, cameras = exact_gaussians(shards)
-    offset = pixel.offset.clone()
-    offset[0, 3] -= 0.05
-    settled = agree_on_places(pixel._replace(offset=offset, means=on_rays(offset, *rays(cameras))), cameras)
+    ray_depth = pixel.ray_depth.clone()
+    ray_depth[0, 3] -= 0.05
+    settled = fuse_depths(pixel._replace(ray_depth=ray_depth, means=on_rays(ray_depth, *rays(cameras))), cameras)
     wrong = (settled.means - pixel.means)[0].norm(dim=-1)
     halfway = between_back_and_sides(pixel)
     assert 0.015 < wrong[3][halfway[3]].mean() < 0.035
     assert wrong[3, 118:138, 118:138].mean() == pytest.approx(0.05, abs=0.005)  # nobody else sees it
     assert wrong[0, 118:138, 118:138].mean() < 0.005
-    torch.testing.assert_close(settled.means[0, 3], on_rays(settled.offset, *rays(cameras))[0, 3])
+    torch.testing.assert_close(settled.means[0, 3], on_rays(settled.ray_depth, *rays(cameras))[0, 3])
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +249,7 @@ def test_gslrm_without_empty_patches_is_the_same_for_every_batch(shards):
     small[:, 3] = 0
     small[..., 24:40, 24:40] = rgba[..., 24:40, 24:40]
     torch.manual_seed(0)  # where it begins depends on the draw: others lie up to 0.37 from the hull
-    config = replace(reconstructor.small_gslrm(width=64, layers=1), image_size=64)
+    config = CompactGSLRMConfig(image_size=64, width=64, layers=1)
     model = reconstructor.new_reconstructor(config)
     with torch.no_grad():
         both = model(torch.stack([rgba, small]), cameras)
@@ -256,7 +258,7 @@ def test_gslrm_without_empty_patches_is_the_same_for_every_batch(shards):
             assert all(torch.allclose(a[i], b[0], atol=1e-5) for a, b in zip(both, alone, strict=True))
         seen = both.opacities > GATED_LOGIT
     assert torch.equal(seen[1], small[:, 3] >= 0.5) and 0 < seen[1].sum() < seen[0].sum()
-    assert torch.allclose(both.offset[seen], hulls(torch.stack([rgba, small]), cameras)[seen], atol=0.3)  # it begins at the hull
+    assert torch.allclose(both.ray_depth[seen], hulls(torch.stack([rgba, small]), cameras)[seen], atol=0.3)  # it begins at the hull
 
 
 @pytest.fixture(scope="module")

@@ -107,9 +107,9 @@ def test_trained_folder_is_better_than_its_start_and_runs(base, heads, tmp_path)
     assert all(torch.equal(trained[key], value) for key, value in pipeline.reconstructor.state_dict().items())
     picture = Image.fromarray(np.full((512, 512, 3), 128, np.uint8))
     portrait = Portrait(picture, Image.new("L", (512, 512), 255), None, (), "none", None)
-    made = pipeline.make_views(portrait, seed=4, steps=2, guidance_scale=3.0)
+    made = pipeline.make_views(portrait, seed=4, steps=2, guidance_scale=3.0).views
     assert made.shape == (6, 3, 64, 64)
-    assert len(pipeline.reconstruct(made, six_views(64))[0]) == 2
+    assert len(pipeline.reconstruct(made).free) == 2
 
 
 def test_another_rig_and_attention_from_training_to_a_head(base, heads, tmp_path):
@@ -121,8 +121,8 @@ def test_another_rig_and_attention_from_training_to_a_head(base, heads, tmp_path
     assert views_of(weights) == {"rig": "four", "attention": "none"}
 
     pipeline = FaceLiftPipeline.from_pretrained(weights, device="cpu")
-    assert not any(isinstance(p, MultiViewAttnProcessor) for p in pipeline.views.unet.attn_processors.values())
-    words = pipeline.views.prompt_embeds
+    assert not any(isinstance(p, MultiViewAttnProcessor) for p in pipeline.multiview.unet.attn_processors.values())
+    words = pipeline.multiview.prompt_embeds
     six = prompt_embeddings(start(base, other))
     assert torch.equal(words, six[[0, 2, 3, 4]])  # front, right, back, left are told what they were told among six
     picture = Image.fromarray(np.full((512, 512, 3), 128, np.uint8))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from facelift.cameras import rays, six_views
-from facelift.reconstruction.visual_hull import fill, hull_offsets
+from facelift.reconstruction.visual_hull import hull_depth, inpaint_depth
 
 
 def silhouettes(radius: float, size: int = 128):
@@ -18,7 +18,7 @@ def silhouettes(radius: float, size: int = 128):
 
 def test_a_ball_is_found_and_never_undercut():
     alpha, truth = silhouettes(0.6)
-    offsets = hull_offsets(alpha, six_views(128))
+    offsets = hull_depth(alpha, six_views(128))
     gap = (offsets - truth)[alpha > 0]
     middle = torch.zeros(128, 128, dtype=torch.bool)
     middle[44:84, 44:84] = True  # away from the rim, where the coarse grid interpolates over the edge
@@ -27,12 +27,12 @@ def test_a_ball_is_found_and_never_undercut():
     assert offsets.isfinite().all()
 
 
-def test_a_figure_cut_by_the_border_goes_on_beyond_it():
+def test_a_foreground_cut_by_the_border_goes_on_beyond_it():
     alpha, _ = silhouettes(0.6)
     alpha[:, 64:] = alpha[:, 63:64]  # straight down and out of every picture
     cameras = six_views(128)
     origins, directions = rays(cameras)
-    depth = hull_offsets(alpha, cameras) - (origins * directions).sum(1)
+    depth = hull_depth(alpha, cameras) - (origins * directions).sum(1)
     points = (origins + depth[:, None] * directions)[:, :, 120, 64]
     assert (points[:, :2].norm(dim=1) - 0.65).abs().max() < 0.1 and points[:, 2].max() < -0.8
 
@@ -40,7 +40,7 @@ def test_a_figure_cut_by_the_border_goes_on_beyond_it():
 def test_a_view_that_contradicts_the_others_leaves_finite_depth():
     alpha, _ = silhouettes(0.6)
     alpha[3] = 0
-    assert (hull_offsets(alpha, six_views(128)) == 0).all()
+    assert (hull_depth(alpha, six_views(128)) == 0).all()
     values = torch.full((2, 5, 5), torch.nan)
     values[0, 2, 2] = 0.3
-    assert torch.allclose(fill(values), torch.stack([torch.full((5, 5), 0.3), torch.zeros(5, 5)]))
+    assert torch.allclose(inpaint_depth(values), torch.stack([torch.full((5, 5), 0.3), torch.zeros(5, 5)]))

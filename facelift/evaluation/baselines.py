@@ -20,16 +20,16 @@ MEAN_HEADS, NEAREST_HEADS = 128, 1024  # how many training heads are looked at
 THUMBNAIL = 32
 
 
-def gaussians_of_surface(rgba: Tensor, offset: Tensor, cameras: Cameras) -> Gaussians:
+def gaussians_of_surface(rgba: Tensor, ray_depth: Tensor, cameras: Cameras) -> Gaussians:
     """One Gaussian per pixel with a known surface, as the reconstructor is taught.
 
-    rgba: Shape (V, 4, H, W), on white. offset: Shape (V, H, W), `EMPTY` where there is no surface.
+    rgba: Shape (V, 4, H, W), on white. ray_depth: Shape (V, H, W), `EMPTY` where there is no surface.
     """
     origins, directions = (r.numpy() for r in rays(cameras))
-    rgba, offset = rgba.numpy().astype(np.float32), offset.numpy().astype(np.float32)
-    target = torch.from_numpy(pixel_targets(rgba, offset, origins, directions, cameras.c2w.numpy(), float(cameras.intrinsics[0, 0])))
+    rgba, ray_depth = rgba.numpy().astype(np.float32), ray_depth.numpy().astype(np.float32)
+    target = torch.from_numpy(pixel_targets(rgba, ray_depth, origins, directions, cameras.c2w.numpy(), float(cameras.intrinsics[0, 0])))
     keep = target[..., 1] > 0
-    depth = offset - (origins * directions).sum(1)
+    depth = ray_depth - (origins * directions).sum(1)
     means = torch.from_numpy(origins + depth[:, None] * directions).permute(0, 2, 3, 1)[keep]
     target = target[keep]
     return Gaussians(means, target[:, 5:9], target[:, 9:12], torch.full((len(target),), OPAQUE), (target[:, 2:5] - 0.5) / SH_C0)
@@ -54,13 +54,13 @@ class Baselines:
         chosen = _spread(len(train), MEAN_HEADS)
         for index in chosen:
             sample = train.sample(index, None, slice(6))
-            surface = sample.offset < 5
+            surface = sample.ray_depth < 5
             rgba += sample.rgba / len(chosen)
-            depth += torch.where(surface, sample.offset, torch.zeros(()))
+            depth += torch.where(surface, sample.ray_depth, torch.zeros(()))
             weight += surface
-        offset = torch.where(rgba[:, 3] > 0.5, depth / weight.clamp_min(1), torch.tensor(EMPTY))
-        mean = gaussians_of_surface(rgba, offset, six_views(size))
-        front = mean.means[: int((offset[0] < 5).sum())]
+        ray_depth = torch.where(rgba[:, 3] > 0.5, depth / weight.clamp_min(1), torch.tensor(EMPTY))
+        mean = gaussians_of_surface(rgba, ray_depth, six_views(size))
+        front = mean.means[: int((ray_depth[0] < 5).sum())]
         indices = tuple(_spread(len(train), NEAREST_HEADS))
         thumbnails = torch.stack([_thumbnail(train.sample(i, None, slice(1)).rgba[0]) for i in indices])
         return Baselines(mean, float(front[:, 1].median()), train, thumbnails, indices)
@@ -72,7 +72,7 @@ class Baselines:
         size = nearest.rgba.shape[-1]
         return {
             "mean training head": self.mean,
-            "nearest training head": gaussians_of_surface(nearest.rgba, nearest.offset, six_views(size)),
+            "nearest training head": gaussians_of_surface(nearest.rgba, nearest.ray_depth, six_views(size)),
             "flat card with the photo": self.card(sample.rgba[0]),
         }
 
@@ -81,8 +81,8 @@ class Baselines:
         camera = six_views(rgba.shape[-1])[0]
         origins, directions = rays(camera)
         distance = (self.card_depth - origins[:, 1]) / directions[:, 1]
-        offset = distance + (origins * directions).sum(1)
-        return gaussians_of_surface(rgba[None], torch.where(rgba[3] >= 0.5, offset[0], torch.tensor(EMPTY))[None], camera)
+        ray_depth = distance + (origins * directions).sum(1)
+        return gaussians_of_surface(rgba[None], torch.where(rgba[3] >= 0.5, ray_depth[0], torch.tensor(EMPTY))[None], camera)
 
 
 def _spread(count: int, wanted: int) -> list[int]:

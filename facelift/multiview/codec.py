@@ -43,5 +43,5 @@ class PixelCodec:
         """Where the decoded alpha says background, the colour is made white."""
         pictures = (F.pixel_shuffle(latents.float(), self.factor) / 2 + 0.5).clamp(0, 1)
         color, alpha = pictures[:, :3], pictures[:, 3:]
-        figure = ((alpha - 0.1) / 0.3).clamp(0, 1)
-        return torch.cat([1 - (1 - color) * figure, alpha], 1)
+        foreground = ((alpha - 0.1) / 0.3).clamp(0, 1)
+        return torch.cat([1 - (1 - color) * foreground, alpha], 1)

@@ -1,6 +1,6 @@
-"""How far the surface in a portrait lies from the camera: what `look.turned_look` needs to turn the photo's pixels to the other cameras.
+"""How far the surface in a portrait lies from the camera: what `warping` needs to show the photo's pixels to the other cameras.
 
-A stock UNet2DModel over folded pixels. A part of the compact weights; the released ones have none.
+A stock UNet2DModel over folded pixels.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class PortraitDepth(nn.Module):
     def forward(self, portraits: Tensor) -> Tensor:
         """portraits: Shape (B, 4, H, W), colour on white and alpha, 0..1.
 
-        Returns Shape (B, H, W): distance along the front camera's ray from its point nearest to the origin, in world units.
+        Returns Shape (B, H, W): ray depth of the front camera, in world units.
         Where alpha is 0 it means nothing.
         """
         b, _, h, w = portraits.shape

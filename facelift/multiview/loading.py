@@ -15,8 +15,9 @@ from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
 
 from ..weights.tensors import read_tensors
 from .attention import ViewAttention, set_view_attention
-from .codec import PixelCodec, VAECodec
-from .conditioning import ClipConditioner, ViewIndexConditioner
+from .codec import VAECodec
+from .compact import CompactMultiViewPipeline, CompactViewGenerator
+from .conditioning import ClipConditioner
 from .depth import PortraitDepth
 from .pipeline import MultiViewConfig, MultiViewPipeline
 
@@ -74,17 +75,13 @@ def load_released(folder: Path, prompt_embeds: Tensor, device: torch.device, dty
     )  # fmt: skip
 
 
-def load_compact(folder: Path, settings: dict, device: torch.device, dtype: torch.dtype) -> MultiViewPipeline:
-    """folder: `unet/`, `scheduler/`, `prompt_embeds.safetensors`, maybe `depth/`. settings: the fields of `MultiViewConfig`."""
+def load_compact(folder: Path, settings: dict, device: torch.device, dtype: torch.dtype) -> CompactMultiViewPipeline:
+    """folder: `unet/`, `scheduler/`, `depth/`, `prompt_embeds.safetensors`. settings: the fields of `MultiViewConfig`."""
     unet, num_views = load_unet(folder / "unet", dtype)
-    config = MultiViewConfig(num_views=num_views, **settings)
-    scheduler = DDIMScheduler.from_pretrained(folder / "scheduler")
-    codec = PixelCodec(config.image_size // unet.config.sample_size)
     prompt_embeds = load_file(folder / "prompt_embeds.safetensors")["prompt_embeds"]
     memory_format = torch.channels_last if device.type == "cpu" else torch.contiguous_format
-    unet = unet.to(device=device, memory_format=memory_format)
-    depth = None
-    if (folder / "depth").is_dir():
-        depth = UNet2DModel.from_pretrained(folder / "depth", torch_dtype=torch.float32, low_cpu_mem_usage=False)
-        depth = PortraitDepth(depth).eval().requires_grad_(False).to(device=device, memory_format=memory_format)
-    return MultiViewPipeline(unet, scheduler, codec, ViewIndexConditioner(num_views), prompt_embeds, config, depth)
+    generator = CompactViewGenerator(unet.to(device=device, memory_format=memory_format), prompt_embeds).requires_grad_(False)
+    depth = UNet2DModel.from_pretrained(folder / "depth", torch_dtype=torch.float32, low_cpu_mem_usage=False)
+    depth = PortraitDepth(depth).eval().requires_grad_(False).to(device=device, memory_format=memory_format)
+    scheduler = DDIMScheduler.from_pretrained(folder / "scheduler")
+    return CompactMultiViewPipeline(generator, scheduler, MultiViewConfig(num_views=num_views, **settings), depth)

@@ -1,9 +1,10 @@
-"""From one portrait to six views by diffusion: encode, prepare latents, denoise, decode."""
+"""From one portrait to the views of a rig by diffusion (paper, section 3.2): encode, prepare latents, denoise, decode."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,11 +12,9 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 from PIL import Image
 from torch import Tensor
 
-from ..cameras import view_rig
+from ..rendering import to_bytes
 from .codec import PixelCodec, VAECodec
 from .conditioning import Conditioner, Draw
-from .depth import PortraitDepth
-from .warping import keep_seen, look_of
 
 
 @dataclass(frozen=True)
@@ -38,14 +37,24 @@ class MultiViewConfig:
 
 @dataclass(frozen=True)
 class Condition:
-    """latents (V, C, h, w), class_labels (V, ...), prompt_embeds (V, L, D) of the conditional half.
+    """What the UNet is told in the conditional half.
 
-    latents: what is laid beside the noisy ones: the portrait, then its look where the model takes one (C doubles).
+    latents: Shape (V, C, h, w), laid beside the noisy ones: the portrait, then what else the model takes.
+    class_labels: Shape (V, ...). prompt_embeds: Shape (V, L, D).
+    portrait_depth: Shape (S, S), ray depth of the portrait's surface, where the model finds it.
     """
 
     latents: Tensor
     class_labels: Tensor
     prompt_embeds: Tensor
+    portrait_depth: Tensor | None = None
+
+
+class GeneratedViews(NamedTuple):
+    """views: Shape (V, 3 or 4, S, S), 0..1, in the order of the rig. portrait_depth: as of `Condition`."""
+
+    views: Tensor
+    portrait_depth: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -63,11 +72,6 @@ def seeded_noise(seed: int) -> Draw:
     return lambda shape: torch.randn(shape, generator=generator)
 
 
-def to_bytes(views: Tensor) -> np.ndarray:
-    """(V, 3 or 4, H, W) in 0..1 -> uint8 (V, H, W, 3), rounded (kit 3.2, step 8)."""
-    return (views[:, :3].float().clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-
-
 class MultiViewPipeline:
     """Composes stock diffusers parts; `facelift.multiview.loading` builds it from a folder."""
 
@@ -79,15 +83,17 @@ class MultiViewPipeline:
         conditioner: Conditioner,
         prompt_embeds: Tensor,
         config: MultiViewConfig,
-        depth: PortraitDepth | None = None,
     ):
-        """depth: for models that also take what the portrait shows to the other cameras (`multiview.look`)."""
         self.unet, self.scheduler, self.codec, self.conditioner, self.config = unet, scheduler, codec, conditioner, config
-        self.prompt_embeds, self.depth = prompt_embeds, depth
+        self.prompt_embeds = prompt_embeds
 
     @property
     def device(self) -> torch.device:
         return self.unet.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.unet.dtype
 
     def pictures(self, portrait: Image.Image) -> Tensor:
         """Portrait on white (RGB, or RGBA whose colour is already on white) -> (1, codec.channels, S, S) in 0..1."""
@@ -100,20 +106,11 @@ class MultiViewPipeline:
         return torch.from_numpy(pixels)[None].float() / 255
 
     @torch.inference_mode()
-    def surface(self, portrait: Image.Image) -> Tensor | None:
-        """How far the portrait's surface lies, as of `PortraitDepth`: Shape (S, S). None where the model knows no depth."""
-        return None if self.depth is None else self.depth(self.pictures(portrait).to(self.device))[0]
-
-    @torch.inference_mode()
     def encode(self, portrait: Image.Image, draw: Draw) -> Condition:
         """The picture is encoded once and repeated for the views."""
         v = self.config.num_views
-        labels = self.conditioner.class_labels(portrait, draw).to(self.device)
-        pictures = self.pictures(portrait).to(self.device)
-        latents = self.codec.encode(pictures).expand(v, -1, -1, -1)
-        if self.depth is not None:
-            look = look_of(pictures[0].cpu(), self.depth(pictures)[0].cpu(), view_rig(self.config.rig))
-            latents = torch.cat([latents, self.codec.encode(look.to(latents))], 1)
+        labels = self.conditioner.class_labels(portrait.convert("RGB"), draw).to(self.device)
+        latents = self.codec.encode(self.pictures(portrait).to(self.device)).expand(v, -1, -1, -1)
         dtype = self.unet.dtype
         labels = labels.to(dtype) if labels.is_floating_point() else labels
         return Condition(latents.to(dtype), labels, self.prompt_embeds.to(self.device, dtype))
@@ -134,7 +131,7 @@ class MultiViewPipeline:
             labels = torch.cat([self.conditioner.unconditional(labels), labels])
             blind, seeing = self._unet(torch.cat([blank, x]), t, torch.cat([text, text]), labels).chunk(2)
             output = blind + guidance_scale * (seeing - blind)
-        return keep_seen(output, condition.latents[:, self.codec.latent_channels :]) if self.depth is not None else output
+        return output
 
     def _unet(self, x: Tensor, t: Tensor, text: Tensor, labels: Tensor) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last) if x.device.type == "cpu" else x
@@ -177,8 +174,11 @@ class MultiViewPipeline:
         steps: int | None = None,
         guidance_scale: float | None = None,
         on_step: Callable[[DenoisingStep], None] | None = None,
-    ) -> Tensor:
-        """Returns (V, 3 or 4, S, S) in 0..1, in the order of the rig."""
+    ) -> GeneratedViews:
+        """portrait: on white, RGB, or RGBA where the model takes alpha. None means the weight set's own default.
+
+        Raises ValueError for impossible steps.
+        """
         steps = self.config.steps if steps is None else steps
         guidance_scale = self.config.guidance_scale if guidance_scale is None else guidance_scale
         if not 1 <= steps <= self.scheduler.config.num_train_timesteps:
@@ -190,4 +190,4 @@ class MultiViewPipeline:
         views = self.decode(latents).float()
         if self.config.keep_portrait:
             views = torch.cat([self.pictures(portrait).to(views), views[1:]])
-        return views
+        return GeneratedViews(views, condition.portrait_depth)

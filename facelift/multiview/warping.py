@@ -1,7 +1,6 @@
-"""What the portrait itself says of the other views: pictures that a small view generator takes beside its noise.
+"""Warped views: the portrait's own surface as the other cameras see it, which a small view generator takes beside its noise.
 
-With the depth of the portrait (`portrait_depth.py`) its surface can be turned to the other cameras, and the generator has only to paint
-what stays hidden. A switch of the compact weights, off for the released ones.
+With the depth of the portrait (`depth.py`) the generator has only to paint what stays hidden.
 """
 
 from __future__ import annotations
@@ -9,16 +8,16 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numba import njit
 from torch import Tensor
 
 from ..cameras import Cameras, ViewRig, on_rays, orbit, rays
+from ..compiled import compiled
 
-GUESSED = 0.45  # alpha of what a look only suggests; below the half that counts as seen
+GUESSED = 0.45  # alpha of what a warped view only suggests; below the half that counts as seen
 SPACING = 0.04  # world units between neighbouring pixels' points; a steeper surface is left to the generator
 
 
-@njit(cache=True)
+@compiled()
 def _draw_surface(colors, points, valid, viewmat, intrinsics, spacing, out, depth):
     """Draws the pixel grid as a mesh, its outside only, with a depth test. colors: (H, W, 3), points: (H, W, 3), out: (4, h, w)."""
     height, width = valid.shape
@@ -66,7 +65,7 @@ def _draw_surface(colors, points, valid, viewmat, intrinsics, spacing, out, dept
                             out[3, py, px] = 1.0
 
 
-def spread(colors: Tensor, known: Tensor) -> Tensor:
+def inpaint(colors: Tensor, known: Tensor) -> Tensor:
     """Fills the unknown with what lies around it, coarser the farther away (push-pull).
 
     colors: Shape (V, 3, H, W). known: Shape (V, 1, H, W), 0 or 1. Returns Shape (V, 3, H, W), white where a picture knows nothing.
@@ -74,62 +73,64 @@ def spread(colors: Tensor, known: Tensor) -> Tensor:
     if min(colors.shape[-2:]) < 2:
         return torch.where(known > 0, colors, torch.ones_like(colors))
     share = F.avg_pool2d(known, 2)
-    coarse = spread(F.avg_pool2d(colors * known, 2) / share.clamp_min(1e-6), (share > 0).float())
+    coarse = inpaint(F.avg_pool2d(colors * known, 2) / share.clamp_min(1e-6), (share > 0).float())
     return torch.where(known > 0, colors, F.interpolate(coarse, size=colors.shape[-2:], mode="bilinear", align_corners=False))
 
 
-def rim(alpha: Tensor, width: int) -> Tensor:
-    """The outermost pixels of a figure, those cut by the picture's border not counted. alpha: Shape (1, H, W). The same shape, bool."""
-    figure = (alpha > 0.9).float()[None]
-    eroded = -F.max_pool2d(-figure, 2 * width + 1, 1, width)
-    return ((figure > 0) & (eroded == 0))[0]
+def boundary_band(alpha: Tensor, width: int) -> Tensor:
+    """The outermost pixels of the foreground, those cut by the picture's border not counted. alpha, returns (bool): Shape (1, H, W)."""
+    foreground = (alpha > 0.9).float()[None]
+    eroded = -F.max_pool2d(-foreground, 2 * width + 1, 1, width)
+    return ((foreground > 0) & (eroded == 0))[0]
 
 
-def from_behind(portrait: Tensor) -> Tensor:
-    """The mirrored outline, filled with the colours of its rim. portrait, returns: Shape (4, H, W), alpha GUESSED or 0."""
+def view_from_behind(portrait: Tensor) -> Tensor:
+    """The mirrored outline, inpainted from the colours of its boundary band. portrait, returns: Shape (4, H, W), alpha GUESSED or 0."""
     mirrored = portrait.flip(-1)
-    known = rim(mirrored[3:], portrait.shape[-1] // 42)[None].float()
-    return torch.cat([spread(mirrored[None, :3], known)[0], (mirrored[3:] > 0.5) * GUESSED])
+    known = boundary_band(mirrored[3:], portrait.shape[-1] // 42)[None].float()
+    return torch.cat([inpaint(mirrored[None, :3], known)[0], (mirrored[3:] > 0.5) * GUESSED])
 
 
-def turned_look(portrait: Tensor, offset: Tensor, cameras: Cameras, spacing: float = SPACING) -> Tensor:
-    """The portrait's surface as the other cameras see it; itself in front, from behind the colours of its rim.
+def warp_portrait(portrait: Tensor, ray_depth: Tensor, cameras: Cameras, spacing: float = SPACING) -> Tensor:
+    """The portrait's surface as the other cameras see it; itself in front, from behind the colours of its boundary band.
 
-    portrait: Shape (4, H, W), colour on white and alpha, 0..1. offset: Shape (H, W), the front surface as distance along the pixel's ray
-    from its point nearest to the origin. cameras: V of them, of the portrait's size, the front one first.
-    Returns Shape (V, 4, H, W). Alpha 1 is seen, with colours spread from there; GUESSED is suggested; 0 unknown.
+    portrait: Shape (4, H, W), colour on white and alpha, 0..1.
+    ray_depth: Shape (H, W), of the front surface.
+    cameras: V of them, of the portrait's size, the front one first.
+    spacing: world units between neighbouring pixels' points, at most; steeper surface is left out.
+    Returns Shape (V, 4, H, W). Alpha 1 is seen, with colours inpainted from there; GUESSED is suggested; 0 unknown.
     """
-    points = on_rays(offset[None], *rays(cameras[0]))[0].double().numpy()
+    points = on_rays(ray_depth[None], *rays(cameras[0]))[0].double().numpy()
     valid = (portrait[3] > 0.9).numpy()  # pixels of one surface only, not mixed with the background
     colors = np.ascontiguousarray(portrait[:3].permute(1, 2, 0).numpy())
     viewmats, intrinsics = cameras.viewmats.double().numpy(), cameras.intrinsics.double().numpy()
     forward = cameras.c2w[:, :3, 2]
-    looks = [portrait]
+    warped = [portrait]
     for view in range(1, len(cameras)):
         if forward[view] @ forward[0] < -0.99:  # from behind the surface shows nothing but its inside
-            looks.append(from_behind(portrait))
+            warped.append(view_from_behind(portrait))
             continue
         drawn = np.concatenate([np.ones((3, *valid.shape), np.float32), np.zeros((1, *valid.shape), np.float32)])
         _draw_surface(colors, points, valid, viewmats[view], intrinsics[view], spacing, drawn, np.full(valid.shape, np.inf))
-        look = torch.from_numpy(drawn)[None]
-        looks.append(torch.cat([spread(look[:, :3], look[:, 3:]), look[:, 3:]], 1)[0])
-    return torch.stack(looks)
+        seen = torch.from_numpy(drawn)[None]
+        warped.append(torch.cat([inpaint(seen[:, :3], seen[:, 3:]), seen[:, 3:]], 1)[0])
+    return torch.stack(warped)
 
 
-def look_of(portrait: Tensor, offset: Tensor, rig: ViewRig) -> Tensor:
-    """`turned_look` for the views of a rig, which need not begin with the portrait's own. Shape (V, 4, H, W)."""
+def warped_views(portrait: Tensor, ray_depth: Tensor, rig: ViewRig) -> Tensor:
+    """`warp_portrait` for the views of a rig, which need not begin with the portrait's own. Shape (V, 4, H, W)."""
     size = portrait.shape[-1]
     if rig.starts_with_photo:
-        return turned_look(portrait, offset, rig.cameras(size))
-    return turned_look(portrait, offset, orbit((0.0, *rig.azimuths), (0.0, *rig.elevations), size))[1:]
+        return warp_portrait(portrait, ray_depth, rig.cameras(size))
+    return warp_portrait(portrait, ray_depth, orbit((0.0, *rig.azimuths), (0.0, *rig.elevations), size))[1:]
 
 
-def keep_seen(output: Tensor, look: Tensor) -> Tensor:
-    """Clean latents from the UNet's, which says of each pixel how much of the look's colour stays; its alpha stays only where seen.
+def keep_seen(output: Tensor, warped: Tensor) -> Tensor:
+    """Clean latents from the UNet's, which says of each pixel how much of the warped colour stays; its alpha stays only where seen.
 
-    output: Shape (N, C + C / 4, h, w), folded RGBA and one gate logit a pixel. look: Shape (N, C, h, w), folded.
+    output: Shape (N, C + C / 4, h, w), folded RGBA and one gate logit a pixel. warped: Shape (N, C, h, w), folded.
     """
-    clean, gate = output.split([look.shape[1], output.shape[1] - look.shape[1]], 1)
+    clean, gate = output.split([warped.shape[1], output.shape[1] - warped.shape[1]], 1)
     gate = gate.sigmoid()
-    seen = look[:, 3 * gate.shape[1] :] > 0  # the folded alpha, -1..1
-    return torch.lerp(clean, look, torch.cat([gate, gate, gate, gate * seen], 1))
+    seen = warped[:, 3 * gate.shape[1] :] > 0  # the folded alpha, -1..1
+    return torch.lerp(clean, warped, torch.cat([gate, gate, gate, gate * seen], 1))

@@ -53,6 +53,19 @@ class Portrait:
     matting: str
     crop: Crop | None
 
+    @property
+    def rgba(self) -> Image.Image:
+        """The image with its alpha as the fourth band."""
+        picture = self.image.copy()
+        picture.putalpha(self.alpha)
+        return picture
+
+    def face_report(self) -> dict:
+        """For report.json. box: x0, y0, x1, y1 in pixels of the upright photo."""
+        if self.face is None:
+            return {"found": False, "box": None, "confidence": None}
+        return {"found": True, "box": [round(float(x), 1) for x in self.face.box], "confidence": self.face.confidence}
+
 
 def make_portrait(photo: str | Path | bytes | Image.Image, crop: bool = True, face_index: int = 0, matting: str = "auto") -> Portrait:
     """Cuts the person out of a photo, puts them on white and aligns the face.

@@ -15,9 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..cameras import RADIUS, Cameras, orbit, rays
-from ..gaussians import SH_C0, Gaussians
+from ..gaussians import SH_C0
 from ..weights.cache import WeightsError, first_line
-from .gslrm import GAUSSIAN_CHANNELS, PixelGaussians, flatten_gaussians
+from .pixel_gaussians import GAUSSIAN_CHANNELS, PixelGaussians, flatten_gaussians
+from .protocol import Reconstruction
 
 REPO, FILE = "ashawkey/LGM", "model_fp16_fixrot.safetensors"  # the first release normalised rotations over the wrong axis
 AZIMUTHS = (0.0, 90.0, 180.0, -90.0)  # of the views it takes, in its order
@@ -184,16 +185,16 @@ class LGM(nn.Module):
         return raw.view(b, v, *raw.shape[1:])
 
     @torch.inference_mode()
-    def reconstruct(self, images: Tensor, cameras: Cameras) -> tuple[Gaussians, PixelGaussians]:
-        """images: Shape (1, V, 3 or 4, H, W), 0..1, on white, of `cameras`, among them the four it takes.
+    def reconstruct(self, images: Tensor, cameras: Cameras) -> Reconstruction:
+        """images: Shape (V, 3 or 4, H, W), 0..1, on white, of `cameras`, among them the four it takes. See `protocol.Reconstructor`.
 
-        Returns no free Gaussians, and four grids of them in our world, unfiltered. They are not bound to the rays of their pixels.
+        No free Gaussians, and four grids of them in our world. They are not bound to the rays of their pixels.
         Raises ValueError where a view is missing.
         """
         chosen = the_four(cameras)
-        raw = self.predict(seen_by_lgm(images[:, chosen, :3], cameras, self.config.image_size))
+        raw = self.predict(seen_by_lgm(images[None, chosen, :3], cameras, self.config.image_size))
         pixel = decode(raw.float(), cameras[chosen])
-        return flatten_gaussians(pixel, self.config.patch_size)[:0], pixel
+        return Reconstruction(flatten_gaussians(pixel, self.config.patch_size)[:0], pixel, self.config.patch_size)
 
 
 def lgm_cameras(size: int) -> Cameras:
@@ -230,8 +231,8 @@ def decode(raw: Tensor, cameras: Cameras) -> PixelGaussians:
     means = xyz.clamp(-1, 1) @ raw.new_tensor(INTO_LGM) * grow  # the inverse of a rotation is its transpose
     log_scales = (0.1 * grow * F.softplus(scales)).clamp_min(1e-9).log()
     _, directions = rays(cameras.at_size(raw.shape[-1]))
-    offset = (means * directions.permute(0, 2, 3, 1)).sum(-1)
-    return PixelGaussians(means, turned(F.normalize(quats, dim=-1)), log_scales, opacity[..., 0], 0.5 * color.tanh() / SH_C0, offset)
+    ray_depth = (means * directions.permute(0, 2, 3, 1)).sum(-1)
+    return PixelGaussians(means, turned(F.normalize(quats, dim=-1)), log_scales, opacity[..., 0], 0.5 * color.tanh() / SH_C0, ray_depth)
 
 
 def turned(quats: Tensor) -> Tensor:

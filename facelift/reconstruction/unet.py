@@ -14,9 +14,9 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
 from ..cameras import Cameras, plucker_channels, rays
-from ..gaussians import Gaussians
 from ..multiview.attention import set_view_attention
-from .gslrm import GAUSSIAN_CHANNELS, PixelGaussians, decode_pixel_gaussians, flatten_gaussians, plausible_raw
+from .pixel_gaussians import GAUSSIAN_CHANNELS, PixelGaussians, decode_pixel_gaussians, flatten_gaussians
+from .protocol import Reconstruction
 from .visual_hull import hulls
 
 CONTEXT = 32
@@ -31,7 +31,7 @@ class UNetReconstructorConfig:
     num_views: int = 6
     color_skip: bool = True
     alpha_gate: bool = True
-    hull: bool = True  # depths are offsets from the visual hull of the views, which the network also sees
+    hull: bool = True  # depths are relative to the visual hull of the views, which the network also sees
 
 
 class UNetReconstructor(nn.Module):
@@ -55,38 +55,29 @@ class UNetReconstructor(nn.Module):
         set_view_attention(self.unet, config.num_views, "dense")
         self.context = nn.Parameter(torch.zeros(1, 1, CONTEXT))
 
-    def predict(self, images: Tensor, cameras: Cameras, base_offset: Tensor | None = None) -> Tensor:
-        """images: Shape (B, V, C, H, W), 0..1. base_offset: Shape (B, V, H, W). Returns raw values (B, V, H, W, 14)."""
+    def predict(self, images: Tensor, cameras: Cameras, hull: Tensor | None = None) -> Tensor:
+        """images: Shape (B, V, C, H, W), 0..1. hull: Shape (B, V, H, W), its ray depth. Returns raw values (B, V, H, W, 14)."""
         b, v, _, h, w = images.shape
         plucker = plucker_channels(*rays(cameras)).expand(b, -1, -1, -1, -1)
         x = [images * 2 - 1, plucker.to(images.dtype)]
-        if base_offset is not None:
-            x.append(base_offset[:, :, None].to(images.dtype))
+        if hull is not None:
+            x.append(hull[:, :, None].to(images.dtype))
         x = torch.cat(x, 2).flatten(0, 1)
         x = F.pixel_unshuffle(x, self.config.patch_size).contiguous(memory_format=torch.channels_last)
         steps = torch.zeros(len(x), dtype=torch.long, device=x.device)
         raw = self.unet(x, steps, self.context.expand(len(x), -1, -1)).sample.float()
         return F.pixel_shuffle(raw, self.config.patch_size).view(b, v, GAUSSIAN_CHANNELS, h, w).permute(0, 1, 3, 4, 2)
 
-    def forward(self, images: Tensor, cameras: Cameras, base: Tensor | None = None) -> PixelGaussians:
-        """images: Shape (B, V, C, H, W). base: Shape (B, V, H, W), the visual hull's offsets, found here where not given."""
-        if self.config.hull and base is None:
-            base = hulls(images, cameras)
-        raw = self.predict(images, cameras, base)
-        return decode_pixel_gaussians(raw, images, *rays(cameras), self.config.color_skip, self.config.alpha_gate, base)
+    def forward(self, images: Tensor, cameras: Cameras, hull: Tensor | None = None) -> PixelGaussians:
+        """images: Shape (B, V, C, H, W). hull: Shape (B, V, H, W), the visual hull's ray depth, found here where not given."""
+        config = self.config
+        if config.hull and hull is None:
+            hull = hulls(images, cameras)
+        raw = self.predict(images, cameras, hull)
+        return decode_pixel_gaussians(raw, images, *rays(cameras), config.color_skip, config.alpha_gate, hull)
 
     @torch.inference_mode()
-    def reconstruct(self, images: Tensor, cameras: Cameras) -> tuple[Gaussians, PixelGaussians]:
-        """images: Shape (1, V, C, H, W), 0..1. No free Gaussians, and those of the pixels, unfiltered."""
-        pixel = self(images, cameras)
-        return flatten_gaussians(pixel, self.config.patch_size)[:0], pixel
-
-
-@torch.no_grad()
-def init_outputs(model: UNetReconstructor, focal: float) -> UNetReconstructor:
-    """Starts training at a plausible head."""
-    raw = plausible_raw(model.config.hull, focal)
-    out = model.unet.conv_out
-    out.weight.mul_(0.3)
-    out.bias.copy_(raw[:, None].expand(-1, model.config.patch_size**2).reshape(-1))  # pixel_shuffle: channel outermost
-    return model
+    def reconstruct(self, images: Tensor, cameras: Cameras) -> Reconstruction:
+        """images: Shape (V, C, H, W), 0..1. No free Gaussians. See `protocol.Reconstructor`."""
+        pixel, patch_size = self(images[None], cameras), self.config.patch_size
+        return Reconstruction(flatten_gaussians(pixel, patch_size)[:0], pixel, patch_size)

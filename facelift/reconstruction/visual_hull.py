@@ -8,17 +8,17 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numba import njit
 from torch import Tensor
 
 from ..cameras import Cameras, rays
+from ..compiled import compiled
 
 REACH = 1.0  # the hull is sought within this distance of the ray's point nearest to the origin
 SAMPLES = 48
 REFINEMENTS = 4
 
 
-@njit(cache=True)
+@compiled()
 def _allowed(alpha, viewmats, intrinsics, x, y, z):
     """Whether no view shows background at a point. Beyond a picture its border goes on."""
     views, height, width = alpha.shape
@@ -32,7 +32,7 @@ def _allowed(alpha, viewmats, intrinsics, x, y, z):
     return True
 
 
-@njit(cache=True)
+@compiled()
 def _carve(alpha, origins, directions, viewmats, intrinsics, reach, samples, refinements, out):
     views, height, width = out.shape
     for v in range(views):
@@ -56,10 +56,10 @@ def _carve(alpha, origins, directions, viewmats, intrinsics, reach, samples, ref
                     break
 
 
-def hull_offsets(alpha: Tensor, cameras: Cameras, grid: int = 64) -> Tensor:
+def hull_depth(alpha: Tensor, cameras: Cameras, grid: int = 64) -> Tensor:
     """alpha: Shape (V, H, W), 0..1, of these cameras. grid: rays a side; what lies between is interpolated.
 
-    Returns Shape (V, H, W): distance along the pixel's ray from its point nearest to the origin to the visual hull. Where a ray misses
+    Returns Shape (V, H, W): the ray depth of the visual hull. Where a ray misses
     the hull, what its neighbours say.
     """
     coarse = cameras.at_size(grid)
@@ -69,15 +69,16 @@ def hull_offsets(alpha: Tensor, cameras: Cameras, grid: int = 64) -> Tensor:
         alpha.detach().float().cpu().numpy(), origins, directions, cameras.viewmats.double().cpu().numpy(),
         cameras.intrinsics.double().cpu().numpy(), REACH, SAMPLES, REFINEMENTS, out,
     )  # fmt: skip
-    return F.interpolate(fill(torch.from_numpy(out).float())[:, None], size=alpha.shape[-2:], mode="bilinear")[:, 0].to(alpha.device)
+    known = inpaint_depth(torch.from_numpy(out).float())
+    return F.interpolate(known[:, None], size=alpha.shape[-2:], mode="bilinear")[:, 0].to(alpha.device)
 
 
 def hulls(views: Tensor, cameras: Cameras) -> Tensor:
-    """`hull_offsets` of each sample. views: Shape (B, V, 4, H, W), colour and alpha. Returns Shape (B, V, H, W)."""
-    return torch.stack([hull_offsets(sample[:, 3], cameras) for sample in views])
+    """`hull_depth` of each sample. views: Shape (B, V, 4, H, W), colour and alpha. Returns Shape (B, V, H, W)."""
+    return torch.stack([hull_depth(sample[:, 3], cameras) for sample in views])
 
 
-def fill(values: Tensor) -> Tensor:
+def inpaint_depth(values: Tensor) -> Tensor:
     """Spreads known values (V, H, W) over the unknown (nan) ones around them, ring by ring; 0 where a view knows nothing."""
     known = (~values.isnan()).float()[:, None]
     filled = values.nan_to_num(0.0)[:, None]

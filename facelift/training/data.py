@@ -20,11 +20,11 @@ __all__ = ["EMPTY", "HeadShards", "Sample", "degrade_portrait", "views_at"]
 
 @dataclass(frozen=True)
 class Sample:
-    """rgba: Shape (V, 4, H, W), colour on white plus alpha, 0..1. offset: Shape (V, H, W), `EMPTY` where no surface.
+    """rgba: Shape (V, 4, H, W), colour on white plus alpha, 0..1. ray_depth: Shape (V, H, W), `EMPTY` where no surface.
     c2w: Shape (V, 4, 4). portrait: Shape (4, H, W), the front view as a user's photo would show it."""
 
     rgba: Tensor
-    offset: Tensor
+    ray_depth: Tensor
     c2w: Tensor
     portrait: Tensor
 
@@ -68,12 +68,12 @@ class HeadShards:
         chosen = self.order[views]
         n, rig = len(chosen), min(len(chosen), len(self.rig))
         photo = 0 if self.rig.starts_with_photo else n  # stored first; a rig without it has it laid behind
-        rgba, offset, c2w = (torch.from_numpy(a) for a in self.load(index, chosen + [0] * (photo == n)))
+        rgba, ray_depth, c2w = (torch.from_numpy(a) for a in self.load(index, chosen + [0] * (photo == n)))
         rgba = rgba.permute(0, 3, 1, 2).float() / 255
-        offset = offset.float()
+        ray_depth = ray_depth.float()
         if rng is not None and rng.random() < 0.5:
             order = [v for v in self.rig.mirrored if v < rig] + list(range(rig, len(rgba)))  # swaps left and right cameras
-            rgba, offset = rgba.flip(-1)[order], offset.flip(-1)[order]
+            rgba, ray_depth = rgba.flip(-1)[order], ray_depth.flip(-1)[order]
             flip = torch.diag(torch.tensor([-1.0, 1.0, 1.0, 1.0]))
             c2w = torch.cat([c2w[:rig], flip @ c2w[rig:] @ flip])
         color, alpha = rgba[:, :3], rgba[:, 3:]
@@ -82,7 +82,7 @@ class HeadShards:
             color = (color * gain).clamp(0, 1) ** float(np.exp(rng.normal(0, 0.12)))
         views_on_white = torch.cat([color * alpha + 1 - alpha, alpha], 1)
         portrait = views_on_white[photo] if rng is None else degrade_portrait(color[photo], alpha[photo], rng)
-        return Sample(views_on_white[:n], offset[:n], c2w[:n], portrait)
+        return Sample(views_on_white[:n], ray_depth[:n], c2w[:n], portrait)
 
 
 def views_at(c2w: np.ndarray, cameras: Cameras) -> list[int | None]:

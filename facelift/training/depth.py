@@ -17,12 +17,12 @@ from .data import EMPTY, HeadShards
 from .loop import Evaluation, Trainer, mixed_precision, roughness, samples_from
 from .start import depth_weights
 
-MEAN_OFFSET = -0.35  # of the surface in a portrait: where training starts
+MEAN_DEPTH = -0.35  # of the surface in a portrait: where training starts
 SHOWN = 6  # heads on a sheet
 
 
 class PortraitSamples(Dataset):
-    """portrait (4, H, W) as a user's photo would show it, offset (H, W) of its surface, `EMPTY` where none."""
+    """portrait (4, H, W) as a user's photo would show it, ray_depth (H, W) of its surface, `EMPTY` where none."""
 
     def __init__(self, heads: HeadShards):
         self.heads = heads
@@ -30,13 +30,13 @@ class PortraitSamples(Dataset):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         rng = np.random.default_rng([5, index])
         sample = self.heads.sample(int(rng.integers(len(self.heads))), rng, slice(1))
-        return sample.portrait, sample.offset[0]
+        return sample.portrait, sample.ray_depth[0]
 
 
-def depth_loss(predicted: Tensor, offset: Tensor, alpha: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+def depth_loss(predicted: Tensor, ray_depth: Tensor, alpha: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss and its parts, over pixels that show a surface. All Shape (B, H, W)."""
-    weight = ((offset < EMPTY / 2) & (alpha > 0.5)).float()
-    total, gap = weight.sum().clamp_min(1), predicted - offset
+    weight = ((ray_depth < EMPTY / 2) & (alpha > 0.5)).float()
+    total, gap = weight.sum().clamp_min(1), predicted - ray_depth
     depth = (F.smooth_l1_loss(gap, torch.zeros_like(gap), beta=0.05, reduction="none") * weight).sum() / total
     rough = roughness(gap, weight)
     values = {"depth": (gap.abs() * weight).sum() / total, "bias": (gap * weight).sum() / total, "rough": rough}
@@ -55,12 +55,12 @@ def evaluate(model: PortraitDepth, heads: HeadShards, count: int) -> Evaluation:
         s = heads.sample(i, None, slice(1))
         with mixed_precision(device):
             predicted = model(s.portrait[None].to(device))[0].cpu()
-        surface = (s.offset[0] < EMPTY / 2) & (s.portrait[3] > 0.5)
-        gap = (predicted - s.offset[0])[surface]
+        surface = (s.ray_depth[0] < EMPTY / 2) & (s.portrait[3] > 0.5)
+        gap = (predicted - s.ray_depth[0])[surface]
         wrong.append(gap.abs().mean().item())
         moved.append((gap - gap.median()).abs().mean().item())
         if i < SHOWN:
-            grey = [torch.where(surface, 0.2 - 0.8 * offset, 1.0).expand(3, -1, -1) for offset in (s.offset[0], predicted)]
+            grey = [torch.where(surface, 0.2 - 0.8 * ray_depth, 1.0).expand(3, -1, -1) for ray_depth in (s.ray_depth[0], predicted)]
             columns.append([s.portrait[:3], *grey])
     numbers = {"test_depth": round(float(np.mean(wrong)), 4), "test_shape": round(float(np.mean(moved)), 4)}
     return numbers, [torch.stack(row) for row in zip(*columns, strict=True)]
@@ -76,7 +76,7 @@ def main(argv: list[str] | None = None) -> None:
     torch.manual_seed(0)
     device = torch.device(args.device)
     model = PortraitDepth(depth_unet(numbers(args.channels)))
-    torch.nn.init.constant_(model.unet.conv_out.bias, MEAN_OFFSET)
+    torch.nn.init.constant_(model.unet.conv_out.bias, MEAN_DEPTH)
     model = model.to(device, memory_format=torch.channels_last)
     heads, held_out = HeadShards(args.data), HeadShards(args.test)
     trainer = Trainer(model, args.out, args.lr, args.steps, 100, args.minutes)
@@ -86,11 +86,11 @@ def main(argv: list[str] | None = None) -> None:
     def measured(model: PortraitDepth) -> Evaluation:
         return evaluate(model, held_out, args.test_heads)
 
-    for portrait, offset in samples_from(PortraitSamples(heads), trainer.step, args.steps, args.batch, args.workers):
-        portrait, offset = portrait.to(device), offset.to(device)
+    for portrait, ray_depth in samples_from(PortraitSamples(heads), trainer.step, args.steps, args.batch, args.workers):
+        portrait, ray_depth = portrait.to(device), ray_depth.to(device)
         with mixed_precision(device):
             predicted = model(portrait)
-        loss, values = depth_loss(predicted, offset, portrait[:, 3])
+        loss, values = depth_loss(predicted, ray_depth, portrait[:, 3])
         norm = trainer.update(loss, values)
         if not trainer.record(norm, args.log_every, args.evaluate_every, measured, heads=len(heads)):
             break

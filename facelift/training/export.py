@@ -14,12 +14,13 @@ import torch
 
 from ..cameras import view_rig
 from ..gaussians import FilterPreset
+from ..multiview.compact import compact_scheduler
 from ..reconstruction.gslrm import GSLRMConfig
-from ..reconstruction.refine.visibility import FrontPriority
+from ..reconstruction.refine import REFINEMENTS, write_refinements
 from ..weights.tensors import write_tensors
 from .reconstructor import config_of
 from .start import reconstructor_weights, run_settings, view_weights
-from .views import compact_scheduler, load_depth, load_views
+from .views import load_depth, load_generator
 
 
 def half(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -49,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
     depth, unet_folder = args.out / "multiview" / "depth", args.out / "multiview" / "unet"
     load_depth(args.depth).unet.half().save_pretrained(depth, max_shard_size=f"{args.part_megabytes or 10_000}MB")
 
-    model = load_views(args.views[0])
+    model = load_generator(args.views[0])
     model.load_state_dict(mean([view_weights(path) for path in args.views]))
     write_tensors(unet_folder / "diffusion_pytorch_model.safetensors", half(model.unet.state_dict()), args.part_megabytes)
     unet_config = {k: v for k, v in dict(model.unet.config).items() if not k.startswith("_")}
@@ -62,7 +63,7 @@ def main(argv: list[str] | None = None) -> None:
     weights = mean([reconstructor_weights(path) for path in args.reconstructor])
     write_tensors(args.out / "reconstructor" / "model.safetensors", half(weights), args.part_megabytes)
     config = config_of(weights, size, len(rig))
-    photo = rig.starts_with_photo  # the switches that let the photo win need its own view
+    photo = rig.starts_with_photo  # the refinements need the photo's own view
     settings = {
         "format": "facelift-compact",
         "licence": "Apache-2.0",
@@ -75,10 +76,7 @@ def main(argv: list[str] | None = None) -> None:
             "keep_portrait": photo,
         },
         "reconstructor": {"type": "gslrm" if isinstance(config, GSLRMConfig) else "unet", **asdict(config)},
-        "front_priority": asdict(FrontPriority()) if photo else None,
-        "front_depth": photo,
-        "agreement": photo,
-        "detail": photo,
+        "refinements": write_refinements([kind() for kind in REFINEMENTS.values()]) if photo else [],
         "filters": asdict(FilterPreset(corner=1.1, side=1.4, height=1.4)),  # the portrait shows shoulders beyond the release's box
     }
     (args.out / "config.json").write_text(json.dumps(settings, indent=2) + "\n")

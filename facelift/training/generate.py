@@ -12,9 +12,10 @@ import numpy as np
 import torch
 
 from ..multiview.codec import PixelCodec
+from ..multiview.compact import FACTOR, compact_scheduler
 from .data import HeadShards
 from .start import run_settings
-from .views import FACTOR, Looks, compact_scheduler, load_views, sample_views
+from .views import Warper, load_generator, sample_views
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -28,13 +29,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
-    model = load_views(args.views).to(args.device, memory_format=torch.channels_last)
+    model = load_generator(args.views).to(args.device, memory_format=torch.channels_last)
     heads, codec, scheduler = HeadShards(args.data, run_settings(args.views)["rig"]), PixelCodec(FACTOR), compact_scheduler()
-    looks = Looks(args.depth, heads.rig)
+    warper = Warper(args.depth, heads.rig)
     args.out.mkdir(parents=True, exist_ok=True)
     for index in np.linspace(0, len(heads) - 1, min(args.heads, len(heads))).astype(int):
         sample = heads.sample(int(index), None, slice(len(heads.rig)))
-        views = sample_views(model, scheduler, codec, sample.portrait, looks(sample.portrait), args.steps)
+        views = sample_views(model, scheduler, codec, sample.portrait, warper(sample.portrait), args.steps)
         np.save(args.out / f"{index}.npy", (views * 255).round().byte().permute(0, 2, 3, 1).numpy())
 
 

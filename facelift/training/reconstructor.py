@@ -20,45 +20,36 @@ from torch.utils.data import Dataset
 
 from ..cameras import RIGS, Cameras, ViewRig, rays, six_views
 from ..gaussians import SH_C0, Gaussians
-from ..reconstruction.gslrm import GSLRM, GSLRMConfig, PixelGaussians, config_from_state, flatten_gaussians, init_weights, plausible_raw
-from ..reconstruction.refine.visibility import FrontPriority, apply_front_priority
-from ..reconstruction.unet import UNetReconstructor, UNetReconstructorConfig, init_outputs
-from ..reconstruction.visual_hull import hull_offsets
+from ..reconstruction.compact_gslrm import CompactGSLRM, CompactGSLRMConfig, compact_config_from_state
+from ..reconstruction.pixel_gaussians import PixelGaussians, flatten_gaussians
+from ..reconstruction.refine.visibility import InputViewVisibility, prefer_input_view
+from ..reconstruction.unet import UNetReconstructor, UNetReconstructorConfig
+from ..reconstruction.visual_hull import hull_depth
 from ..rendering import render
 from .arguments import add_rig, numbers, training_parser, use_threads
 from .data import HeadShards, Sample
+from .initial import init_compact_gslrm, init_unet
 from .loop import Evaluation, Trainer, mixed_precision, psnr, roughness, samples_from
 from .start import keep_settings, reconstructor_weights, widths
 from .targets import pixel_targets
 
-Reconstructor = UNetReconstructor | GSLRM
+CompactReconstructor = UNetReconstructor | CompactGSLRM
+CompactConfig = UNetReconstructorConfig | CompactGSLRMConfig
 
 
-def small_gslrm(width: int = 512, layers: int = 7, size: int = 256) -> GSLRMConfig:
-    """A GS-LRM about as large as the U-Net, with all that helps the U-Net: RGBA views, colour skip, gate, hull."""
-    return GSLRMConfig(
-        image_size=size, width=width, layers=layers, free_gaussians=0, in_channels=11,
-        color_skip=True, alpha_gate=True, hull=True, drop_empty=True, output_bias=True,
-    )  # fmt: skip
-
-
-def config_of(weights: dict[str, Tensor], size: int = 256, views: int = 6) -> UNetReconstructorConfig | GSLRMConfig:
+def config_of(weights: dict[str, Tensor], size: int = 256, views: int = 6) -> CompactConfig:
     """Which compact reconstructor these weights are, for so many views of so many pixels a side."""
     if "patch_embedder.1.weight" not in weights:
         return UNetReconstructorConfig(channels=widths(weights), image_size=size, num_views=views)
-    sizes = config_from_state(weights, size)
-    return small_gslrm(sizes.width, sizes.layers, size)
+    return compact_config_from_state(weights, size)
 
 
-def new_reconstructor(config: UNetReconstructorConfig | GSLRMConfig) -> Reconstructor:
+def new_reconstructor(config: CompactConfig) -> CompactReconstructor:
     """Random weights that begin at a plausible head."""
     focal = float(six_views(config.image_size).intrinsics[0, 0])
     if isinstance(config, UNetReconstructorConfig):
-        return init_outputs(UNetReconstructor(config), focal)
-    model = init_weights(GSLRM(config))
-    raw = plausible_raw(config.hull, focal)
-    model.pixel_gaussian_decoder[1].bias.data.copy_(raw.repeat(config.patch_size**2))
-    return model
+        return init_unet(UNetReconstructor(config), focal)
+    return init_compact_gslrm(CompactGSLRM(config), focal)
 
 
 class DirectTargets:
@@ -71,21 +62,21 @@ class DirectTargets:
         self.c2w = cameras.c2w.numpy()
 
     def __call__(self, sample: Sample) -> Tensor:
-        rgba, offset = sample.rgba[: self.views].numpy(), sample.offset[: self.views].numpy()
-        target = pixel_targets(rgba, offset, *self.rays, self.c2w, self.focal)
+        rgba, ray_depth = sample.rgba[: self.views].numpy(), sample.ray_depth[: self.views].numpy()
+        target = pixel_targets(rgba, ray_depth, *self.rays, self.c2w, self.focal)
         return torch.from_numpy(target)
 
 
 def direct_loss(pixel: PixelGaussians, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss and its parts. target: Shape (B, V, H, W, 12). Opacity aims at 0.9; the alpha gate sees to pixels without a surface."""
-    offset, weight, color, quats, scales = target.split([1, 1, 3, 4, 3], -1)
+    ray_depth, weight, color, quats, scales = target.split([1, 1, 3, 4, 3], -1)
     weight = weight[..., 0]
     total = weight.sum().clamp_min(1)
 
     def mean(error: Tensor) -> Tensor:
         return (error * weight).sum() / total
 
-    gap = pixel.offset - offset[..., 0]
+    gap = pixel.ray_depth - ray_depth[..., 0]
     depth = mean(F.smooth_l1_loss(gap, torch.zeros_like(gap), beta=0.05, reduction="none"))
     opacity = mean(F.binary_cross_entropy_with_logits(pixel.opacities, torch.full_like(pixel.opacities, 0.9), reduction="none"))
     tint = mean((SH_C0 * pixel.sh0 + 0.5 - color).abs().mean(-1))
@@ -154,7 +145,7 @@ class ReconstructorSamples(Dataset):
             views = sample.rgba[: self.views]
             if not self.clean and rng.random() < 0.5:
                 views = degrade_views(views, rng, self.photos)
-        return views, hull_offsets(views[:, 3], self.cameras), self.targets(sample), sample.rgba, sample.c2w
+        return views, hull_depth(views[:, 3], self.cameras), self.targets(sample), sample.rgba, sample.c2w
 
 
 def render_losses(
@@ -167,8 +158,8 @@ def render_losses(
 
 
 def ruled(pixel: PixelGaussians, cameras: Cameras, rig: ViewRig) -> PixelGaussians:
-    """With front priority where the rig has the photo's own view."""
-    return apply_front_priority(pixel, cameras, FrontPriority()) if rig.starts_with_photo else pixel
+    """With input-view visibility where the rig has the photo's own view."""
+    return prefer_input_view(pixel, cameras, InputViewVisibility()) if rig.starts_with_photo else pixel
 
 
 def visible(pixel: PixelGaussians, patch_size: int) -> Gaussians:
@@ -178,8 +169,8 @@ def visible(pixel: PixelGaussians, patch_size: int) -> Gaussians:
 
 
 @torch.no_grad()
-def evaluate(model: Reconstructor, heads: HeadShards, count: int, size: int) -> Evaluation:
-    """Depth error (MAE) and PSNR of the extra cameras at 256 px from true views, with and without front priority.
+def evaluate(model: CompactReconstructor, heads: HeadShards, count: int, size: int) -> Evaluation:
+    """Depth error (MAE) and PSNR of the extra cameras at 256 px from true views, with and without input-view visibility.
 
     Rows of the sheet, for each of two heads: the views given, the truth from extra cameras, the renders from them.
     """
@@ -209,8 +200,8 @@ def main(argv: list[str] | None = None) -> None:
         __doc__.split("\n")[0], steps=1500, batch=1, lr=None, channels="128,128,192,256", evaluate_every=200, test_heads=6
     )
     parser.add_argument("--model", choices=("unet", "gslrm"), default="unet")
-    parser.add_argument("--width", type=int, default=small_gslrm().width, help="of GS-LRM, a multiple of 64 (default: %(default)s)")
-    parser.add_argument("--layers", type=int, default=small_gslrm().layers, help="of GS-LRM (default: %(default)s)")
+    parser.add_argument("--width", type=int, default=CompactGSLRMConfig().width, help="of GS-LRM, a multiple of 64 (default: %(default)s)")
+    parser.add_argument("--layers", type=int, default=CompactGSLRMConfig().layers, help="of GS-LRM (default: %(default)s)")
     parser.add_argument("--stage", choices=("direct", "rendered"), default="direct", help="--lr is 5e-4 by default, rendered 2e-4")
     parser.add_argument("--generated", type=Path, help="folder of generated views: INDEX.npy uint8 (V, H, W, 4) for heads of --data")
     add_rig(parser)
@@ -223,7 +214,7 @@ def main(argv: list[str] | None = None) -> None:
     size, cameras = heads.size, heads.rig.cameras(heads.size).to(device)
     keep_settings(Path(args.out), {"rig": args.rig, "image_size": size})
     unet = UNetReconstructorConfig(channels=numbers(args.channels), image_size=size, num_views=len(heads.rig))
-    config = unet if args.model == "unet" else small_gslrm(args.width, args.layers, size)
+    config = unet if args.model == "unet" else CompactGSLRMConfig(image_size=size, width=args.width, layers=args.layers)
     model = new_reconstructor(config).to(device, memory_format=torch.channels_last)
     print(f"{args.model}: {sum(p.numel() for p in model.parameters()) / 1e6:.1f} M parameters", flush=True)
     lr = args.lr or (5e-4 if args.stage == "direct" else 2e-4)
@@ -233,7 +224,7 @@ def main(argv: list[str] | None = None) -> None:
     generated = sorted(args.generated.glob("*.npy")) if args.generated else []
     samples = ReconstructorSamples(heads, size, args.stage == "direct", generated)
 
-    def measured(model: Reconstructor) -> Evaluation:
+    def measured(model: CompactReconstructor) -> Evaluation:
         return evaluate(model, held_out, args.test_heads, size)
 
     for batch in samples_from(samples, trainer.step, args.steps, args.batch, args.workers):

@@ -17,7 +17,10 @@ BEFORE = {"rig": "six", "attention": "sparse", "image_size": 256}  # runs that d
 
 
 def view_weights(path: Path, rig: ViewRig | None = None) -> dict[str, Tensor]:
-    """For `views.CompactViewModel`. path: a run, its last.pt, or a compact weight folder. rig: makes them those of its views, by name."""
+    """For `multiview.compact.CompactViewGenerator`.
+
+    path: a run, its last.pt, or a compact weight folder. rig: makes them those of its views, by name.
+    """
     if run := checkpoint(path):
         weights = averaged(run)
     else:
@@ -51,7 +54,7 @@ def keep_settings(folder: Path, settings: dict) -> None:
 
 
 def reconstructor_weights(path: Path) -> dict[str, Tensor]:
-    """For `UNetReconstructor` or `GSLRM`. path: a run, its last.pt, or a compact weight folder."""
+    """For `UNetReconstructor` or `CompactGSLRM`. path: a run, its last.pt, or a compact weight folder."""
     if run := checkpoint(path):
         return averaged(run)
     return {name: value.float() for name, value in read_tensors(path / "reconstructor" / "model.safetensors").items()}

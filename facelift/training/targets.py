@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
-# columns: offset, weight, r, g, b, qw, qx, qy, qz, log scale x3
+from ..compiled import compiled
+
+# columns: ray_depth, weight, r, g, b, qw, qx, qy, qz, log scale x3
 COLUMNS = 12
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _difference(points, valid, y, x, dy, dx, out):
     """Tangent along (dy, dx) from whichever neighbour is nearer in space, so that it never crosses a depth edge."""
     best = 1e9
@@ -28,19 +29,19 @@ def _difference(points, valid, y, x, dy, dx, out):
     return best < 1e8
 
 
-@njit(cache=True, fastmath=True)
-def _targets(rgba, offset, points, directions, distance, camera_quats, focal, tangent, normal_scale, out):
+@compiled(fastmath=True)
+def _targets(rgba, ray_depth, points, directions, distance, camera_quats, focal, tangent, normal_scale, out):
     views, _, height, width = rgba.shape
     dx, dy, n = np.zeros(3), np.zeros(3), np.zeros(3)
     for v in range(views):
-        valid = offset[v] < 5
+        valid = ray_depth[v] < 5
         for y in range(height):
             for x in range(width):
                 o = out[v, y, x]
                 if not valid[y, x] or rgba[v, 3, y, x] < 0.5:
                     continue
                 alpha = rgba[v, 3, y, x]
-                o[0], o[1] = offset[v, y, x], 1.0
+                o[0], o[1] = ray_depth[v, y, x], 1.0
                 for c in range(3):
                     o[2 + c] = min(1.0, max(0.0, (rgba[v, c, y, x] - (1 - alpha)) / alpha))
                 cos = 0.0
@@ -79,14 +80,14 @@ def quaternions(rotations: np.ndarray) -> np.ndarray:
     return np.roll(Rotation.from_matrix(rotations).as_quat(), 1, axis=-1)
 
 
-def pixel_targets(rgba, offset, origins, directions, c2w, focal: float, tangent: float = 0.4, normal_scale: float = 0.15) -> np.ndarray:
-    """rgba (V, 4, H, W) on white, offset (V, H, W), origins and directions (V, 3, H, W), c2w (V, 4, 4), all numpy.
+def pixel_targets(rgba, ray_depth, origins, directions, c2w, focal: float, tangent: float = 0.4, normal_scale: float = 0.15) -> np.ndarray:
+    """rgba (V, 4, H, W) on white, ray_depth (V, H, W), origins and directions (V, 3, H, W), c2w (V, 4, 4), all numpy.
 
     Returns (V, H, W, 12) in the order of `COLUMNS`; weight 0 where there is no surface.
     """
     nearest = -(origins * directions).sum(1)
-    distance = offset + nearest
+    distance = ray_depth + nearest
     points = origins + distance[:, None] * directions
-    out = np.zeros((*offset.shape, COLUMNS), np.float32)
-    _targets(rgba, offset, points, directions, distance, quaternions(c2w[:, :3, :3]), focal, tangent, normal_scale, out)
+    out = np.zeros((*ray_depth.shape, COLUMNS), np.float32)
+    _targets(rgba, ray_depth, points, directions, distance, quaternions(c2w[:, :3, :3]), focal, tangent, normal_scale, out)
     return out

@@ -1,6 +1,6 @@
 """Trains the compact view generator: portrait -> RGBA views of a rig, clean-sample prediction in pixel space.
 
-It also sees the portrait's surface from the other cameras (`multiview.look`), at the depth that a trained `PortraitDepth` finds.
+It also sees the portrait's surface from the other cameras (`multiview.warping`), at the depth that a trained `PortraitDepth` finds.
 
 python -m facelift.training.views --data DIR --test DIR --depth runs/depth --out runs/views --steps 4000
 """
@@ -12,75 +12,28 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import DDIMScheduler, UNet2DConditionModel
+from diffusers import DDIMScheduler
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from ..cameras import ViewRig, view_rig
-from ..multiview.attention import ViewAttention, set_view_attention
 from ..multiview.codec import PixelCodec
+from ..multiview.compact import FACTOR, CompactViewGenerator, compact_scheduler, compact_unet
 from ..multiview.depth import PortraitDepth, depth_unet
-from ..multiview.warping import keep_seen, look_of
+from ..multiview.warping import warped_views
 from .arguments import add_rig, numbers, training_parser, use_threads
 from .data import HeadShards
 from .loop import Evaluation, Trainer, mixed_precision, psnr, samples_from
 from .start import depth_weights, keep_settings, run_settings, view_weights, widths
 
-FACTOR, CONTEXT = 8, 64
 
-
-class CompactViewModel(nn.Module):
-    """The UNet and the one learned context token a view has in place of a text prompt."""
-
-    def __init__(
-        self,
-        channels: tuple[int, ...] = (64, 128, 192, 256),
-        image_size: int = 256,
-        views: int = 6,
-        attention: ViewAttention = "sparse",
-    ):
-        super().__init__()
-        self.views = views
-        latent = PixelCodec(FACTOR).latent_channels
-        inner = len(channels) - 2
-        self.unet = UNet2DConditionModel(
-            sample_size=image_size // FACTOR,
-            in_channels=3 * latent,  # noisy, portrait, look
-            out_channels=latent + FACTOR**2,  # clean, gate
-            block_out_channels=channels,
-            layers_per_block=1,
-            attention_head_dim=[max(1, c // 32) for c in channels],  # numbers of heads
-            cross_attention_dim=CONTEXT,
-            use_linear_projection=True,
-            num_class_embeds=views,
-            down_block_types=("DownBlock2D", *("CrossAttnDownBlock2D",) * inner, "DownBlock2D"),
-            up_block_types=("UpBlock2D", *("CrossAttnUpBlock2D",) * inner, "UpBlock2D"),
-        )
-        set_view_attention(self.unet, views, attention)
-        self.prompt_embeds = nn.Parameter(torch.randn(views, 1, CONTEXT) * 0.5)
-
-    def forward(self, noisy: Tensor, condition: Tensor, look: Tensor, timesteps: Tensor) -> Tensor:
-        """noisy, condition, look: Shape (B*V, C, h, w), views innermost. Returns clean latents in fp32."""
-        b = len(noisy) // self.views
-        x = torch.cat([noisy, condition, look], 1).contiguous(memory_format=torch.channels_last)
-        labels = torch.arange(self.views, device=x.device).repeat(b)
-        output = self.unet(x, timesteps, self.prompt_embeds.repeat(b, 1, 1), class_labels=labels).sample
-        return keep_seen(output.float(), look)
-
-
-def load_views(path: Path) -> CompactViewModel:
+def load_generator(path: Path) -> CompactViewGenerator:
     """path: a run, its last.pt, or a compact weight folder."""
     weights, settings = view_weights(path), run_settings(path)
-    model = CompactViewModel(widths(weights), settings["image_size"], len(view_rig(settings["rig"])), settings["attention"])
-    model.load_state_dict(weights)
-    return model.eval()
-
-
-def compact_scheduler() -> DDIMScheduler:
-    return DDIMScheduler(
-        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type="sample", clip_sample=False,
-        rescale_betas_zero_snr=True, timestep_spacing="trailing", set_alpha_to_one=True, steps_offset=0,
-    )  # fmt: skip
+    unet = compact_unet(widths(weights), settings["image_size"], len(view_rig(settings["rig"])), settings["attention"])
+    generator = CompactViewGenerator(unet)
+    generator.load_state_dict(weights)
+    return generator.eval()
 
 
 def load_depth(path: Path) -> PortraitDepth:
@@ -91,8 +44,8 @@ def load_depth(path: Path) -> PortraitDepth:
     return depth.eval().requires_grad_(False)
 
 
-class Looks:
-    """Portrait -> look, as at inference. path: as of `load_depth`."""
+class Warper:
+    """Portrait -> warped views, as at inference. path: as of `load_depth`."""
 
     def __init__(self, path: Path, rig: ViewRig):
         self.depth, self.rig = load_depth(path).to(memory_format=torch.channels_last), rig
@@ -101,28 +54,28 @@ class Looks:
     def __call__(self, portrait: Tensor, rng: np.random.Generator | None = None) -> Tensor:
         """portrait: Shape (4, H, W). rng: makes depths a little worse, since those of training heads are too good. Shape (V, 4, H, W)."""
         with mixed_precision(portrait.device):
-            offset = self.depth(portrait[None])[0]
+            ray_depth = self.depth(portrait[None])[0]
         if rng is not None:
             coarse = torch.from_numpy(rng.normal(0, abs(rng.normal(0, 0.015)), (1, 1, 7, 7))).float()
-            warp = F.interpolate(coarse, size=offset.shape, mode="bicubic", align_corners=True)[0, 0]
-            offset = offset + warp + float(rng.normal(0, 0.015))
-        return look_of(portrait, offset, self.rig)
+            bend = F.interpolate(coarse, size=ray_depth.shape, mode="bicubic", align_corners=True)[0, 0]
+            ray_depth = ray_depth + bend + float(rng.normal(0, 0.015))
+        return warped_views(portrait, ray_depth, self.rig)
 
 
 class ViewSamples(Dataset):
-    """views (V, 4, H, W), portrait (4, H, W), look (V, 4, H, W)."""
+    """views (V, 4, H, W), portrait (4, H, W), warped (V, 4, H, W)."""
 
-    def __init__(self, heads: HeadShards, looks: Looks):
-        self.heads, self.looks = heads, looks
+    def __init__(self, heads: HeadShards, warper: Warper):
+        self.heads, self.warper = heads, warper
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
         rng = np.random.default_rng([1, index])
         sample = self.heads.sample(int(rng.integers(len(self.heads))), rng, slice(len(self.heads.rig)))
-        return sample.rgba, sample.portrait, self.looks(sample.portrait, rng)
+        return sample.rgba, sample.portrait, self.warper(sample.portrait, rng)
 
 
 def view_loss(
-    model: CompactViewModel,
+    model: CompactViewGenerator,
     scheduler: DDIMScheduler,
     codec: PixelCodec,
     batch: tuple[Tensor, Tensor, Tensor],
@@ -131,17 +84,17 @@ def view_loss(
 ) -> Tensor:
     """Weighted squared error of the clean latents plus L1 on pixels and their gradients.
 
-    batch: views, portraits and looks as of `ViewSamples`, batched. pure: share of samples at pure noise.
+    batch: views, portraits and warped views as of `ViewSamples`, batched. pure: share of samples at pure noise.
     """
-    views, portrait, look = batch
-    clean, look = codec.encode(views.flatten(0, 1)), codec.encode(look.flatten(0, 1))
+    views, portrait, warped = batch
+    clean, warped = codec.encode(views.flatten(0, 1)), codec.encode(warped.flatten(0, 1))
     condition = codec.encode(portrait).repeat_interleave(model.views, 0)
     device, last = clean.device, scheduler.config.num_train_timesteps - 1
     t = torch.randint(0, last + 1, (len(views),), generator=generator, device=device)
     t = torch.where(torch.rand(len(views), generator=generator, device=device) < pure, last, t).repeat_interleave(model.views)
     noisy = scheduler.add_noise(clean, torch.randn(clean.shape, generator=generator, device=device), t)
     with mixed_precision(device):
-        predicted = model(noisy, condition, look, t)
+        predicted = model(noisy, condition, warped, t)
     weight = (1 / (1 - scheduler.alphas_cumprod.to(device)[t])).clamp(max=5).view(-1, 1, 1, 1)
     squared = ((predicted - clean).square() * weight).mean()
     error = nn.functional.pixel_shuffle(predicted - clean, FACTOR)
@@ -151,23 +104,23 @@ def view_loss(
 
 @torch.no_grad()
 def sample_views(
-    model: CompactViewModel, scheduler: DDIMScheduler, codec: PixelCodec, portrait: Tensor, look: Tensor, steps: int, seed: int = 4
+    model: CompactViewGenerator, scheduler: DDIMScheduler, codec: PixelCodec, portrait: Tensor, warped: Tensor, steps: int, seed: int = 4
 ) -> Tensor:
-    """portrait: Shape (4, H, W). look: Shape (V, 4, H, W). Returns Shape (V, 4, H, W), on the CPU."""
+    """portrait: Shape (4, H, W). warped: Shape (V, 4, H, W). Returns Shape (V, 4, H, W), on the CPU."""
     device = next(model.parameters()).device
     condition = codec.encode(portrait[None].to(device)).expand(model.views, -1, -1, -1)
-    look = codec.encode(look.to(device))
+    warped = codec.encode(warped.to(device))
     x = torch.randn(condition.shape, generator=torch.Generator().manual_seed(seed)).to(device)
     scheduler.set_timesteps(steps)
     for t in scheduler.timesteps:
         with mixed_precision(device):
-            clean = model(x, condition, look, t.to(device).expand(model.views))
+            clean = model(x, condition, warped, t.to(device).expand(model.views))
         x = scheduler.step(clean, t, x).prev_sample
     return codec.decode(x).cpu()
 
 
 def evaluate(
-    model: CompactViewModel, scheduler: DDIMScheduler, codec: PixelCodec, heads: HeadShards, looks: Looks, count: int
+    model: CompactViewGenerator, scheduler: DDIMScheduler, codec: PixelCodec, heads: HeadShards, warper: Warper, count: int
 ) -> Evaluation:
     """Mean PSNR of the new views, and of each, on white against the truth: in one step, and in eight for a third of the heads.
 
@@ -176,14 +129,14 @@ def evaluate(
     per_view, rows = {"views": [], "views_8_steps": []}, []
     for i in range(min(len(heads), count)):
         s = heads.sample(i, None, slice(model.views))
-        look = looks(s.portrait)
+        warped = warper(s.portrait)
         for name, steps in (("views", 1), ("views_8_steps", 8)):
             if steps > 1 and i >= max(1, count // 3):
                 continue
-            made = sample_views(model, scheduler, codec, s.portrait, look, steps)
+            made = sample_views(model, scheduler, codec, s.portrait, warped, steps)
             per_view[name].append([psnr(made[v, :3], s.rgba[v, :3]) for v in range(model.views)])
             if steps == 1 and i < 2:
-                rows += [look[:, :3], s.rgba[:, :3], made[:, :3]]
+                rows += [warped[:, :3], s.rgba[:, :3], made[:, :3]]
     means = {name: np.mean(numbers, 0) for name, numbers in per_view.items()}
     new = int(heads.rig.starts_with_photo)  # the first new view
     numbers = {name: round(float(mean[new:].mean()), 2) for name, mean in means.items()}
@@ -205,18 +158,18 @@ def main(argv: list[str] | None = None) -> None:
     device = torch.device(args.device)
     heads, held_out = HeadShards(args.data, args.rig), HeadShards(args.test, args.rig)
     keep_settings(Path(args.out), {"rig": args.rig, "attention": args.attention, "image_size": heads.size})
-    model = CompactViewModel(numbers(args.channels), heads.size, len(heads.rig), args.attention)
-    model = model.to(device, memory_format=torch.channels_last)
+    unet = compact_unet(numbers(args.channels), heads.size, len(heads.rig), args.attention)
+    model = CompactViewGenerator(unet).to(device, memory_format=torch.channels_last)
     codec, scheduler = PixelCodec(FACTOR), compact_scheduler()
     trainer = Trainer(model, args.out, args.lr, args.steps, 100, args.minutes)
     if not trainer.resume() and args.init:
         trainer.start_from(view_weights(args.init, heads.rig))
-    looks = Looks(args.depth, heads.rig)
+    warper = Warper(args.depth, heads.rig)
 
-    def measured(model: CompactViewModel) -> Evaluation:
-        return evaluate(model, scheduler, codec, held_out, looks, args.test_heads)
+    def measured(model: CompactViewGenerator) -> Evaluation:
+        return evaluate(model, scheduler, codec, held_out, warper, args.test_heads)
 
-    for batch in samples_from(ViewSamples(heads, looks), trainer.step, args.steps, args.batch, args.workers):
+    for batch in samples_from(ViewSamples(heads, warper), trainer.step, args.steps, args.batch, args.workers):
         generator = torch.Generator(device).manual_seed(trainer.step)
         loss = view_loss(model, scheduler, codec, tuple(t.to(device) for t in batch), generator, args.pure)
         norm = trainer.update(loss, {"loss": loss})

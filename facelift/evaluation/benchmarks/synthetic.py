@@ -13,11 +13,13 @@ from torch import Tensor
 
 from ...cameras import RIGS, VIEW_NAMES, Cameras, orbit, six_views
 from ...gaussians import Gaussians
-from ...multiview.pipeline import to_bytes
+from ...multiview.pipeline import GeneratedViews
 from ...pipeline import FaceLiftPipeline
 from ...portrait import Portrait
 from ...reconstruction.lgm import LGM, the_four
-from ...rendering import render
+from ...reconstruction.protocol import Context, Reconstruction
+from ...reconstruction.refine import FuseDepths
+from ...rendering import render, to_bytes
 from ...training.data import HeadShards, Sample, views_at
 from ..baselines import Baselines
 from ..drawing import draw, row, stacked
@@ -85,36 +87,37 @@ class SyntheticHeads(Benchmark):
             sample = self.heads.sample(index)
         except (OSError, ValueError, EOFError, IndexError, RuntimeError) as error:  # cut off, or not of the shapes of the first shard
             raise BadItem(f"{shard} is damaged: {error}") from error
-        if sample.rgba.shape[-2:] != sample.offset.shape[-2:] or not sample.c2w.isfinite().all() or sample.rgba.max() > 1:
-            raise BadItem(f"{shard} is damaged: rgba, offset and c2w are not of one size, or hold impossible numbers")
+        if sample.rgba.shape[-2:] != sample.ray_depth.shape[-2:] or not sample.c2w.isfinite().all() or sample.rgba.max() > 1:
+            raise BadItem(f"{shard} is damaged: rgba, ray_depth and c2w are not of one size, or hold impossible numbers")
         return sample
 
     @torch.no_grad()
     def measure(self, name: str, pipe: FaceLiftPipeline, metrics: PairMetrics) -> Measured:
         sample = self.sample(int(name))
-        size, work = sample.rgba.shape[-1], pipe.views.config.image_size
-        portrait, rig = as_portrait(sample.rgba[0]), pipe.rig.cameras(work).to(pipe.device)
-        channels = pipe.views.codec.channels
+        size, work = sample.rgba.shape[-1], pipe.multiview.config.image_size
+        portrait, channels = as_portrait(sample.rgba[0]), pipe.multiview.codec.channels
         known = views_at(sample.c2w.numpy(), pipe.rig.cameras())  # where the sample has each view of the rig
         extras = extra_views(sample)
 
         start = time.perf_counter()
-        views = pipe.make_views(portrait, self.seed, None, None)
+        generated = pipe.make_views(portrait, self.seed)
         seconds = {"views.seconds": time.perf_counter() - start}
         start = time.perf_counter()
-        head = pipe.make_gaussians(views, rig, portrait, pipe.front_surface(portrait))
+        head = pipe.refine(pipe.reconstruct(generated.views), pipe.context(generated, portrait)).filtered(pipe.filters)
         seconds["reconstruction.seconds"] = time.perf_counter() - start
 
         values: dict[str, float | None] = {}
         if None not in known:
             truth = resized(sample.rgba[known], work)[:, :channels].to(pipe.device)
-            renders = draw(pipe.make_gaussians(truth, rig, portrait), cameras_of(sample, extras))
+            context = pipe.context(GeneratedViews(truth, None), portrait)
+            reconstruction = pipe.reconstruct(truth)
+            renders = draw(pipe.refine(reconstruction, context).filtered(pipe.filters), cameras_of(sample, extras))
             values |= {f"true_six.{k}": v for k, v in averaged(metrics(renders, to_bytes(sample.rgba[extras]), faces=False)).items()}
-            values["pixels.depth"] = self.depth(pipe, truth, rig, sample, known)
-        made = to_bytes(resized(views[:, :3].float().cpu(), size))
+            values["pixels.depth"] = self.depth(pipe, reconstruction, context, sample, known)
+        made = to_bytes(resized(generated.views[:, :3].float().cpu(), size))
         pairs = [(i, v) for i, v in enumerate(known) if v is not None]
-        generated = metrics(made[[i for i, _ in pairs]], to_bytes(sample.rgba[[v for _, v in pairs]]), faces=False)
-        new = [numbers for (i, _), numbers in zip(pairs, generated, strict=True) if i or not pipe.rig.starts_with_photo]
+        scores = metrics(made[[i for i, _ in pairs]], to_bytes(sample.rgba[[v for _, v in pairs]]), faces=False)
+        new = [numbers for (i, _), numbers in zip(pairs, scores, strict=True) if i or not pipe.rig.starts_with_photo]
         values |= {f"generated.{k}": v for k, v in averaged(new).items()}
 
         whole, seen, pictures = whole_path(head, sample, extras, metrics)
@@ -125,7 +128,7 @@ class SyntheticHeads(Benchmark):
         values["back.janus"] = janus(list(draw(head, orbit(BEHIND, 0.0, 256))))
         values |= {"gaussians": float(len(head)), **seconds}
         angles = angle_from_front(pipe.rig.cameras())
-        seen += [ViewResult(f"generated {pipe.rig.names[i]}", float(angles[i]), v) for (i, _), v in zip(pairs, generated, strict=True)]
+        seen += [ViewResult(f"generated {pipe.rig.names[i]}", float(angles[i]), v) for (i, _), v in zip(pairs, scores, strict=True)]
 
         beside = {}
         if self.baselines is not None:
@@ -134,15 +137,18 @@ class SyntheticHeads(Benchmark):
         return Measured(CaseResult(name, values, tuple(seen), beside), sheet_of(to_bytes(sample.rgba), made, known, pictures))
 
     @staticmethod
-    def depth(pipe: FaceLiftPipeline, truth: Tensor, rig: Cameras, sample: Sample, known: list[int]) -> float:
-        offset = pipe.reconstruct(truth, rig)[1].offset[0].float().cpu()
+    def depth(pipe: FaceLiftPipeline, reconstruction: Reconstruction, context: Context, sample: Sample, known: list[int]) -> float:
+        """Mean error of what the reconstructor found and the views settled on, before anything else is refined."""
+        for fusion in (r for r in pipe.refinements if isinstance(r, FuseDepths)):
+            reconstruction = fusion(reconstruction, context)
+        ray_depth = reconstruction.pixel.ray_depth[0].float().cpu()
         if isinstance(pipe.reconstructor, LGM):
-            known = [known[i] for i in the_four(rig)]
-        size = sample.offset.shape[-1]
-        if offset.shape[-1] != size:
-            offset = F.interpolate(offset[None], size=(size, size), mode="bilinear", align_corners=False)[0]
-        surface = (sample.offset[known] < 5) & (sample.rgba[known, 3] >= 0.5)
-        per_view = depth_error(offset, sample.offset[known], surface)
+            known = [known[i] for i in the_four(context.cameras)]
+        size = sample.ray_depth.shape[-1]
+        if ray_depth.shape[-1] != size:
+            ray_depth = F.interpolate(ray_depth[None], size=(size, size), mode="bilinear", align_corners=False)[0]
+        surface = (sample.ray_depth[known] < 5) & (sample.rgba[known, 3] >= 0.5)
+        per_view = depth_error(ray_depth, sample.ray_depth[known], surface)
         return float(per_view[~per_view.isnan()].mean())
 
 

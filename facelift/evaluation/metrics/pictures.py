@@ -46,12 +46,12 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     return similarity.flatten(1).mean(1)
 
 
-def depth_error(offset: Tensor, truth: Tensor, surface: Tensor) -> Tensor:
+def depth_error(ray_depth: Tensor, truth: Tensor, surface: Tensor) -> Tensor:
     """Mean absolute difference along the rays where there is a surface, in world units (one is about 19 cm).
 
-    offset, truth: Shape (V, H, W). surface: Shape (V, H, W) bool. Returns Shape (V,); NaN for a view without surface.
+    ray_depth, truth: Shape (V, H, W). surface: Shape (V, H, W) bool. Returns Shape (V,); NaN for a view without surface.
     """
-    gap = (offset - truth).abs() * surface
+    gap = (ray_depth - truth).abs() * surface
     return gap.flatten(1).sum(1) / surface.flatten(1).sum(1)
 
 

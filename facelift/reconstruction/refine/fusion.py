@@ -1,11 +1,13 @@
-"""Views that were generated apart put the same hair in slightly different places and paint it a little lighter or darker.
+"""Multi-view fusion. Views that were generated apart put the same hair in slightly different places and tint it differently.
 
 Where their Gaussians meet, that shows as bands and double outlines. Here they settle on what most of them say: a smooth shift of each
-view's surface, a smooth change of its colours; what is finer than that stays each view's own. Geometry only, nothing learned; a switch of
-the compact weights, off for the released ones.
+view's surface, a smooth change of its colours; what is finer than that stays each view's own. Geometry only, nothing learned.
 """
 
 from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -13,10 +15,37 @@ from torch import Tensor
 
 from ...cameras import Cameras, on_rays, project, rays
 from ...gaussians import SH_C0
-from ..gslrm import GATED_LOGIT, PixelGaussians
+from ..pixel_gaussians import GATED_LOGIT, PixelGaussians
+from ..protocol import Context, Reconstruction
 
 CELL = 4  # pixels a side; what varies within a cell and its neighbours is detail
 NOWHERE = 99.0  # distance to a surface where there is none
+
+
+@dataclass(frozen=True)
+class FuseDepths:
+    """`fuse_depths` with these parameters."""
+
+    name: ClassVar[str] = "fuse_depths"
+
+    tolerance: float = 0.2
+    farthest: float = 0.08
+    grazing: float = 0.5
+
+    def __call__(self, reconstruction: Reconstruction, context: Context) -> Reconstruction:
+        return replace(reconstruction, pixel=fuse_depths(reconstruction.pixel, context.cameras, **asdict(self)))
+
+
+@dataclass(frozen=True)
+class FuseColors:
+    """`fuse_colors` with these parameters."""
+
+    name: ClassVar[str] = "fuse_colors"
+
+    tolerance: float = 0.3
+
+    def __call__(self, reconstruction: Reconstruction, context: Context) -> Reconstruction:
+        return replace(reconstruction, pixel=fuse_colors(reconstruction.pixel, context.cameras, self.tolerance))
 
 
 def cell_means(values: Tensor, known: Tensor) -> Tensor:
@@ -55,7 +84,7 @@ class Surfaces:
         return (self.origins[view] - points) / distance[:, None], sampled[0][:, 0] - distance, sampled[1:]
 
 
-def agree_on_places(
+def fuse_depths(
     pixel: PixelGaussians, cameras: Cameras, tolerance: float = 0.2, farthest: float = 0.08, grazing: float = 0.5
 ) -> PixelGaussians:
     """Moves Gaussians along their rays to the mean of the surfaces that the views show there. pixel: one sample, Shape (1, V, H, W, ...).
@@ -76,23 +105,23 @@ def agree_on_places(
         total, inward = total + weight, inward + weight * gap * faces
     moves = torch.zeros_like(shown, dtype=means.dtype)
     moves[shown] = (inward / total / squarely).clamp(-farthest, farthest)
-    offset = pixel.offset.clone()
-    offset[0, shown] += at_pixels(cell_means(moves[..., None], shown), shown)[:, 0]
-    return pixel._replace(means=on_rays(offset, *rays(cameras)), offset=offset)
+    ray_depth = pixel.ray_depth.clone()
+    ray_depth[0, shown] += at_pixels(cell_means(moves[..., None], shown), shown)[:, 0]
+    return pixel._replace(means=on_rays(ray_depth, *rays(cameras)), ray_depth=ray_depth)
 
 
-def agree_on_tones(pixel: PixelGaussians, cameras: Cameras, tolerance: float = 0.3) -> PixelGaussians:
+def fuse_colors(pixel: PixelGaussians, cameras: Cameras, tolerance: float = 0.3) -> PixelGaussians:
     """Gives all views but the first, the photo, the mean colours of the views around each place. Parameters as above."""
     means, shown = pixel.means[0], pixel.opacities[0] > GATED_LOGIT
-    surfaces, tones = Surfaces(means, shown, cameras), cell_means(SH_C0 * pixel.sh0[0] + 0.5, shown)
+    surfaces, colors = Surfaces(means, shown, cameras), cell_means(SH_C0 * pixel.sh0[0] + 0.5, shown)
     chosen = shown & (torch.arange(len(shown), device=shown.device) > 0)[:, None, None]
     view, points = chosen.nonzero()[:, 0], means[chosen]
-    own = at_pixels(tones, chosen)
+    own = at_pixels(colors, chosen)
     total, mixed = torch.full_like(points[:, :1], 1e-4), 1e-4 * own
     for other in range(len(cameras)):
-        towards, gap, (tone, normal) = surfaces.seen(other, points, tones, surfaces.normals)
+        towards, gap, (color, normal) = surfaces.seen(other, points, colors, surfaces.normals)
         weight = torch.where(view == other, 1.0, (1 - gap.abs() / tolerance).clamp_min(0)) * (towards * normal).sum(-1).clamp_min(0)
-        total, mixed = total + weight[:, None], mixed + weight[:, None] * tone
+        total, mixed = total + weight[:, None], mixed + weight[:, None] * color
     sh0 = pixel.sh0.clone()
     sh0[0, chosen] += (mixed / total - own) / SH_C0
     return pixel._replace(sh0=sh0)

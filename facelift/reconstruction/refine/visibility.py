@@ -1,24 +1,24 @@
-"""The front view is a real photo, the other five are generated: where both show a surface, the photo wins.
+"""Input-view visibility: the front view is a real photo, the others are generated; where both show a surface, the photo wins.
 
-Geometry only, nothing learned; switches of the compact weights, off for the released ones.
+Geometry only, nothing learned.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...cameras import Cameras, on_rays, project, rays
-from ...gaussians import SH_C0, Gaussians
-from ..gslrm import GATED_LOGIT, PixelGaussians, flatten_gaussians, remove_white
+from ...cameras import Cameras, project
+from ..pixel_gaussians import GATED_LOGIT, PixelGaussians
+from ..protocol import Context, Reconstruction
 
 
 @dataclass(frozen=True)
-class FrontPriority:
+class InputViewVisibility:
     """Distances in world units (1 is about 19 cm).
 
     behind: Gaussians of views 1.. up to this far behind the front surface are dropped, and all before it.
@@ -28,8 +28,10 @@ class FrontPriority:
         between; widest: the spacing up to which it grows. The side views' would bleed over the outlines.
     cover_hidden: the same for what the front surface hides from the front, which can bleed over no outline there; 0 leaves it as it is.
     steep: one whose neighbours' points are farther away than this is dropped: what stands so steep is a lattice, no surface.
-    margin: what the front view shows as background is empty space, this many pixels away from the figure: nothing may stand there.
+    margin: what the front view shows as background is empty space, this many pixels away from the foreground: nothing may stand there.
     """
+
+    name: ClassVar[str] = "input_view_visibility"
 
     behind: float = 0.10
     spacing: float = 0.04
@@ -39,6 +41,9 @@ class FrontPriority:
     widest: float = 0.06
     steep: float = 0.08
     margin: int = 0
+
+    def __call__(self, reconstruction: Reconstruction, context: Context) -> Reconstruction:
+        return replace(reconstruction, pixel=prefer_input_view(reconstruction.pixel, context.cameras, self))
 
 
 def point_spacing(means: Tensor) -> Tensor:
@@ -51,8 +56,8 @@ def point_spacing(means: Tensor) -> Tensor:
     return torch.maximum(dx, dy)
 
 
-def apply_front_priority(pixel: PixelGaussians, cameras: Cameras, rule: FrontPriority) -> PixelGaussians:
-    """Changes opacities and scales from geometry alone. pixel: one sample, Shape (1, V, H, W, ...)."""
+def prefer_input_view(pixel: PixelGaussians, cameras: Cameras, rule: InputViewVisibility) -> PixelGaussians:
+    """Changes opacities and scales from geometry alone; differentiable. pixel: one sample, Shape (1, V, H, W, ...)."""
     means, opacities = pixel.means[0], pixel.opacities[0]
     with torch.no_grad():
         camera = cameras[0]
@@ -68,10 +73,10 @@ def apply_front_priority(pixel: PixelGaussians, cameras: Cameras, rule: FrontPri
         inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)
         u, v = u.clamp(0, width - 1), v.clamp(0, height - 1)
         gap = distance - surface[v, u]
-        figure = (opacities[0] > GATED_LOGIT).float()[None, None]
-        figure = F.max_pool2d(figure, 2 * rule.margin + 1, 1, rule.margin)[0, 0] > 0
+        foreground = (opacities[0] > GATED_LOGIT).float()[None, None]
+        foreground = F.max_pool2d(foreground, 2 * rule.margin + 1, 1, rule.margin)[0, 0] > 0
         dropped = inside & (gap < torch.where(counts[v, u], rule.behind, 0.0))  # what hides the photo's surface contradicts it
-        dropped |= inside & ~figure[v, u]
+        dropped |= inside & ~foreground[v, u]
         hidden = F.pad(inside & counts[v, u] & (gap > rule.behind), (0, 0, 0, 0, 1, 0))  # a front view hides nothing of itself
         cover = torch.where(firm[:, None, None], rule.cover, rule.cover_hidden * hidden)
         least = (cover * spacing.clamp_max(rule.widest)).log()[..., None]
@@ -81,51 +86,3 @@ def apply_front_priority(pixel: PixelGaussians, cameras: Cameras, rule: FrontPri
     thinnest = torch.arange(3, device=scales.device) == scales.argmin(-1, keepdim=True)  # across the surface: stays thin
     covering = torch.where(thinnest, scales, torch.maximum(scales, least))
     return pixel._replace(opacities=torch.where(dropped, GATED_LOGIT, opaque)[None], scales=covering[None])
-
-
-def place_front(pixel: PixelGaussians, cameras: Cameras, surface: Tensor, border: int = 6) -> PixelGaussians:
-    """Moves the front view's Gaussians along their rays onto a surface that was found in the photo itself.
-
-    Generated views show the relief of a face too softly for the reconstructor to find it again; along the outline, where they show the
-    surface from the side, its own depth is the better one. pixel: one sample, Shape (1, V, H, W, ...). surface: Shape (H, W), distance
-    along the pixel's ray from its point nearest to the origin. border: pixels from the outline over which one becomes the other.
-    """
-    figure = (pixel.opacities[:1, 0] > GATED_LOGIT).float()  # (1, H, W)
-    inner = -F.max_pool2d(-figure, 2 * border + 1, 1, border)
-    weight = F.avg_pool2d(inner, 2 * border + 1, 1, border)[0] * figure[0]
-    front = torch.lerp(pixel.offset[:, :1], surface, weight)
-    means = on_rays(front, *rays(cameras[0]))
-    return pixel._replace(means=torch.cat([means, pixel.means[:, 1:]], 1), offset=torch.cat([front, pixel.offset[:, 1:]], 1))
-
-
-def split_front(
-    pixel: PixelGaussians, portrait: Tensor, low: Tensor, cameras: Cameras, patch_size: int
-) -> tuple[PixelGaussians, Gaussians]:
-    """Gives the front view the photo's full detail: each of its Gaussians becomes k x k smaller ones with the portrait's own pixels.
-
-    Depth, rotation and opacity come from the Gaussian that is split; its colour is kept as a correction of the pixel colour.
-    pixel: one sample, Shape (1, V, H, W, ...), made with a colour skip. portrait: Shape (4, kH, kW), on white, with alpha.
-    low: Shape (4, H, W), what the reconstructor saw. Returns pixel without its front Gaussians, and the new ones.
-    """
-    size = portrait.shape[-1]
-    k = size // low.shape[-1]
-    camera = cameras[0].at_size(size)
-
-    def repeat(t: Tensor) -> Tensor:
-        return t.repeat_interleave(k, 0).repeat_interleave(k, 1)
-
-    offset = pixel.offset[0, 0]
-    smooth = F.interpolate(offset[None, None], scale_factor=k, mode="bilinear", align_corners=False)[0, 0]
-    own = repeat(offset)
-    offset = torch.where((smooth - own).abs() < 0.02, smooth, own)  # no points in mid-air between two depths
-    means = on_rays(offset[None], *rays(camera))[0]
-    correction = pixel.sh0[0, 0] - (remove_white(low.permute(1, 2, 0)) - 0.5) / SH_C0
-    sh0 = (remove_white(portrait.permute(1, 2, 0)) - 0.5) / SH_C0 + repeat(correction)
-    opacities = repeat(pixel.opacities[0, 0])
-    opacities = torch.where(portrait[3] < 0.5, torch.full_like(opacities, GATED_LOGIT), opacities)
-    scales = repeat(pixel.scales[0, 0]) - math.log(k)
-    parts = (means, repeat(pixel.quats[0, 0]), scales, opacities, sh0, offset)
-    front = flatten_gaussians(PixelGaussians(*(p[None, None] for p in parts)), patch_size)
-    gated = pixel.opacities.clone()
-    gated[:, 0] = GATED_LOGIT
-    return pixel._replace(opacities=gated), front

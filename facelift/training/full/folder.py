@@ -13,12 +13,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ...cameras import view_rig
+from ...files import write_whole
 from ...multiview.attention import ViewAttention, set_view_attention
 from ...multiview.loading import load_unet, stock_unet_config
-from ...reconstruction.gslrm import GSLRM, GSLRMConfig, config_from_state, init_weights
+from ...reconstruction.gslrm import GSLRM, GSLRMConfig, config_from_state
 from ...weights.cache import WeightsError
 from ...weights.released import PIPELINE, SETTINGS, checkpoints, gslrm_state_dict, rig_of
-from ..loop import widened, write_whole
+from ..initial import init_gslrm
+from ..loop import widened
 
 COMPONENTS = (
     "unet", "vae", "image_encoder", "image_normalizer", "feature_extractor",
@@ -101,7 +103,7 @@ def start_reconstructor(weights: Path, config: GSLRMConfig, fresh: bool) -> tupl
     """
     newest = newest_update(weights)
     if fresh:
-        return config, init_weights(GSLRM(config)).state_dict(), newest
+        return config, init_gslrm(GSLRM(config)).state_dict(), newest
     state = gslrm_state_dict(weights)
     settings = weights / "gslrm" / "config.json"
     head_width = json.loads(settings.read_text())["head_width"] if settings.is_file() else 64

@@ -18,12 +18,15 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ...cameras import RIGS, Cameras, plucker_channels, rays
-from ...gaussians import Gaussians, concatenate
-from ...reconstruction.gslrm import GSLRM, Block, GSLRMConfig, PixelGaussians, decode_pixel_gaussians, flatten_gaussians, free_gaussians
+from ...files import write_whole
+from ...gaussians import Gaussians
+from ...reconstruction.gslrm import GSLRM, Block, GSLRMConfig
+from ...reconstruction.pixel_gaussians import decode_pixel_gaussians, free_gaussians
+from ...reconstruction.protocol import Reconstruction
 from ...rendering import render
 from ...weights.cache import WeightsError
 from ...weights.released import PIPELINE, rig_of
-from ..loop import Evaluation, Trainer, psnr, write_whole
+from ..loop import Evaluation, Trainer, psnr
 from .data import PosedSamples, open_pictures
 from .folder import start_reconstructor, write_reconstructor
 from .perceptual import Perceptual, open_perceptual
@@ -45,7 +48,7 @@ class TrainableGSLRM(GSLRM):
         if checkpointing:
             self.transformer_layers = nn.ModuleList(RecomputedBlock(config.width, config.head_width) for _ in range(config.layers))
 
-    def posed_images(self, images: Tensor, cameras: Cameras, base: Tensor | None = None) -> Tensor:
+    def posed_images(self, images: Tensor, cameras: Cameras) -> Tensor:
         """cameras: B*V of them, views innermost."""
         plucker = plucker_channels(*rays(cameras)).view(*images.shape[:2], 6, *images.shape[-2:])
         return torch.cat([images * 2 - 1, plucker.to(images.dtype)], 2)
@@ -56,8 +59,8 @@ class TrainableGSLRM(GSLRM):
 
 def decode(config: GSLRMConfig, free_raw: Tensor, raw: Tensor, images: Tensor, cameras: Cameras) -> Gaussians:
     """All Gaussians of one sample. free_raw: Shape (free, 14). raw: Shape (V, H, W, 14). images: Shape (V, 3, H, W)."""
-    pixel: PixelGaussians = decode_pixel_gaussians(raw[None], images[None], *rays(cameras), config.color_skip, config.alpha_gate)
-    return concatenate([free_gaussians(free_raw), flatten_gaussians(pixel, config.patch_size)])
+    pixel = decode_pixel_gaussians(raw[None], images[None], *rays(cameras))
+    return Reconstruction(free_gaussians(free_raw), pixel, config.patch_size).gaussians()
 
 
 def renders(model: nn.Module, config: GSLRMConfig, batch: tuple[Tensor, Tensor, Tensor], inputs: int) -> Iterator[Tensor]:

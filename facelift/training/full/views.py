@@ -20,7 +20,8 @@ from torch import Tensor
 
 from ...cameras import RIGS
 from ...multiview.loading import load_released
-from ...multiview.pipeline import MultiViewPipeline, to_bytes
+from ...multiview.pipeline import MultiViewPipeline
+from ...rendering import to_bytes
 from ...weights.cache import WeightsError
 from ...weights.released import PIPELINE, prompt_embeddings, rig_of
 from ..loop import Evaluation, Trainer, psnr
@@ -78,7 +79,7 @@ def evaluate(unet: UNet2DConditionModel, pipeline: MultiViewPipeline, samples: V
     values, rows = [], []
     for i in range(count):
         truth, portrait = samples[i]
-        made = pipeline(Image.fromarray(to_bytes(portrait[None])[0]), steps=steps).cpu()
+        made = pipeline(Image.fromarray(to_bytes(portrait[None])[0]), steps=steps).views.cpu()
         values.append([psnr(a, b) for a, b in zip(made[new:], truth[new:], strict=True)])
         if i < 2:
             rows += [portrait[None], truth, made]

@@ -1,0 +1,46 @@
+"""From a weight set on disk to the parts of a `FaceLiftPipeline`."""
+
+from __future__ import annotations
+
+import json
+
+import torch
+
+from .errors import WeightsError
+from .gaussians import FilterPreset
+from .multiview.loading import load_compact, load_released
+from .reconstruction.loading import load_compact_reconstructor, load_released_reconstructor
+from .reconstruction.refine import read_refinements
+from .weights.find import WeightSet, prompt_embeddings
+from .weights.released import PIPELINE, rig_of
+
+
+def assemble(weights: WeightSet, device: torch.device, dtype: torch.dtype | None = None) -> dict:
+    """The arguments of `FaceLiftPipeline`. dtype: default fp16 for released weights on CUDA, else fp32. Raises WeightsError."""
+    if weights.kind == "released":
+        return assemble_released(weights, device, dtype or (torch.float16 if device.type == "cuda" else torch.float32))
+    try:
+        return assemble_compact(weights, device, dtype or torch.float32)
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise WeightsError(f"The weight set in {weights.folder} is incomplete or not understood: {error}") from error
+
+
+def assemble_released(weights: WeightSet, device: torch.device, dtype: torch.dtype) -> dict:
+    """MVDiffusion and GS-LRM as released, nothing refined. Raises WeightsError."""
+    folder = weights.folder
+    multiview = load_released(folder / PIPELINE, prompt_embeddings(folder), device, dtype, rig_of(folder))
+    reconstructor = load_released_reconstructor(folder, multiview.config.image_size, device)
+    return {"multiview": multiview, "reconstructor": reconstructor, "weights": weights}
+
+
+def assemble_compact(weights: WeightSet, device: torch.device, dtype: torch.dtype) -> dict:
+    """What the folder's config.json names. Raises OSError, KeyError, TypeError or ValueError."""
+    settings = json.loads((weights.folder / "config.json").read_text())
+    views = {**settings["multiview"], "rig": settings.get("rig", "six")}
+    return {
+        "multiview": load_compact(weights.folder / "multiview", views, device, dtype),
+        "reconstructor": load_compact_reconstructor(weights.folder, settings["reconstructor"], device),
+        "weights": weights,
+        "refinements": read_refinements(settings.get("refinements", [])),
+        "filters": FilterPreset(**settings.get("filters", {})),
+    }

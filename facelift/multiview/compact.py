@@ -1,0 +1,98 @@
+"""The compact view generator: a small stock UNet over folded RGBA pixels that also takes the warped views, in one step or a few.
+
+`CompactViewGenerator` is what training trains and inference runs; `CompactMultiViewPipeline` is `MultiViewPipeline` around it.
+"""
+
+from __future__ import annotations
+
+import torch
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from PIL import Image
+from torch import Tensor, nn
+
+from ..cameras import view_rig
+from .attention import ViewAttention, set_view_attention
+from .codec import PixelCodec
+from .conditioning import Draw, ViewIndexConditioner
+from .depth import PortraitDepth
+from .pipeline import Condition, MultiViewConfig, MultiViewPipeline
+from .warping import keep_seen, warped_views
+
+FACTOR, CONTEXT = 8, 64  # pixels folded into channels, a side; width of the context token
+
+
+def compact_unet(
+    channels: tuple[int, ...] = (64, 128, 192, 256), image_size: int = 256, views: int = 6, attention: ViewAttention = "sparse"
+) -> UNet2DConditionModel:
+    """A new one with random weights. channels: of each level, multiples of 32."""
+    latent = PixelCodec(FACTOR).latent_channels
+    inner = len(channels) - 2
+    unet = UNet2DConditionModel(
+        sample_size=image_size // FACTOR,
+        in_channels=3 * latent,  # noisy, portrait, warped
+        out_channels=latent + FACTOR**2,  # clean, gate
+        block_out_channels=channels,
+        layers_per_block=1,
+        attention_head_dim=[max(1, c // 32) for c in channels],  # numbers of heads
+        cross_attention_dim=CONTEXT,
+        use_linear_projection=True,
+        num_class_embeds=views,
+        down_block_types=("DownBlock2D", *("CrossAttnDownBlock2D",) * inner, "DownBlock2D"),
+        up_block_types=("UpBlock2D", *("CrossAttnUpBlock2D",) * inner, "UpBlock2D"),
+    )
+    return set_view_attention(unet, views, attention)
+
+
+def compact_scheduler() -> DDIMScheduler:
+    return DDIMScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type="sample", clip_sample=False,
+        rescale_betas_zero_snr=True, timestep_spacing="trailing", set_alpha_to_one=True, steps_offset=0,
+    )  # fmt: skip
+
+
+class CompactViewGenerator(nn.Module):
+    """The UNet and the one learned context token a view has in place of a text prompt."""
+
+    def __init__(self, unet: UNet2DConditionModel, prompt_embeds: Tensor | None = None):
+        """prompt_embeds: Shape (V, 1, CONTEXT); random where not given."""
+        super().__init__()
+        self.views = unet.config.num_class_embeds
+        self.unet = unet
+        self.prompt_embeds = nn.Parameter(torch.randn(self.views, 1, CONTEXT) * 0.5 if prompt_embeds is None else prompt_embeds)
+
+    def forward(self, noisy: Tensor, condition: Tensor, warped: Tensor, timesteps: Tensor) -> Tensor:
+        """noisy, condition, warped: Shape (B*V, C, h, w), views innermost. timesteps: Shape (B*V,). Returns clean latents in fp32."""
+        b = len(noisy) // self.views
+        x = torch.cat([noisy, condition, warped], 1).contiguous(memory_format=torch.channels_last)
+        labels = torch.arange(self.views, device=x.device).repeat(b)
+        output = self.unet(x, timesteps, self.prompt_embeds.repeat(b, 1, 1), class_labels=labels).sample
+        return self.clean_latents(output.float(), warped)
+
+    def clean_latents(self, output: Tensor, warped: Tensor) -> Tensor:
+        """output: what the UNet gave, Shape (B*V, C + C / 4, h, w). Returns as `forward`."""
+        return keep_seen(output, warped)
+
+
+class CompactMultiViewPipeline(MultiViewPipeline):
+    def __init__(self, generator: CompactViewGenerator, scheduler: DDIMScheduler, config: MultiViewConfig, depth: PortraitDepth):
+        """depth: finds the portrait's surface, which is warped to the other views and handed on with them."""
+        codec = PixelCodec(config.image_size // generator.unet.config.sample_size)
+        conditioner = ViewIndexConditioner(config.num_views)
+        super().__init__(generator.unet, scheduler, codec, conditioner, generator.prompt_embeds, config)
+        self.generator, self.depth = generator, depth
+
+    @torch.inference_mode()
+    def encode(self, portrait: Image.Image, draw: Draw) -> Condition:
+        """portrait: RGBA. The portrait's latents and those of its warped views lie side by side."""
+        pictures = self.pictures(portrait).to(self.device)
+        portrait_depth = self.depth(pictures)[0]
+        warped = warped_views(pictures[0].cpu(), portrait_depth.cpu(), view_rig(self.config.rig))
+        latents = self.codec.encode(pictures).expand(self.config.num_views, -1, -1, -1)
+        latents = torch.cat([latents, self.codec.encode(warped.to(latents))], 1).to(self.dtype)
+        labels = self.conditioner.class_labels(portrait, draw).to(self.device)
+        return Condition(latents, labels, self.prompt_embeds.to(self.device, self.dtype), portrait_depth)
+
+    def predict(self, latents: Tensor, t: Tensor, condition: Condition, guidance_scale: float) -> Tensor:
+        """Clean latents: the model predicts the sample itself."""
+        output = super().predict(latents, t, condition, guidance_scale)
+        return self.generator.clean_latents(output, condition.latents[:, self.codec.latent_channels :])
