@@ -9,7 +9,6 @@ import resource
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -19,6 +18,7 @@ from tqdm import tqdm
 from ..pipeline import REPORTED_VERSIONS, FaceLiftPipeline
 from ..portrait import PhotoError
 from ..portrait.quiet import without_native_chatter
+from ..resources import installed_version
 from .benchmarks.base import BadItem, Benchmark, BenchmarkError
 from .metrics import PairMetrics
 from .results import CaseResult, LeftOut, Report
@@ -87,12 +87,8 @@ def spread(names: Sequence[str], limit: int | None) -> list[str]:
 
 def machine(device: torch.device) -> dict:
     """Where the numbers came from: hardware and versions."""
-    versions = {"python": platform.python_version(), **{name: version(name) for name in REPORTED_VERSIONS}}
-    for name in OPTIONAL_VERSIONS:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = "not installed"
+    packages = {name: installed_version(name) or "not installed" for name in (*REPORTED_VERSIONS, *OPTIONAL_VERSIONS)}
+    versions = {"python": platform.python_version(), **packages}
     cpu = f"{platform.machine()} CPU, threads: {torch.get_num_threads()}"
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu,

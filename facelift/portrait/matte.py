@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ..errors import PhotoError
 from .faces import Face
 from .models import MediaPipeModels, mediapipe_image, mediapipe_models
-from .photo import PhotoError, on_white
+from .photo import on_white
 
 SEGMENTER_SIZE = 256
 REMBG_MODEL = "u2net"  # rembg's default when the release was made

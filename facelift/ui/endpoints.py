@@ -10,7 +10,7 @@ import gradio as gr
 from PIL import Image
 
 from ..cameras import orbit
-from ..export.splats import SplatFileError
+from ..errors import SplatFileError
 from ..gaussians import Gaussians
 from ..portrait import load_photo
 from ..portrait.advice import advice

@@ -15,11 +15,11 @@ from queue import SimpleQueue
 import torch
 from PIL import Image
 
-from ..export.mesh import MeshError, save_mesh
+from ..errors import MeshError, PhotoError, ResourceError, WeightsError
+from ..export.mesh import save_mesh
 from ..export.viewer_page import save_viewer
 from ..gaussians import Gaussians
-from ..portrait import PhotoError, Portrait
-from ..weights.find import WeightsError
+from ..portrait import Portrait
 from . import texts
 from .aligner import CropAdjustment, adjusted
 from .downloads import NAMES, pack_views, save_webp, write_report
@@ -71,7 +71,7 @@ class Stopped(Exception):
 
 def sentence_for(error: BaseException) -> str:
     """A sentence a visitor can act on; anything unexpected goes to the log instead."""
-    if isinstance(error, (PhotoError, WeightsError, MeshError)):
+    if isinstance(error, (PhotoError, WeightsError, MeshError, ResourceError)):
         return re.sub(r" \(\w+=[^)]*\)", "", str(error))  # Python arguments are no help on a page
     if type(error).__name__ == "OutOfMemoryError":
         return texts.OUT_OF_MEMORY

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from ..cameras import VIEW_NAMES, ViewRig, view_rig
-from .cache import WeightsError, cache_folder, derived, first_line, stamp
+from ..errors import WeightsError
+from .cache import cache_folder, derived, first_line, stamp
 
 PIPELINE = "mvdiffusion/pipeckpts"
 SETTINGS = "settings.json"  # beside the two models; only trainings of ours write one
