@@ -15,6 +15,7 @@ from queue import SimpleQueue
 import torch
 from PIL import Image
 
+from ..budget import BudgetError
 from ..gaussians import Gaussians
 from ..mesh import MeshError, save_mesh
 from ..portrait import PhotoError, Portrait
@@ -71,7 +72,7 @@ class Stopped(Exception):
 
 def sentence_for(error: BaseException) -> str:
     """A sentence a visitor can act on; anything unexpected goes to the log instead."""
-    if isinstance(error, (PhotoError, WeightsError, MeshError)):
+    if isinstance(error, (PhotoError, WeightsError, MeshError, BudgetError)):
         return re.sub(r" \(\w+=[^)]*\)", "", str(error))  # Python arguments are no help on a page
     if type(error).__name__ == "OutOfMemoryError":
         return texts.OUT_OF_MEMORY
