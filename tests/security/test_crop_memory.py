@@ -79,7 +79,7 @@ def test_as_if_the_whole_photo_were_resized(mode, nudge, box):
     portrait = portrait_of(*photo.size, box)
     part, all_of_it = (np.asarray(_on_black(make(photo, portrait, nudge)), int) for make in (_framed, whole))
     difference = np.abs(part - all_of_it)
-    assert difference.max() <= 2 and (difference > 0).mean() < 0.01
+    assert difference.max() <= 3 and (difference > 0).mean() < 0.01  # grey levels; colours of clear pixels are rounded more often
 
 
 def test_beside_the_photo_there_is_nothing():
