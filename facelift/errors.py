@@ -11,6 +11,10 @@ class SplatFileError(ValueError):
     """A file that is no splat file, or is damaged."""
 
 
+class BudgetError(ValueError):
+    """More than may be read or drawn, refused before memory is taken for it; says what was asked and what is the most."""
+
+
 class MeshError(ValueError):
     """These Gaussians enclose no surface."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import stat
 import struct
 import zlib
 from pathlib import Path
@@ -15,9 +16,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..errors import SplatFileError
+from ..errors import BudgetError, SplatFileError
 from ..gaussians import SH_C0, Gaussians
 
+MOST_GAUSSIANS = 10_000_000  # of one file: more than any captured scene; decoding takes some 300 bytes each
+LARGEST_RECORD = 256  # bytes of a Gaussian in a file: 248 with all harmonics as floats
+LARGEST_HEADER = 65536  # bytes: a PLY of Gaussians has some 1500
+DEFLATE_RATIO = 1032  # at most as many bytes come out of one (zlib.net/zlib_tech.html)
+SPARE = 65536  # bytes an SPZ stream may hold beyond what its header says
 PLY_VALUES = ("x", "y", "z", "f_dc_0", "f_dc_1", "f_dc_2", "opacity", "scale_0", "scale_1", "scale_2", "rot_0", "rot_1", "rot_2", "rot_3")
 PLY_RGB = ("red", "green", "blue")
 PLY_COLUMNS = (*PLY_VALUES[:3], *PLY_RGB, *PLY_VALUES[3:])  # kit, section 3.5, without the 45 zero columns: 59 bytes a Gaussian
@@ -39,17 +45,23 @@ def save_splats(gaussians: Gaussians, path: str | Path) -> Path:
     return path
 
 
-def load_splats(path: str | Path) -> Gaussians:
+def load_splats(path: str | Path, most: int = MOST_GAUSSIANS) -> Gaussians:
     """Reads .ply (any binary 3DGS file: other column orders and extra columns are fine), .splat or .spz (version 2 or 3).
 
-    Raises SplatFileError for an unknown suffix or a file that is not what its suffix says, and FileNotFoundError.
+    most: Gaussians that are read. Counts are believed only as far as the bytes are there; no more is decompressed than they ask for.
+    Raises SplatFileError for an unknown suffix or a file that is not what its suffix says, BudgetError for more than `most`, and
+    FileNotFoundError. What is not a regular file is not opened.
     """
     path = Path(path)
     _, decode = _format(path)
     try:
-        arrays = decode(path.read_bytes())
-    except SplatFileError as error:
-        raise SplatFileError(f"{path.name} {error}") from None
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise SplatFileError("is not a file")
+        _within(most, max(0, found.st_size - LARGEST_HEADER) // LARGEST_RECORD)
+        arrays = decode(path.read_bytes(), most)
+    except (SplatFileError, BudgetError) as error:
+        raise type(error)(f"{path.name} {error}") from None
     return Gaussians(*(torch.from_numpy(np.ascontiguousarray(a, np.float32)) for a in arrays))
 
 
@@ -58,6 +70,11 @@ def _format(path: Path):
         return FORMATS[path.suffix.lower()]
     except KeyError:
         raise SplatFileError(f"{path.name}: unknown splat format {path.suffix or '(no suffix)'!r}; use {', '.join(FORMATS)}") from None
+
+
+def _within(most: int, count: int) -> None:
+    if count > most:
+        raise BudgetError(f"holds {count:,} Gaussians or more; at most {most:,} are read")
 
 
 def _arrays(gaussians: Gaussians) -> tuple[np.ndarray, ...]:
@@ -98,12 +115,13 @@ def _encode_ply(means, quats, scales, opacities, sh0) -> bytes:
     return "\n".join(header).encode() + table.tobytes()
 
 
-def _decode_ply(data: bytes) -> tuple[np.ndarray, ...]:
+def _decode_ply(data: bytes, most: int) -> tuple[np.ndarray, ...]:
     count, record, start = _read_ply_header(data)
     if missing := [name for name in PLY_VALUES if name not in record.names]:
         raise SplatFileError(f"is a PLY but not of Gaussians: it has no {', '.join(missing)}")
-    if len(data) - start < count * record.itemsize:
+    if start > len(data) or len(data) - start < count * record.itemsize:
         raise SplatFileError(f"is cut short: {count} Gaussians announced, {max(0, len(data) - start) // record.itemsize} there")
+    _within(most, count)
     table = np.frombuffer(data, record, count, start)
     columns = np.stack([table[name].astype(np.float32) for name in PLY_VALUES], 1)
     return columns[:, :3], columns[:, 10:], columns[:, 7:10], columns[:, 6], columns[:, 3:6]
@@ -111,7 +129,7 @@ def _decode_ply(data: bytes) -> tuple[np.ndarray, ...]:
 
 def _read_ply_header(data: bytes) -> tuple[int, np.dtype, int]:
     """How many vertices, the layout of one, and where the first begins."""
-    header = re.match(rb"ply\s.*?\nend_header[ \r]*\n", data, re.DOTALL)
+    header = re.match(rb"ply\s.*?\nend_header[ \r]*\n", data[:LARGEST_HEADER], re.DOTALL)
     if not header:
         raise SplatFileError("is not a PLY file")
     form = re.search(r"^format (\w+)", text := header[0].decode("ascii", "replace"), re.MULTILINE)
@@ -119,7 +137,7 @@ def _read_ply_header(data: bytes) -> tuple[int, np.dtype, int]:
     if order is None:
         raise SplatFileError(f"is a PLY of format {form[1] if form else 'unknown'}; only binary PLY files are read")
     start = header.end()
-    for name, count, properties in re.findall(r"^element (\w+) (\d+)\s*\n((?:property .*\n|comment .*\n)*)", text, re.MULTILINE):
+    for name, count, properties in re.findall(r"^element (\w+) (\d{1,12})\s*\n((?:property .*\n|comment .*\n)*)", text, re.MULTILINE):
         fields = re.findall(r"^property (\w+) (\S+)", properties, re.MULTILINE)
         if not fields or any(kind not in PLY_TYPES for kind, _ in fields) or len({name for _, name in fields}) < len(fields):
             raise SplatFileError(f"is a PLY whose {name} element has properties that Gaussians do not have")
@@ -143,9 +161,10 @@ def _encode_splat(means, quats, scales, opacities, sh0) -> bytes:
     return records[order].tobytes()
 
 
-def _decode_splat(data: bytes) -> tuple[np.ndarray, ...]:
+def _decode_splat(data: bytes, most: int) -> tuple[np.ndarray, ...]:
     if not data or len(data) % SPLAT_RECORD.itemsize:
         raise SplatFileError("is not a .splat file, or is cut short: its size is not a multiple of 32 bytes")
+    _within(most, len(data) // SPLAT_RECORD.itemsize)
     records = np.frombuffer(data, SPLAT_RECORD)
     if not (np.isfinite(records["means"]).all() and np.isfinite(records["scales"]).all() and (records["scales"] >= 0).all()):
         raise SplatFileError("is not a .splat file: its numbers make no sense")
@@ -191,23 +210,35 @@ def _from_smallest_three(packed: np.ndarray) -> np.ndarray:
     return quats
 
 
-def _decode_spz(data: bytes) -> tuple[np.ndarray, ...]:
+def _unpack_spz(packed: bytes, most: int) -> tuple[int, int, int, bytes]:
+    """Version, count, fraction bits and blocks of an SPZ file; nothing is decompressed beyond what its header announces."""
+    stream = zlib.decompressobj(wbits=31)  # gzip
     try:
-        data = gzip.decompress(data)
-    except EOFError:
-        raise SplatFileError("is cut short") from None
-    except (OSError, zlib.error):
+        header = stream.decompress(packed, 16)
+        if len(header) < 16 or struct.unpack_from("<I", header)[0] != SPZ_MAGIC:
+            raise SplatFileError("is not an SPZ file")
+        version, count, degree, fraction_bits = struct.unpack_from("<IIBB", header, 4)
+        if version not in (2, 3) or degree > 3:
+            raise SplatFileError(f"is an SPZ file of version {version}, degree {degree}; versions 2 and 3 up to degree 3 are read")
+        size = count * ((20 if version == 3 else 19) + SPZ_SH_VALUES[degree])
+        if size > DEFLATE_RATIO * len(packed):
+            raise SplatFileError("is cut short")
+        _within(most, count)
+        blocks = stream.decompress(stream.unconsumed_tail, size) if size else b""
+        rest = stream.decompress(stream.unconsumed_tail, SPARE)  # to the checksum
+    except zlib.error:
         raise SplatFileError("is not an SPZ file of version 2 or 3, or is damaged") from None
-    if len(data) < 16 or struct.unpack_from("<I", data)[0] != SPZ_MAGIC:
-        raise SplatFileError("is not an SPZ file")
-    version, count, degree, fraction_bits = struct.unpack_from("<IIBB", data, 4)
-    if version not in (2, 3) or degree > 3:
-        raise SplatFileError(f"is an SPZ file of version {version}, degree {degree}; versions 2 and 3 up to degree 3 are read")
-    quat_bytes = 4 if version == 3 else 3
-    if len(data) - 16 < count * (16 + quat_bytes + SPZ_SH_VALUES[degree]):
+    if len(blocks) < size or (not stream.eof and len(rest) < SPARE):
         raise SplatFileError("is cut short")
-    sizes = (9, 1, 3, 3, quat_bytes)
-    starts = 16 + count * np.cumsum((0, *sizes))
+    if not stream.eof:
+        raise SplatFileError("holds more than its header says")
+    return version, count, fraction_bits, blocks
+
+
+def _decode_spz(data: bytes, most: int) -> tuple[np.ndarray, ...]:
+    version, count, fraction_bits, data = _unpack_spz(data, most)
+    sizes = (9, 1, 3, 3, 4 if version == 3 else 3)
+    starts = count * np.cumsum((0, *sizes))
     positions, alphas, colors, scales, quats = (
         np.frombuffer(data, np.uint8, count * size, start).reshape(count, size) for size, start in zip(sizes, starts, strict=False)
     )

@@ -12,6 +12,7 @@ from ..cameras import Cameras
 from ..gaussians import Gaussians
 
 BACKENDS = ("auto", "cpu", "gsplat")
+MOST_TILES = 2**28  # touched in one view on a CPU: 1 GB of indices, a hundred times what a head of 400,000 Gaussians at 1024 px takes
 
 
 @dataclass(frozen=True)
@@ -23,16 +24,23 @@ class Rendering:
     backend: str
 
 
-def render(gaussians: Gaussians, cameras: Cameras, background: float = 1.0, backend: str = "auto") -> Rendering:
+def render(
+    gaussians: Gaussians,
+    cameras: Cameras,
+    background: float = 1.0,
+    backend: str = "auto",
+    most_tiles: int = MOST_TILES,
+) -> Rendering:
     """Draws Gaussians as each camera sees them.
 
     background: grey level behind the head, 0 to 1.
     backend: "cpu" (compiled, any machine), "gsplat" (CUDA), or "auto": gsplat where the Gaussians are on a CUDA device and gsplat
         loads, else cpu. `Rendering.backend` says which it was; a warning says why gsplat could not serve a CUDA device.
+    most_tiles: tiles of 16x16 pixels that all Gaussians together may touch in one view; it bounds time and memory on a CPU alone.
     Both rgb and alpha are differentiable in all five Gaussian tensors, and are on the device of the Gaussians.
     Rules: reference kit, section 3.7 (EWA splatting, pixel centres at integers, 0.3 px^2 dilation, no opacity compensation).
 
-    Raises ValueError for an unknown backend and RuntimeError where gsplat cannot run.
+    Raises ValueError for an unknown backend, RuntimeError where gsplat cannot run and BudgetError for more than most_tiles.
     """
     if backend not in BACKENDS:
         raise ValueError(f"unknown rendering backend {backend!r}: choose one of {', '.join(BACKENDS)}")
@@ -40,10 +48,14 @@ def render(gaussians: Gaussians, cameras: Cameras, background: float = 1.0, back
         backend = _best_backend(gaussians)
     if backend == "gsplat":
         from .cuda import rasterize
+
+        drawn = rasterize(gaussians, cameras)
     else:
         from .cpu import rasterize
+
+        drawn = rasterize(gaussians, cameras, most_tiles)
     device = gaussians.means.device
-    colors, transmittance = (t.to(device) for t in rasterize(gaussians, cameras))
+    colors, transmittance = (t.to(device) for t in drawn)
     return Rendering(colors + background * transmittance, 1 - transmittance, backend)
 
 

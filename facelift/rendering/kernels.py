@@ -7,6 +7,8 @@ the number of threads.
 
 from __future__ import annotations
 
+import math
+
 import numba
 import numpy as np
 
@@ -16,31 +18,85 @@ TILE = 16  # pixels; part of the rules, since the 3 sigma cut works on whole til
 MAX_ALPHA = np.float32(0.99)
 MIN_ALPHA = np.float32(1 / 255)
 MIN_TRANSMITTANCE = np.float32(1e-4)
+LARGE = 16  # tiles: boxes of more are cut to the tiles that their splat can reach
 
 
 @compiled()
-def bin_tiles(boxes, order, width, height):
+def _ellipse(splat, box, ellipse):
+    """Fills (A, B, C, AC - BB, R) such that a pixel at (dx, dy) from the centre is passed over by `blend`, rounding included, unless
+    A dx dx + 2 B dx dy + C dy dy <= R. R is infinite where the box is small or nothing can be said.
+    """
+    x0, x1, y0, y1 = box
+    ellipse[4] = np.inf
+    if ((x1 - 1) // TILE - x0 // TILE + 1) * ((y1 - 1) // TILE - y0 // TILE + 1) <= LARGE:
+        return
+    u, v, a, b, c = np.float64(splat[0]), np.float64(splat[1]), np.float64(splat[2]), np.float64(splat[3]), np.float64(splat[4])
+    # Single precision can make the form of a long splat indefinite, and each term of its value wrong by a few units in the last place.
+    # A little of the unit form makes it definite again; what that and the rounding can amount to within the box is added to the limit.
+    unit = 2.0**-22 * (a + c)
+    furthest = max(abs(x0 - u), abs(x1 - u)) ** 2 + max(abs(y0 - v), abs(y1 - v)) ** 2
+    limit = math.log(np.float64(splat[5]) / MIN_ALPHA) + 2e-3 + 2.0**-20 * (a + c) * furthest
+    ellipse[0], ellipse[1], ellipse[2] = a + unit, b, c + unit
+    ellipse[3] = ellipse[0] * ellipse[2] - b * b
+    if ellipse[0] > 0 and ellipse[2] > 0 and ellipse[3] > 0 and limit > 0:  # false also for what is not a number
+        ellipse[4] = 2 * limit
+
+
+@compiled()
+def _columns(splat, box, ellipse, row):
+    """The tiles first, last + 1 of a row of tiles that a splat may paint."""
+    x0, x1, y0, y1 = box
+    if ellipse[4] == np.inf:
+        return x0 // TILE, (x1 - 1) // TILE + 1
+    a, b, c, det, r = ellipse
+    u, v = np.float64(splat[0]), np.float64(splat[1])
+    end = math.sqrt(r * a / det)
+    low, high = max(-end, max(y0, row * TILE) - v), min(end, min(y1, (row + 1) * TILE) - 1 - v)
+    if low > high:
+        return 0, 0
+    at = b / c * math.sqrt(r * c / det)  # the ellipse is widest to the left there, to the right at -at
+    left, right = min(high, max(low, at)), min(high, max(low, -at))
+    first = u + (-b * left - math.sqrt(max(0.0, r * a - det * left * left))) / a - 1
+    last = u + (-b * right + math.sqrt(max(0.0, r * a - det * right * right))) / a + 1
+    if not (first < x1 and last >= x0):
+        return 0, 0
+    return int(max(first, x0)) // TILE, int(min(last, x1 - 1)) // TILE + 1
+
+
+@compiled()
+def bin_tiles(splats, boxes, order, width, height, most):
     """Lists the splats of each tile, in the given order.
 
     boxes: Shape (N, 4). Pixels x0, x1, y0, y1 a splat may paint, ends excluded. order: Shape (M,), those to draw, nearest first.
-    Returns offsets (tiles + 1,) and ids (offsets[-1],): tile t holds ids[offsets[t]:offsets[t + 1]].
+    Returns offsets (tiles + 1,) and ids (offsets[-1],): tile t holds ids[offsets[t]:offsets[t + 1]]. A tile that a splat cannot change
+    does not list it. Where there would be more than `most` ids, there are none, and offsets[-1] is more than `most`.
     """
     columns, rows = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
     offsets = np.zeros(columns * rows + 1, np.int64)
-    for k in range(len(boxes)):
+    ellipse = np.empty(5)
+    total = 0
+    for k in order:
         x0, x1, y0, y1 = boxes[k]
         if x0 < x1 and y0 < y1:
+            _ellipse(splats[k], boxes[k], ellipse)
             for row in range(y0 // TILE, (y1 - 1) // TILE + 1):
-                for column in range(x0 // TILE, (x1 - 1) // TILE + 1):
+                first, end = _columns(splats[k], boxes[k], ellipse, row)
+                for column in range(first, end):
                     offsets[row * columns + column + 1] += 1
+                total += end - first
+        if total > most:
+            offsets[-1] = total
+            return offsets, np.empty(0, np.int32)
     offsets = np.cumsum(offsets)
     ids = np.empty(offsets[-1], np.int32)
     fill = offsets[:-1].copy()
     for k in order:
         x0, x1, y0, y1 = boxes[k]
         if x0 < x1 and y0 < y1:
+            _ellipse(splats[k], boxes[k], ellipse)
             for row in range(y0 // TILE, (y1 - 1) // TILE + 1):
-                for column in range(x0 // TILE, (x1 - 1) // TILE + 1):
+                first, end = _columns(splats[k], boxes[k], ellipse, row)
+                for column in range(first, end):
                     tile = row * columns + column
                     ids[fill[tile]] = k
                     fill[tile] += 1

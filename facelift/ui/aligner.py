@@ -79,10 +79,31 @@ def _moved(image: Image.Image, adjustment: CropAdjustment, fill) -> np.ndarray:
 def _framed(photo: Image.Image, portrait: Portrait, adjustment: CropAdjustment) -> Image.Image:
     """The part of the photo that the moved portrait shows, 512x512, white (or clear) beyond its border."""
     crop = portrait.crop
-    scaled = photo.resize([max(1, round(side * adjustment.zoom)) for side in crop.scaled_size], BICUBIC, reducing_gap=3.0)
+    scaled_size = [max(1, round(side * adjustment.zoom)) for side in crop.scaled_size]
     left, top = crop.crop_in_scaled[0] - crop.paste_at[0], crop.crop_in_scaled[1] - crop.paste_at[1]
+    a, b, c, d, e, f = _matrix(adjustment, 1.0, left, top)
+    corners = [(a * x + b * y + c, d * x + e * y + f) for x in (0, SIZE) for y in (0, SIZE)]
+    window = [  # of the scaled photo, with room for the filter
+        (max(0, math.floor(min(side)) - 3), min(length, math.ceil(max(side)) + 3))
+        for side, length in zip(zip(*corners, strict=True), scaled_size, strict=True)
+    ]
     fill = (255, 255, 255, 0) if photo.mode == "RGBA" else (255, 255, 255)
-    return scaled.transform((SIZE, SIZE), Image.Transform.AFFINE, _matrix(adjustment, 1.0, left, top), BICUBIC, fillcolor=fill)
+    if any(high <= low for low, high in window):
+        return Image.new(photo.mode, (SIZE, SIZE), fill)
+    (x0, x1), (y0, y1) = window
+    scaled = _resized_part(photo, scaled_size, (x0, y0, x1, y1))
+    return scaled.transform((SIZE, SIZE), Image.Transform.AFFINE, (a, b, c - x0, d, e, f - y0), BICUBIC, fillcolor=fill)
+
+
+def _resized_part(photo: Image.Image, size: list[int], window: tuple[int, int, int, int]) -> Image.Image:
+    """A window of the photo resized to (width, height), without the rest: x0, y0, x1, y1 in pixels of the resized photo."""
+    kx, ky = photo.width / size[0], photo.height / size[1]
+    x0, y0, x1, y1 = window[0] * kx, window[1] * ky, min(window[2] * kx, photo.width), min(window[3] * ky, photo.height)
+    reach = [math.ceil(4 * max(1.0, k)) for k in (kx, ky)]  # twice that of the filter: a reduced photo has larger pixels
+    left, top = max(0, int(x0) - reach[0]), max(0, int(y0) - reach[1])
+    part = photo.crop((left, top, min(photo.width, math.ceil(x1) + reach[0]), min(photo.height, math.ceil(y1) + reach[1])))
+    box = x0 - left, y0 - top, x1 - left, y1 - top
+    return part.resize((window[2] - window[0], window[3] - window[1]), BICUBIC, box=box, reducing_gap=3.0)
 
 
 def _matrix(adjustment: CropAdjustment, scale: float, left: float = 0.0, top: float = 0.0) -> tuple[float, ...]:
