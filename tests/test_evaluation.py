@@ -23,7 +23,7 @@ from facelift.evaluation.benchmarks.files import masked, open_picture
 from facelift.evaluation.benchmarks.layouts import LAYOUTS
 from facelift.evaluation.benchmarks.photos import FFHQ, Photos
 from facelift.evaluation.benchmarks.synthetic import SyntheticHeads
-from facelift.evaluation.compare import compare, paired, verdict
+from facelift.evaluation.comparison import compare, paired, verdict
 from facelift.evaluation.metrics import load_pair_metrics
 from facelift.evaluation.metrics.colours import colours_beside_truth
 from facelift.evaluation.plots import by_angle, round_ticks

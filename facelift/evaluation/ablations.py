@@ -19,10 +19,11 @@ from ..weights.find import WeightsError
 from .__main__ import evaluate
 from .__main__ import parser as evaluation_parser
 from .benchmarks import BenchmarkError
-from .compare import paired, verdict
+from .comparison import paired, verdict
 from .metrics.pairs import PAIR_METRICS
-from .report import ARROWS, published, published_table, table
+from .report import published, published_table
 from .results import Report, better, label, shown
+from .tables import ARROWS, table
 
 SHOWN = ("true_six.psnr", "generated.psnr", "front.psnr", "near.psnr", "half.psnr")
 SHOWN += tuple(f"extra.{metric}" for metric in ("psnr", "ssim", "lpips", "dreamsim", "arcface", "dlib"))

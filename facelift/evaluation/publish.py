@@ -15,7 +15,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from .compare import differences
+from .comparison import differences
 from .report import markdown
 from .results import LeftOut, Report
 from .sheets import SHEET_NAME

@@ -7,9 +7,11 @@ from functools import cache
 from pathlib import Path
 
 from ..resources import resource
+from .comparison import paired
 from .plots import by_angle
 from .results import FEWEST, METRICS, Report, better, label, shown
 from .sheets import chosen, write_sheet
+from .tables import ARROWS, table
 
 PUBLISHED = resource("assets/benchmarks/published.json")
 COLUMN_OF = {  # a column of the papers -> ours
@@ -18,7 +20,6 @@ COLUMN_OF = {  # a column of the papers -> ours
 }  # fmt: skip
 SAME_MODEL = {"arcface": ("o2o", "i2o"), "dlib": ("reid",)}  # what is missing with a metric
 PLOTTED = ("psnr", "ssim", "lpips", "dlib")
-ARROWS = {"higher": " ↑", "lower": " ↓", None: ""}
 
 
 @cache
@@ -52,11 +53,6 @@ def markdown(report: Report, sheet: str | None, plots: list[str]) -> str:
         _origin(report),
     ]
     return "\n\n".join(p for p in parts if p) + "\n"
-
-
-def table(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def write_plots(report: Report, folder: Path) -> list[str]:
@@ -135,8 +131,6 @@ def _with_kin(name: str) -> str:
 
 
 def _baselines(report: Report) -> str:
-    from .compare import paired
-
     names = report.baselines()
     if not names:
         return ""

@@ -41,7 +41,7 @@ STAGES = {
     "pixels": "Gaussians of the pixels, from true views",
     "generated": "generated views, new ones",
     "front": "whole path, front",
-    "figure": "whole path, front, inside the matte",
+    "foreground": "whole path, front, inside the matte",
     "near": "whole path, about 20 degrees",
     "half": "whole path, 45 degrees",
     "extra": "whole path, extra cameras",
@@ -173,11 +173,18 @@ class Report:
                 raise ValueError(f"{path} has another format than this version reads")
             del data["summary"]
             views = [tuple(ViewResult(**v) for v in case.pop("views")) for case in data["cases"]]
+            for case in data["cases"]:
+                case["values"] = {_renamed(key): value for key, value in case["values"].items()}
             data["cases"] = [CaseResult(**case, views=v) for case, v in zip(data["cases"], views, strict=True)]
             data["left_out"] = [LeftOut(**item) for item in data["left_out"]]
             return Report(**{**data, "published": tuple(data["published"])})
         except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
             raise ValueError(f"{path} is not a report of this evaluation: {error}") from error
+
+
+def _renamed(key: str) -> str:
+    """A column of an older report, by its name of today."""
+    return key.replace("figure.", "foreground.")
 
 
 def mean_of(values: Iterable[float | None]) -> float | None:

@@ -72,7 +72,7 @@ class Photos(Benchmark):
             raise BadItem(str(error) if path in str(error) else f"{path}: {error}") from error
         seconds = time.perf_counter() - start
         head = pipe(portrait, seed=self.seed)
-        truth, figure = np.array(portrait.image), np.array(portrait.alpha)
+        truth, alpha = np.array(portrait.image), np.array(portrait.alpha)
         azimuths = list(dict.fromkeys((0.0, *SHEET, *TURN)))
         rendering = render(head.gaussians, orbit(azimuths).to(pipe.device))
         pictures = dict(zip(azimuths, to_bytes(rendering.rgb), strict=True))
@@ -81,7 +81,7 @@ class Photos(Benchmark):
         front = metrics(pictures[0.0][None], truth[None])[0]
         values: dict[str, float | None] = {f"front.{k}": v for k, v in front.items()}
         pair = metrics.tensor(np.stack([pictures[0.0], truth]))
-        values["figure.psnr"] = float(psnr(pair[:1], pair[1:], torch.from_numpy(figure > 127).to(pair.device)[None]))
+        values["foreground.psnr"] = float(psnr(pair[:1], pair[1:], torch.from_numpy(alpha > 127).to(pair.device)[None]))
         views = [ViewResult("0", 0.0, front)]
         for group, members in (("near", NEAR), ("half", HALF)):
             rows = [metrics.compare_faces(pictures[a], truth, landmarks=False) for a in members]  # they move with the pose
@@ -89,7 +89,7 @@ class Photos(Benchmark):
             values[f"{group}.found"] = float(np.mean([face_in(pictures[a]) is not None for a in members]))
             views += [ViewResult(f"{a:g}", abs(a), r) for a, r in zip(members, rows, strict=True)]
         turned = {a: (pictures[a], alphas[a]) for a in CARRIED}
-        values |= {f"carried.{k}": v for k, v in colours_beside_photo(truth, figure / 255, turned).items()}
+        values |= {f"carried.{k}": v for k, v in colours_beside_photo(truth, alpha / 255, turned).items()}
         values["back.janus"] = janus([pictures[a] for a in BEHIND])
         values |= self.identity(truth, [pictures[a] for a in TURN], metrics)
         values |= self.other_seed(portrait, pipe, pictures)

@@ -72,7 +72,7 @@ def colours_beside_photo(
 
 
 def _crown(picture: np.ndarray, alpha: np.ndarray) -> np.ndarray | None:
-    """Median colour of the top eighth of the head (the figure above the usual chin)."""
+    """Median colour of the top eighth of the head (the foreground above the usual chin)."""
     k = picture.shape[0] / SIZE
     chin = round((FACE_CENTRE[1] + 0.55 * FACE_SIZE) * k)
     rows = np.flatnonzero((alpha[:chin] > 0.9).sum(1) > 4)
