@@ -29,7 +29,7 @@ from facelift.evaluation.metrics.colours import colours_beside_truth
 from facelift.evaluation.plots import by_angle, round_ticks
 from facelift.evaluation.publish import publish, small_picture
 from facelift.evaluation.report import published, published_table, write_report
-from facelift.evaluation.results import CaseResult, LeftOut, Report, ViewResult, interval, told
+from facelift.evaluation.results import CaseResult, LeftOut, Report, ViewResult, describe_value, interval
 from facelift.evaluation.run import finite, run, spread
 from facelift.evaluation.sheets import chosen, write_preface
 from facelift.evaluation.variants import split_variant
@@ -513,7 +513,8 @@ def test_worst_median_and_best_are_each_what_they_are_called():
     assert words(1) == [("best", "0")] and words(2) == [("worst", "0"), ("best", "1")]
     assert words(3) == [("worst", "0"), ("median", "1"), ("best", "2")]
     assert words(9) == [("worst", "0"), ("worst", "1"), ("median", "3"), ("median", "4"), ("best", "7"), ("best", "8")]
-    assert told("extra.psnr", 18.686) == "whole path, extra cameras: PSNR 18.69 dB" and told("clip", None) == "CLIP similarity -"
+    assert describe_value("extra.psnr", 18.686) == "whole path, extra cameras: PSNR 18.69 dB"
+    assert describe_value("clip", None) == "CLIP similarity -"
 
 
 def test_a_missing_metric_says_what_it_needs_in_the_report(tmp_path):

@@ -19,7 +19,7 @@ from .compare import compare
 from .metrics import load_pair_metrics
 from .publish import publish
 from .report import table, write_report
-from .results import Report, label, mean_of, shown, told
+from .results import Report, describe_value, format_value, label, mean_of
 from .run import run
 from .sheets import write_preface
 from .variants import load_variant
@@ -65,7 +65,7 @@ def evaluate(args: argparse.Namespace, weights: str, command: str) -> Report:
     if args.publish:
         print(publish(report, out, args.publish, against or None))
     mean = mean_of(report.column(report.rank).values())
-    print(f"{path}: {len(report.cases)} cases, {len(report.left_out)} left out; {told(report.rank, mean)}")
+    print(f"{path}: {len(report.cases)} cases, {len(report.left_out)} left out; {describe_value(report.rank, mean)}")
     return report
 
 
@@ -73,7 +73,7 @@ def write_comparison(reports: list[Report], out: Path, skipped: dict[str, str] |
     """out/comparison.md: all sets in one table, what was skipped and why, then each set against the first."""
     keys = list(dict.fromkeys(k for r in reports for k in r.summary()))
     summaries = [r.summary() for r in reports]
-    rows = [[label(k), *(shown(k, s[k].mean if k in s else None) for s in summaries)] for k in keys]
+    rows = [[label(k), *(format_value(k, s[k].mean if k in s else None) for s in summaries)] for k in keys]
     parts = [table(["mean over cases", *(f"`{r.weights['name']}`" for r in reports)], rows)]
     if skipped:
         parts.append("Not measured:\n\n" + "\n".join(f"- `{weights}`: {reason}" for weights, reason in skipped.items()))

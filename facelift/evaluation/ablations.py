@@ -22,7 +22,7 @@ from .benchmarks import BenchmarkError
 from .comparison import paired, verdict
 from .metrics.pairs import PAIR_METRICS
 from .report import published, published_table
-from .results import Report, better, label, shown
+from .results import Report, better, format_value, label
 from .tables import ARROWS, table
 
 SHOWN = ("true_six.psnr", "generated.psnr", "front.psnr", "near.psnr", "half.psnr")
@@ -125,7 +125,7 @@ def ablation_table(sets: dict[str, str], reports: dict[str, Report], missing: di
     first = reports.get(BASE.title)
     lines = []
     for title in sets:
-        cells = [shown(key, summaries[title][key].mean if key in summaries.get(title, {}) else None) for key in keys]
+        cells = [format_value(key, summaries[title][key].mean if key in summaries.get(title, {}) else None) for key in keys]
         lines.append([title, *cells, difference(reports[title], first) if title in reports and first else "-"])
     header = ["", *(label(key) + ARROWS[better(key)] for key in keys), f"{label(JUDGED)}: against the full model"]
     parts = ["# Ablations", table(header, lines)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .results import FEWEST, Report, Statistics, better, label, shown, statistics
+from .results import FEWEST, Report, Statistics, better, format_value, label, statistics
 from .tables import ARROWS, table
 
 
@@ -49,8 +49,8 @@ def differences(first: Report, second: Report, names: Sequence[str]) -> str:
             continue
         gap = paired(a, b)
         common = [n for n in a if n in b]
-        means = [shown(key, float(np.mean([side[n] for n in common]))) for side in (a, b)]
-        change = f"{shown(key, gap.mean)} ({shown(key, gap.low)} to {shown(key, gap.high)})"
+        means = [format_value(key, float(np.mean([side[n] for n in common]))) for side in (a, b)]
+        change = f"{format_value(key, gap.mean)} ({format_value(key, gap.low)} to {format_value(key, gap.high)})"
         rows.append([label(key) + ARROWS[better(key)], *means, change, str(gap.count), verdict(key, gap)])
     if not rows:
         raise ValueError("the reports have no case in common, so nothing can be compared")

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..resources import resource
 from .comparison import paired
 from .plots import by_angle
-from .results import FEWEST, METRICS, Report, better, label, shown
+from .results import FEWEST, METRICS, Report, better, format_value, label
 from .sheets import chosen, write_sheet
 from .tables import ARROWS, table
 
@@ -85,10 +85,10 @@ def _summary(report: Report) -> str:
     rows = []
     for key, s in report.summary().items():
         name = label(key) + ARROWS[better(key)]
-        interval = f"{shown(key, s.low)} to {shown(key, s.high)}" if s.count >= FEWEST else "too few cases"
-        rows.append([name, shown(key, s.mean), interval, shown(key, s.median), str(s.count), f"`{key}`"])
+        interval = f"{format_value(key, s.low)} to {format_value(key, s.high)}" if s.count >= FEWEST else "too few cases"
+        rows.append([name, format_value(key, s.mean), interval, format_value(key, s.median), str(s.count), f"`{key}`"])
     for key, value in report.overall.items():
-        rows.append([label(key) + ARROWS[better(key)], shown(key, value), "", "", str(len(report.cases)), f"`{key}`"])
+        rows.append([label(key) + ARROWS[better(key)], format_value(key, value), "", "", str(len(report.cases)), f"`{key}`"])
     return table(["what", "mean", "95 % interval", "median", "cases", "in report.json"], rows)
 
 
@@ -102,7 +102,7 @@ def _beside(report: Report, name: str) -> str:
     if not same_data and not any(found):
         return ""
     header, rows = published_table(name)
-    rows.append([f"**this run: {report.weights['name']}, {len(report.cases)} cases**", *map(shown, keys, found)])
+    rows.append([f"**this run: {report.weights['name']}, {len(report.cases)} cases**", *map(format_value, keys, found)])
     note = "Rows of the paper are as printed there; only the last was measured here."
     if not same_data:
         note += f" Ours are other heads ({report.title.lower()}): it says how large such numbers are, not who is better."
@@ -138,12 +138,12 @@ def _baselines(report: Report) -> str:
     rows = []
     for key in keys:
         ours = report.column(key)
-        cells = [label(key) + ARROWS[better(key)], shown(key, report.summary()[key].mean)]
+        cells = [label(key) + ARROWS[better(key)], format_value(key, report.summary()[key].mean)]
         for name in names:
             theirs = report.column(key, name)
             gap = paired(ours, theirs)
-            ahead = f"{shown(key, gap.low)} to {shown(key, gap.high)}"
-            cells.append(f"{shown(key, sum(theirs.values()) / len(theirs))} ({ahead})")
+            ahead = f"{format_value(key, gap.low)} to {format_value(key, gap.high)}"
+            cells.append(f"{format_value(key, sum(theirs.values()) / len(theirs))} ({ahead})")
         rows.append(cells)
     header = ["mean (95 % interval of our difference from it)", f"`{report.weights['name']}`", *names]
     return "## Beside heads that need no learning\n\n" + table(header, rows)
@@ -163,7 +163,7 @@ def _pictures(report: Report, sheet: str | None, plots: list[str]) -> str:
 
 def _cases(report: Report) -> str:
     keys = [k for k in report.columns() if report.column(k)]
-    rows = [[case.name, *(shown(k, case.values.get(k)) for k in keys)] for case in report.cases]
+    rows = [[case.name, *(format_value(k, case.values.get(k)) for k in keys)] for case in report.cases]
     return "## All cases\n\n" + table(["", *(f"`{k}`" for k in keys)], rows)
 
 

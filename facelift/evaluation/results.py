@@ -69,15 +69,15 @@ def _order(key: str) -> tuple[int, int]:
     return (list(STAGES).index(stage) if stage else len(STAGES)), list(METRICS).index(metric)
 
 
-def shown(key: str, value: float | None) -> str:
+def format_value(key: str, value: float | None) -> str:
     return "-" if value is None else f"{value:.{METRICS[key.rpartition('.')[2]][2]}f}"
 
 
-def told(key: str, value: float | None) -> str:
+def describe_value(key: str, value: float | None) -> str:
     """With its unit behind it: "whole path, front: PSNR 27.25 dB"."""
     stage, _, metric = key.rpartition(".")
     name, *unit = METRICS[metric][0].rsplit(", ", 1)
-    text = " ".join([name, shown(key, value), *unit])
+    text = " ".join([name, format_value(key, value), *unit])
     return f"{STAGES[stage]}: {text}" if stage else text
 
 

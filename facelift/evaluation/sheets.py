@@ -13,7 +13,7 @@ from ..pipeline import FaceLiftPipeline
 from ..portrait.photo import find_photos
 from .benchmarks.base import EXAMPLES
 from .drawing import draw, row, stacked
-from .results import CaseResult, Report, told
+from .results import CaseResult, Report, describe_value
 
 EACH = 2  # cases from each end and from the middle, where there are enough
 CAPTION = 22  # pixels
@@ -61,7 +61,7 @@ def write_sheet(report: Report, folder: Path) -> Path | None:
     for word, case in chosen(report):
         if case.sheet is None or not (folder / case.sheet).is_file():
             continue
-        value = told(report.rank, report.column(report.rank)[case.name])
+        value = describe_value(report.rank, report.column(report.rank)[case.name])
         rows += [_caption(f"{word}: {case.name}; {value}"), np.array(Image.open(folder / case.sheet).convert("RGB"))]
     if not rows:
         return None
