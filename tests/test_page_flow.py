@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from facelift.cameras import orbit
 from facelift.portrait import find_faces, make_portrait
 from facelift.portrait.advice import advice, roll, yaw
-from facelift.portrait.covered import covered
+from facelift.portrait.occlusion import occlusion
 from facelift.rendering import render
 from facelift.ui.aligner import CropAdjustment, adjusted
 
@@ -131,7 +131,7 @@ def covering(photo: Image.Image, face, thing: str) -> Image.Image:
 def test_advice_knows_a_covered_face(path):
     photo = Image.open(path).convert("RGB")
     (face, *_) = find_faces(photo)
-    assert covered(photo, face) is None and not any("cover" in words or "glasses" in words for words in advice(photo, face))
+    assert occlusion(photo, face) is None and not any("cover" in words or "glasses" in words for words in advice(photo, face))
     for thing, words in (("dark glasses", "Dark glasses"), ("mask", "cover the mouth"), ("fist", "cover the mouth")):
         hidden = covering(photo, face, thing)
         assert any(words in sentence for sentence in advice(hidden, find_faces(hidden)[0])), thing

@@ -1,4 +1,4 @@
-"""What a visitor can do for a better head, told from the photo and its face. Advice only: nothing is refused."""
+"""What would make a photo better, told from the photo and its face. Advice only: nothing is refused."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import math
 import numpy as np
 from PIL import Image
 
-from . import Face
-from .covered import covered
+from .faces import Face
+from .occlusion import occlusion
 
 SMALL, DARK, BRIGHT, TURNED, TILTED = 90, 55, 235, 35, 15  # pixels, grey levels of 255, degrees
 FRONTAL = 25  # degrees: up to here something before the face can be told from a face seen from the side
-COVERED = {
+OCCLUDED = {
     "mouth": "Something seems to cover the mouth: without hand, mask or scarf before it, it need not be guessed.",
     "eye": "Something seems to cover an eye: a photo with both eyes free gives a better head.",
     "glasses": "Dark glasses hide the eyes: without them the head gets eyes of its own.",
@@ -31,8 +31,8 @@ def advice(photo: Image.Image, face: Face) -> list[str]:
         if abs(tilted) > TILTED:
             side = "⟲" if tilted > 0 else "⟳"
             found.append(f"The head is tilted by about {abs(tilted):.0f} degrees: {side} under the portrait turns it upright.")
-        if face.size >= SMALL and turned < FRONTAL and (what := covered(photo.convert("RGB"), face)):
-            found.append(COVERED[what])
+        if face.size >= SMALL and turned < FRONTAL and (what := occlusion(photo.convert("RGB"), face)):
+            found.append(OCCLUDED[what])
     if face.size < SMALL:
         found.append(f"The face is only {face.size:.0f} pixels wide in the photo: a closer one shows more detail.")
     x0, y0, x1, y1 = face.box

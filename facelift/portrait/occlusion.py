@@ -12,8 +12,8 @@ from PIL import Image
 from .faces import Face
 from .models import MediaPipeModels, mediapipe_image, mediapipe_models
 
-LOOKS = ((0, 1.6, 0, 0), (0, 1.9, 0.05, -0.04), (12, 1.6, 0, 0.03), (-12, 1.7, -0.04, 0), (0, 1.4, 0, 0))  # turn, size, right, down
-LOOK_SIZE = 256
+VARIATIONS = ((0, 1.6, 0, 0), (0, 1.9, 0.05, -0.04), (12, 1.6, 0, 0.03), (-12, 1.7, -0.04, 0), (0, 1.4, 0, 0))  # turn, size, right, down
+VARIATION_SIZE = 256
 UNSTEADY_MOUTH, UNSTEADY_EYE = 0.0040, 0.0075  # mean deviation of landmarks, in face widths
 RED, COLOURED = 3.0, 6.0  # of Lab: lips against their surroundings; skin against grey
 DARK = 0.5  # of the brightness of the skin
@@ -27,7 +27,7 @@ BELOW_EYES = ((110, 24, 23, 230), (339, 254, 253, 450))
 CHEEKS, LOW_CHEEKS, FOREHEAD = (117, 346, 118, 347, 50, 280), (205, 425, 207, 427), (151, 108, 337, 9)
 
 
-def covered(photo: Image.Image, face: Face) -> str | None:
+def occlusion(photo: Image.Image, face: Face) -> str | None:
     """What is hidden: "glasses" (both eyes, by something dark), "mouth", "eye" or None.
 
     photo: RGB. face: with landmarks, seen nearly from the front: of a face turned away, the far side is a guess too.
@@ -76,18 +76,18 @@ def _colours(pixels: np.ndarray, points: np.ndarray):
 
 
 def _deviation(pixels: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """How far each landmark strays between looks at the same face, in face widths. Shape (478,); infinite where it is not found again."""
+    """How far each landmark strays between variations of the picture, in face widths. Shape (478,); infinite where not found again."""
     import cv2
 
     middle, side = (points.min(0) + points.max(0)) / 2, np.ptp(points, axis=0).max()
     found, models = [], mediapipe_models()
     with models.lock:
-        for turn, size, right, down in LOOKS:
-            zoom = LOOK_SIZE / (size * side)
+        for turn, size, right, down in VARIATIONS:
+            zoom = VARIATION_SIZE / (size * side)
             place = cv2.getRotationMatrix2D(tuple(middle + np.array([right, down]) * side), turn, zoom)
-            place[:, 2] += LOOK_SIZE / 2 - middle - np.array([right, down]) * side
-            look = cv2.warpAffine(pixels, place, (LOOK_SIZE, LOOK_SIZE), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
-            if (seen := _landmarks(models, look)) is not None:
+            place[:, 2] += VARIATION_SIZE / 2 - middle - np.array([right, down]) * side
+            varied = cv2.warpAffine(pixels, place, (VARIATION_SIZE, VARIATION_SIZE), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
+            if (seen := _landmarks(models, varied)) is not None:
                 found.append((seen - place[:, 2]) @ np.linalg.inv(place[:, :2]).T)
     if len(found) < 2:
         return np.full(len(points), np.inf)
@@ -96,7 +96,7 @@ def _deviation(pixels: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.linalg.norm(found - found.mean(0), axis=-1).mean(0) / np.linalg.norm(points[SIDES[0]] - points[SIDES[1]])
 
 
-def _landmarks(models: MediaPipeModels, look: np.ndarray) -> np.ndarray | None:
+def _landmarks(models: MediaPipeModels, varied: np.ndarray) -> np.ndarray | None:
     """Of the face nearest to the middle. Shape (478, 2), pixels."""
-    faces = [np.array([(p.x, p.y) for p in face]) for face in models.landmarker.detect(mediapipe_image(look)).face_landmarks]
-    return min(faces, key=lambda face: np.abs(face.mean(0) - 0.5).sum()) * LOOK_SIZE if faces else None
+    faces = [np.array([(p.x, p.y) for p in face]) for face in models.landmarker.detect(mediapipe_image(varied)).face_landmarks]
+    return min(faces, key=lambda face: np.abs(face.mean(0) - 0.5).sum()) * VARIATION_SIZE if faces else None
