@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, avg_pool3d
 
+from ..arrays import to_pixels
 from ..cameras import Cameras, orbit
 from ..errors import MeshError
 from ..gaussians import SH_C0, Gaussians
@@ -109,9 +110,8 @@ def _fuse(gaussians: Gaussians, told: Callable[[int], None]) -> tuple[Tensor, Te
 
 def _project(points: Tensor, camera: Cameras) -> tuple[Tensor, Tensor, Tensor]:
     """Column, row (whole numbers) and depth of world points, each of Shape (N,)."""
-    viewmat, (fx, fy, cx, cy) = camera.viewmats[0].to(points), camera.intrinsics[0].tolist()
-    x, y, z = (points @ viewmat[:3, :3].T + viewmat[:3, 3]).unbind(1)
-    return (x / z * fx + cx).round(), (y / z * fy + cy).round(), z
+    x, y, z = to_pixels(points, camera.viewmats[0].to(points), camera.intrinsics[0].tolist())
+    return x.round(), y.round(), z
 
 
 def _surface(distances: Tensor, start: Tensor, cell: float) -> tuple[Tensor, Tensor]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ..arrays import smoothstep
 from ..errors import PhotoError
 from .faces import Face
 from .models import MediaPipeModels, mediapipe_image, mediapipe_models
@@ -229,8 +230,8 @@ def _refined(pixels: np.ndarray, person: np.ndarray) -> np.ndarray:
     contrast = (difference**2).sum(-1)
     by_colour = (((pixels - other) * difference).sum(-1) / (contrast + 1e-3)).clip(0, 1)
     # A patterned background, or one of the person's colour, says nothing: there the segmentation alone decides.
-    trust = _smoothstep(contrast / (contrast + 10 * other_variance + 3 * my_variance + 0.01), 0.4, 0.8)
-    between = trust * by_colour + (1 - trust) * _smoothstep(cv2.GaussianBlur(person, (0, 0), 2.0), 0.5, 0.85)
+    trust = smoothstep(0.4, 0.8, contrast / (contrast + 10 * other_variance + 3 * my_variance + 0.01))
+    between = trust * by_colour + (1 - trust) * smoothstep(0.5, 0.85, cv2.GaussianBlur(person, (0, 0), 2.0))
     alpha = np.where(inside, 1, np.where(outside, 0, between)).astype(np.float32)
     count, labels = cv2.connectedComponents((alpha > 0.1).astype(np.uint8))
     attached = np.bincount(labels[inside], minlength=count) > 0  # loose specks of background are dropped
@@ -247,11 +248,6 @@ def _foreground(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     mine = cv2.blur(pixels * a, (61, 61)) / (share + 1e-4)
     other = cv2.blur(pixels * (1 - a), (61, 61)) / (1 - share + 1e-4)
     return (mine + a * (pixels - a * mine - (1 - a) * other)).clip(0, 1)
-
-
-def _smoothstep(x: np.ndarray, low: float, high: float) -> np.ndarray:
-    t = ((x - low) / (high - low)).clip(0, 1)
-    return t * t * (3 - 2 * t)
 
 
 def _disk(radius: int) -> np.ndarray:

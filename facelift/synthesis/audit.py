@@ -18,6 +18,7 @@ from PIL import Image
 from scipy.spatial import cKDTree
 from tqdm import tqdm
 
+from ..arrays import to_pixels
 from ..cameras import Cameras, six_views
 from ..portrait.quiet import without_native_chatter
 from .dataset import prepare_worker, start_worker, write_text
@@ -75,10 +76,8 @@ def hair_over_cheek(scene: Scene, camera: Cameras, side: int) -> bool:
 
 def project(points: np.ndarray, to_world: np.ndarray, camera: Cameras) -> tuple[np.ndarray, np.ndarray]:
     """Pixels (N, 2) and z-depth (N,)."""
-    view = camera.viewmats[0].double().numpy() @ to_world
-    p = points @ view[:3, :3].T + view[:3, 3]
-    fx, fy, cx, cy = camera.intrinsics[0].double().numpy()
-    return np.stack([p[:, 0] / p[:, 2] * fx + cx, p[:, 1] / p[:, 2] * fy + cy], 1), p[:, 2]
+    *pixel, depth = to_pixels(points, camera.viewmats[0].double().numpy() @ to_world, camera.intrinsics[0].double().numpy())
+    return np.stack(pixel, 1), depth
 
 
 def summary(found: list[dict]) -> dict:

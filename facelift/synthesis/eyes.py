@@ -8,10 +8,11 @@ from functools import lru_cache
 import numpy as np
 from scipy.spatial import cKDTree
 
+from ..arrays import smoothstep
 from .expression import Expression
 from .scene import Mesh, Surface
 from .surface import lash_strips, turn_x, turn_z
-from .template import smoothstep, unit
+from .template import unit
 
 IRISES = ((0.045, 0.022, 0.010), (0.11, 0.055, 0.02), (0.16, 0.11, 0.04), (0.10, 0.14, 0.06), (0.10, 0.19, 0.28), (0.22, 0.27, 0.30))
 CONVERGENCE = 1.5  # degrees each eye turns in: people look at the camera, not at infinity

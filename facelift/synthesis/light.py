@@ -6,9 +6,10 @@ from functools import lru_cache
 
 import numpy as np
 
+from ..arrays import smoothstep
 from ..choices import LIGHTS as MODES
 from .scene import Light
-from .template import smoothstep, unit
+from .template import unit
 
 AMBIENT_DIRECTIONS = 24
 ENVIRONMENT = (32, 64)  # rows from the zenith down, columns from azimuth -180 to 180 degrees around z, 0 at +x

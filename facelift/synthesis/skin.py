@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import smoothstep
 from .hair import HairAppearance, beard_mask
 from .identity import Identity
 from .scene import Mesh, Surface
-from .template import load_template, smoothstep
+from .template import load_template
 
 MELANIN = np.array([0, 0.2, 0.4, 0.6, 0.8, 1])
 TONES = np.array(

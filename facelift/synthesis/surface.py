@@ -9,10 +9,11 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from ..arrays import smoothstep
 from .expression import Expression
 from .identity import Identity
 from .scene import Surface
-from .template import Template, smoothstep
+from .template import Template
 
 POSE_SPREAD = (5.0, 3.5, 2.0)  # degrees of yaw, pitch, roll: the crop turns no face upright, people look about
 POSE_LIMIT = 14.0

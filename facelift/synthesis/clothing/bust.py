@@ -7,8 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from ...arrays import smoothstep
 from ..scene import Mesh, Surface
-from ..template import Template, smoothstep, unit
+from ..template import Template, unit
 from .geometry import join, sheet, solid
 
 SHOULDER = np.array([0.158, -0.02, 0.515])  # the joint at rest, left side

@@ -10,8 +10,9 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.spatial import cKDTree
 
+from ...arrays import smoothstep
 from ..scene import Mesh, Surface
-from ..template import Template, neighbour_mean, smoothstep, unit
+from ..template import Template, neighbour_mean, unit
 from .appearance import Fabric
 from .bust import ARM, SHOULDER, cap, ends, hanging_rest
 from .geometry import Carrier, cut, join, solid, tube, vertex_normals

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import map_coordinates
 
+from ...arrays import smoothstep
 from ..scene import Mesh
-from ..template import smoothstep, unit
+from ..template import unit
 from .appearance import Fabric
 from .clothes import NECK_AXIS, NECK_AZIMUTHS, NECK_SHIFTS, Shell, cloth, collar_height, cut_from, panel
 from .geometry import join, sheet, solid, tube

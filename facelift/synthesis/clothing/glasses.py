@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...arrays import smoothstep
 from ..scene import Mesh, Surface
-from ..template import smoothstep
 from .geometry import join, sheet, solid, tube
 
 SHAPES = {  # name: (squareness, trapezoid, lifted outer corners, height to width)

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 from scipy.spatial import cKDTree
 
+from ...arrays import smoothstep
 from ..scene import Mesh, Surface
-from ..template import smoothstep, unit
+from ..template import unit
 from .appearance import Fabric
 from .clothes import cloth
 from .geometry import sheet, solid, tube

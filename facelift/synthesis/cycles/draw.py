@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...arrays import to_pixels
 from ...cameras import Cameras, six_views
 from ..exposure import automatic_exposure, tone
 from ..renderer.draw import FAR, PARAMETERS, check
@@ -139,9 +140,8 @@ class CyclesRenderer:
         direct, indirect, depth = (p[..., :3] for p in self.passes(cameras, 0, METER_SAMPLES, False, (*LIGHT, "Depth")))
         face = template.masks["face"] > 0.8
         points = body.vertices[face] @ scene.to_world[:3, :3].T + scene.to_world[:3, 3]
-        view, (fx, fy, cx, cy) = cameras.viewmats[0].double().numpy(), cameras.intrinsics[0].double().numpy()
-        x, y, z = (points @ view[:3, :3].T + view[:3, 3]).T
-        column, row = (np.floor(v).astype(int).clip(0, METER - 1) for v in (x / z * fx + cx, y / z * fy + cy))
+        *pixel, z = to_pixels(points, cameras.viewmats[0].double().numpy(), cameras.intrinsics[0].double().numpy())
+        column, row = (np.floor(v).astype(int).clip(0, METER - 1) for v in pixel)
         seen = np.abs(depth[row, column, 0] - z) < 0.03
         if not seen.any():
             return np.ones(3)

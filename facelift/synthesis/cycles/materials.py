@@ -8,8 +8,8 @@ from collections.abc import Callable
 import bpy
 import numpy as np
 
+from ...arrays import smoothstep
 from ..scene import Mesh
-from ..template import smoothstep
 from .nodes import Graph, Value
 
 SCATTER = np.array([3.67, 1.37, 0.68]) * 1e-3  # metres light travels in pale skin, Jensen et al. 2001

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ...arrays import smoothstep
 from ..scene import Strands, Surface
-from ..template import smoothstep
 from .appearance import HairAppearance, draw_hair_appearance
 from .beards import beard_mask, grow_beard
 from .brows import grow_brows

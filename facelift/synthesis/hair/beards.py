@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..template import Template, smoothstep
+from ...arrays import smoothstep
+from ..template import Template
 from .appearance import HairAppearance
 from .growth import Scalp
 from .shaping import clump, curl

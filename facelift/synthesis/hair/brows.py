@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..template import smoothstep, unit
+from ...arrays import smoothstep
+from ..template import unit
 from .appearance import HairAppearance
 from .growth import Scalp, tangential
 from .tufts import Tuft

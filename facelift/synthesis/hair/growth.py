@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree
 
+from ...arrays import smoothstep
 from ..scene import Surface
-from ..template import smoothstep, unit
+from ..template import unit
 
 REACH = 0.06  # metres from the skin beyond which strands are free
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..template import smoothstep
+from ...arrays import smoothstep
 
 # The edge as elevation over azimuth, both in degrees seen from the middle of the skull: forehead, temple, sideburn, around the ear, nape.
 EDGE_AZIMUTH = np.array([0, 22, 40, 50, 56, 60, 63, 68, 72, 95, 104, 115, 140, 180.0])

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..template import smoothstep, unit
+from ...arrays import smoothstep
+from ..template import unit
 from .growth import Scalp, tangential
 from .shaping import stray
 

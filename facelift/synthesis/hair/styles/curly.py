@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...template import smoothstep
+from ....arrays import smoothstep
 from ..growth import Scalp, tangential
 from ..hairline import waves
 from ..shaping import clump, curl, resample

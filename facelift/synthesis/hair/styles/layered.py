@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...template import smoothstep, unit
+from ....arrays import smoothstep
+from ...template import unit
 from ..growth import Scalp
 from ..hairline import waves
 from ..shaping import clump, curl, cut_below, cut_where, split

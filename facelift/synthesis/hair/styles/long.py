@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...template import smoothstep, unit
+from ....arrays import smoothstep
+from ...template import unit
 from ..growth import Roots, Scalp
 from ..hairline import waves
 from ..shaping import clump, curl, cut_below, cut_where, smooth_resample, split, thin_out

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from ...template import smoothstep, unit
+from ....arrays import smoothstep
+from ...template import unit
 from ..growth import Roots, Scalp
 from ..shaping import clump, curl, split
 from ..tufts import Tuft, baby_hairs, flyaways
