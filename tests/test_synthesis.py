@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from facelift.arrays import to_pixels
 from facelift.cameras import Cameras, orbit, rays, six_views
 from facelift.cli.render import read_cameras
 from facelift.synthesis import dataset, shards, sheets
@@ -31,9 +32,8 @@ ROOT = Path(__file__).parents[1]
 
 def pixel_of(points: np.ndarray, cameras: Cameras, view: int) -> tuple[np.ndarray, np.ndarray]:
     """Pixel (N, 2) and z-depth (N,) of world points."""
-    p = points @ cameras.viewmats[view, :3, :3].numpy().T + cameras.viewmats[view, :3, 3].numpy()
-    fx, fy, cx, cy = cameras.intrinsics[view].numpy()
-    return np.stack([p[:, 0] / p[:, 2] * fx + cx, p[:, 1] / p[:, 2] * fy + cy], 1), p[:, 2]
+    *pixel, depth = to_pixels(points, cameras.viewmats[view].numpy(), cameras.intrinsics[view].numpy())
+    return np.stack(pixel, 1), depth
 
 
 def lift(depth: np.ndarray, cameras: Cameras) -> np.ndarray:
