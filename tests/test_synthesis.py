@@ -204,11 +204,11 @@ def test_shards_are_training_data(renderer, tmp_path, monkeypatch):
     heads = HeadShards(tmp_path)
     assert len(heads) == 2
     sample = heads.sample(1)
-    assert sample.rgba.shape == (7, 4, 64, 64) and (sample.offset[sample.rgba[:, 3] == 0] == shards.EMPTY).all()
+    assert sample.rgba.shape == (7, 4, 64, 64) and (sample.ray_depth[sample.rgba[:, 3] == 0] == shards.EMPTY).all()
     expected = render_head(renderer, 1, 0, settings)
     origins, directions = rays(expected.cameras)
     nearest = -(origins * directions).sum(1)
-    points = (origins + directions * (nearest + sample.offset)[:, None]).numpy().transpose(0, 2, 3, 1)
+    points = (origins + directions * (nearest + sample.ray_depth)[:, None]).numpy().transpose(0, 2, 3, 1)
     seen = expected.views.depth > 0
     assert np.allclose(points[seen], lift(expected.views.depth, expected.cameras)[seen], atol=2e-3)  # float16
     (shard,) = shards.find_shards(tmp_path)
