@@ -1,13 +1,66 @@
-"""Fixtures that several tests share: a served page and a browser; the OpenGL renderer of synthetic heads."""
+"""Fixtures that several tests share: a served page and a browser; the OpenGL renderer of synthetic heads. And what is fast and what not.
+
+What is heavy is imported by the fixtures that need it: most tests need none.
+"""
 
 from __future__ import annotations
 
 import shutil
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
-from fakes import FakePipeline
-from page import FLAGS, at_rest, download_all, free_port, make_head, opened
+
+MARKERS = ("fast", "slow", "browser", "gpu")  # every test has one of them
+GPU = ("test_rendering::test_gsplat_backend_*",)
+SLOW_FIXTURES = {"stand_in", "renderer", "compact", "lifted", "relief", "metrics", "installed"}
+SLOW = (
+    "test_app::*",
+    "test_cli::test_modules_are_commands_too",
+    "test_evaluation_ablations::*",
+    "test_evaluation_metrics::test_lpips_on_alexnets_real_weights",
+    "test_evaluation_metrics::test_same_face_is_near_*",
+    "test_files::*",  # tests/security
+    "test_package::test_compiled_code_needs_no_folder",
+    "test_package::test_source_archive_*",
+    "test_page_flow::test_advice_*",
+    "test_portrait::test_a_server_that_makes_many_portraits_*",
+    "test_reference::test_full_size_keys",
+    "test_synthe*::*",
+    "test_training*::*",
+)
+FAST = (  # though of the above
+    "test_app::test_wrong_arguments_*",
+    "test_evaluation_ablations::test_rigs_*",
+    "test_synthesis::test_training_never_reaches_*",
+    "test_synthesis::test_random_shell",
+    "test_synthetic_cycles::test_without_blender_*",
+    "test_synthetic_clothing::test_same_seed_*",
+    "test_synthetic_hair::test_same_seed_*",
+    "test_training::test_trains_in_bf16_*",
+    "test_training::test_a_step_without_*",
+    "test_training::test_where_views_meet_*",
+    "test_training_full::test_perceptual_term_*",
+)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Marks a test by what it uses and by the lists above; a marker that it was given in its file stays the only one."""
+    if not any(mark.name in MARKERS for mark in item.iter_markers()):
+        item.add_marker(marker(f"{item.path.stem}::{item.originalname}", set(item.fixturenames)))
+
+
+def marker(name: str, fixtures: set[str]) -> str:
+    """name: module::test. fixtures: all it needs, at first or second hand."""
+
+    def among(patterns: tuple[str, ...]) -> bool:
+        return any(fnmatch(name, pattern) for pattern in patterns)
+
+    if "browser" in fixtures:
+        return "browser"
+    if among(GPU):
+        return "gpu"
+    return "slow" if fixtures & SLOW_FIXTURES or among(SLOW) and not among(FAST) else "fast"
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +78,9 @@ def renderer():
 @pytest.fixture(scope="session")
 def stand_in():
     """A served page on a pipeline without weights: (pipeline, url)."""
+    from fakes import FakePipeline
+    from page import free_port
+
     from facelift.ui import build_app, launch
 
     pipeline, port = FakePipeline(), free_port()
@@ -40,6 +96,8 @@ def browser():
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("needs Chromium")
+    from page import FLAGS
+
     with api.sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield chromium
@@ -48,6 +106,8 @@ def browser():
 
 @pytest.fixture
 def open_page(browser):
+    from page import opened
+
     with opened(browser) as open_:
         yield open_
 
@@ -55,6 +115,8 @@ def open_page(browser):
 @pytest.fixture(scope="session")
 def visitor(stand_in, browser):
     """A page on which a head has been made, shared by all tests that only look at it: `visit` is how they get it."""
+    from page import make_head, opened
+
     _, url = stand_in
     with opened(browser) as open_:
         page = open_(url)
@@ -66,6 +128,8 @@ def visitor(stand_in, browser):
 @pytest.fixture
 def visit(visitor):
     """The shared page as it is after loading: seen from the front, whatever another test did, or left undone."""
+    from page import at_rest
+
     visitor.evaluate(
         """() => {
           const viewer = document.querySelector(".splat-viewer"), press = (what) => viewer.querySelector(`[data-do=${what}]`).click();
@@ -84,4 +148,6 @@ def visit(visitor):
 @pytest.fixture(scope="session")
 def files(visitor, tmp_path_factory) -> dict[str, Path]:
     """What the visitor took home, by file name."""
+    from page import download_all
+
     return download_all(visitor, tmp_path_factory.mktemp("downloads"))
