@@ -17,12 +17,12 @@ SLOW_FIXTURES = {"stand_in", "renderer", "compact", "lifted", "relief", "metrics
 SLOW = (
     "test_app::*",
     "test_cli::test_modules_are_commands_too",
+    "test_crop_memory::test_as_if_*",  # tests/security
     "test_evaluation_ablations::*",
     "test_evaluation_metrics::test_lpips_on_alexnets_real_weights",
     "test_evaluation_metrics::test_same_face_is_near_*",
-    "test_files::*",  # tests/security
+    "test_files::*",
     "test_package::test_compiled_code_needs_no_folder",
-    "test_package::test_source_archive_*",
     "test_page_flow::test_advice_*",
     "test_portrait::test_a_server_that_makes_many_portraits_*",
     "test_reference::test_full_size_keys",
