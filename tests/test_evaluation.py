@@ -30,7 +30,7 @@ from facelift.evaluation.plots import by_angle, round_ticks
 from facelift.evaluation.publish import publish, small_picture
 from facelift.evaluation.report import published, published_table, write_report
 from facelift.evaluation.results import CaseResult, LeftOut, Report, ViewResult, describe_value, interval
-from facelift.evaluation.run import finite, run, spread
+from facelift.evaluation.run import evenly_spaced, finite, run
 from facelift.evaluation.sheets import chosen, write_preface
 from facelift.evaluation.variants import split_variant
 from facelift.gaussians import Gaussians
@@ -535,8 +535,8 @@ def test_plots_have_round_numbers_and_means_where_the_dots_are():
 
 def test_limit_spreads_over_the_whole_set():
     names = [str(i) for i in range(48)]
-    assert spread(names, 4) == ["0", "12", "24", "36"]
-    assert spread(names, None) == spread(names, 99) == names
+    assert evenly_spaced(names, 4) == ["0", "12", "24", "36"]
+    assert evenly_spaced(names, None) == evenly_spaced(names, 99) == names
 
 
 def test_variants_of_a_weight_set():

@@ -15,13 +15,14 @@ from pathlib import Path
 from ..weights.find import WeightsError
 from .arguments import parser
 from .benchmarks import BenchmarkError, Options, open_benchmark
-from .compare import compare
+from .comparison import compare
 from .metrics import load_pair_metrics
 from .publish import publish
-from .report import table, write_report
+from .report import write_report
 from .results import Report, describe_value, format_value, label, mean_of
 from .run import run
 from .sheets import write_preface
+from .tables import table
 from .variants import load_variant
 
 

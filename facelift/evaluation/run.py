@@ -41,7 +41,7 @@ def run(
     label: what the weight set is called in tables. Raises BenchmarkError where nothing could be measured.
     """
     start = time.perf_counter()
-    names = spread(benchmark.items(), limit)
+    names = evenly_spaced(benchmark.items(), limit)
     weights = {"name": label or pipe.weights.name, "kind": pipe.weights.kind, "licence": pipe.weights.licence}
     report = Report(
         benchmark.name, benchmark.title, weights, settings or {}, command, benchmark.rank, benchmark.published,
@@ -78,7 +78,7 @@ def finite(case: CaseResult) -> CaseResult:
     return replace(case, values=clean(case.values), views=views, baselines={k: clean(v) for k, v in case.baselines.items()})
 
 
-def spread(names: Sequence[str], limit: int | None) -> list[str]:
+def evenly_spaced(names: Sequence[str], limit: int | None) -> list[str]:
     """All, or `limit` of them at even distances."""
     if limit is None or limit >= len(names):
         return list(names)

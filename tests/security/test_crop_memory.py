@@ -14,7 +14,7 @@ from facelift.portrait.crop import SIZE, apply_crop, crop_window
 from facelift.ui.aligner import BICUBIC, CropAdjustment, _framed, _matrix, adjusted
 
 LARGEST = math.ceil(2**0.5 * SIZE) + 8  # a turned portrait's side, and the filter's reach
-NUDGES = [
+ADJUSTMENTS = [
     CropAdjustment(x=30, y=-50, zoom=2.0, turn=20), CropAdjustment(zoom=0.5), CropAdjustment(x=-300, zoom=1.3, turn=-90),
     CropAdjustment(x=400, y=400, zoom=2.5),
     CropAdjustment(turn=180),
@@ -27,13 +27,13 @@ def portrait_of(width: int, height: int, box: tuple[float, float, float, float])
     return Portrait(blank, Image.new("L", (SIZE, SIZE), 255), None, (), "none", crop_window(width, height, box))
 
 
-def whole(photo: Image.Image, portrait: Portrait, nudge: CropAdjustment) -> Image.Image:
+def whole(photo: Image.Image, portrait: Portrait, adjustment: CropAdjustment) -> Image.Image:
     """The same by resizing all of the photo."""
     crop = portrait.crop
-    scaled = photo.resize([max(1, round(side * nudge.zoom)) for side in crop.scaled_size], BICUBIC, reducing_gap=3.0)
+    scaled = photo.resize([max(1, round(side * adjustment.zoom)) for side in crop.scaled_size], BICUBIC, reducing_gap=3.0)
     left, top = crop.crop_in_scaled[0] - crop.paste_at[0], crop.crop_in_scaled[1] - crop.paste_at[1]
     fill = (255, 255, 255, 0) if photo.mode == "RGBA" else (255, 255, 255)
-    return scaled.transform((SIZE, SIZE), Image.Transform.AFFINE, _matrix(nudge, 1.0, left, top), BICUBIC, fillcolor=fill)
+    return scaled.transform((SIZE, SIZE), Image.Transform.AFFINE, _matrix(adjustment, 1.0, left, top), BICUBIC, fillcolor=fill)
 
 
 def _on_black(image: Image.Image) -> Image.Image:
@@ -62,23 +62,23 @@ def resized(monkeypatch) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-@pytest.mark.parametrize("nudge", NUDGES, ids=str)
-def test_a_small_face_in_a_large_photo(resized, mode, nudge):
+@pytest.mark.parametrize("adjustment", ADJUSTMENTS, ids=str)
+def test_a_small_face_in_a_large_photo(resized, mode, adjustment):
     photo = Image.new(mode, (7000, 7000), 90)
     for box in ((3000, 3000, 3030, 3036), (5, 5, 35, 41), (6960, 6960, 6990, 6996)):
-        assert _framed(photo, portrait_of(7000, 7000, box), nudge).size == (SIZE, SIZE)
+        assert _framed(photo, portrait_of(7000, 7000, box), adjustment).size == (SIZE, SIZE)
     assert resized and max(max(size) for size in resized) <= LARGEST
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-@pytest.mark.parametrize("nudge", NUDGES, ids=str)
+@pytest.mark.parametrize("adjustment", ADJUSTMENTS, ids=str)
 @pytest.mark.parametrize("box", [(200, 100, 320, 250), (20, 10, 60, 60), (100, 60, 480, 540)], ids=["middle", "corner", "large"])
-def test_as_if_the_whole_photo_were_resized(mode, nudge, box):
+def test_as_if_the_whole_photo_were_resized(mode, adjustment, box):
     photo = Image.open(PHOTO).convert(mode)
     if mode == "RGBA":
         photo.putalpha(Image.linear_gradient("L").resize(photo.size))
     portrait = portrait_of(*photo.size, box)
-    part, all_of_it = (np.asarray(_on_black(make(photo, portrait, nudge)), int) for make in (_framed, whole))
+    part, all_of_it = (np.asarray(_on_black(make(photo, portrait, adjustment)), int) for make in (_framed, whole))
     difference = np.abs(part - all_of_it)
     assert difference.max() <= 3 and (difference > 0).mean() < 0.01  # grey levels; colours of clear pixels are rounded more often
 
