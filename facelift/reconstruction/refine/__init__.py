@@ -12,10 +12,13 @@ from dataclasses import asdict
 from ..protocol import Refinement
 from .fusion import FuseColors, FuseDepths
 from .portrait_depth import PlaceAtPortraitDepth
+from .selection import SelectViews
+from .smoothing import SmoothDepths
 from .upsampling import UpsampleInputView
 from .visibility import InputViewVisibility
 
-REFINEMENTS = {kind.name: kind for kind in (FuseDepths, PlaceAtPortraitDepth, FuseColors, InputViewVisibility, UpsampleInputView)}
+KINDS = (FuseDepths, FuseColors, InputViewVisibility, PlaceAtPortraitDepth, SelectViews, SmoothDepths, UpsampleInputView)
+REFINEMENTS = {kind.name: kind for kind in KINDS}
 
 
 def read_refinements(settings: Sequence[dict]) -> tuple[Refinement, ...]:
@@ -32,3 +35,10 @@ def read_refinements(settings: Sequence[dict]) -> tuple[Refinement, ...]:
 def write_refinements(refinements: Sequence[Refinement]) -> list[dict]:
     """As `read_refinements` takes them."""
     return [{"type": refinement.name, **asdict(refinement)} for refinement in refinements]
+
+
+def compact_refinements() -> tuple[Refinement, ...]:
+    """What the compact weights want, in order; for rigs that begin with the photo."""
+    return (
+        SmoothDepths(), FuseDepths(), PlaceAtPortraitDepth(), FuseColors(), SelectViews(), InputViewVisibility(), UpsampleInputView(),
+    )  # fmt: skip
