@@ -22,11 +22,13 @@ from facelift.reconstruction.compact_gslrm import CompactGSLRMConfig
 from facelift.reconstruction.pixel_gaussians import GATED_LOGIT, PixelGaussians
 from facelift.reconstruction.refine.fusion import fuse_colors, fuse_depths
 from facelift.reconstruction.refine.portrait_depth import place_input_view
+from facelift.reconstruction.refine.selection import select_views
+from facelift.reconstruction.refine.smoothing import smooth_depths
 from facelift.reconstruction.refine.upsampling import upsample_input_view
 from facelift.reconstruction.refine.visibility import InputViewVisibility, prefer_input_view
 from facelift.reconstruction.visual_hull import hulls
 from facelift.rendering import render
-from facelift.training import depth, export, reconstructor, views
+from facelift.training import depth, export, faults, reconstructor, views
 from facelift.training.data import EMPTY, HeadShards
 from facelift.training.loop import Trainer, mixed_precision
 from facelift.weights.find import WeightsError
@@ -164,6 +166,34 @@ def test_where_views_meet_their_surfaces_do(shards):
     torch.testing.assert_close(settled.means[0, 3], on_rays(settled.ray_depth, *rays(cameras))[0, 3])
 
 
+def test_of_two_views_of_a_place_the_squarer_keeps_it_and_no_hole_opens(shards):
+    """Painted outlines, which only graze the surface, are gone from a view halfway between; the photo keeps all it has."""
+    pixel, _, cameras = exact_gaussians(shards)
+    shown = (pixel.opacities[0] > GATED_LOGIT).float()[:, None]
+    outline = (shown * (1 + torch.nn.functional.max_pool2d(-shown, 5, 1, 2)))[:, 0] > 0.5
+    painted = pixel.sh0.clone()
+    painted[0, 1:][outline[1:]] = 1.5 / SH_C0  # glaring
+    glaring = pixel._replace(sh0=painted)
+    selected = select_views(glaring, cameras)
+    between = orbit([22.5], 0.0, 256)
+    assert psnr_of(reconstructor.visible(selected, 8), between) > psnr_of(reconstructor.visible(glaring, 8), between) + 3
+    assert psnr_of(reconstructor.visible(selected, 8), between) > 22
+    assert torch.equal(selected.opacities[0, 0], pixel.opacities[0, 0])
+    assert (selected.opacities > GATED_LOGIT).sum() < 0.9 * (pixel.opacities > GATED_LOGIT).sum()
+
+
+def test_grain_that_was_taken_for_relief_is_smoothed_and_steps_stay(shards):
+    pixel, _, cameras = exact_gaussians(shards)
+    grain = 0.01 * torch.randn(pixel.ray_depth.shape, generator=torch.Generator().manual_seed(0))
+    step = torch.where(torch.arange(256) < 128, 0.0, 0.3)
+    rough = pixel._replace(ray_depth=pixel.ray_depth + grain + step)
+    smooth = smooth_depths(rough, cameras)
+    beside = (slice(None), slice(3, 4), slice(110, 146), [*range(108, 118), *range(138, 148)])  # the step
+    assert (smooth.ray_depth - pixel.ray_depth - step)[beside].std() < 0.5 * grain[beside].std()
+    assert torch.equal(smooth.ray_depth[:, 0], rough.ray_depth[:, 0])
+    torch.testing.assert_close(smooth.means[0, 3], on_rays(smooth.ray_depth, *rays(cameras))[0, 3])
+
+
 @pytest.fixture(scope="module")
 def depth_run(small_shards, tmp_path_factory) -> Path:
     """A depth model that has hardly learnt anything."""
@@ -259,6 +289,34 @@ def test_gslrm_without_empty_patches_is_the_same_for_every_batch(shards):
         seen = both.opacities > GATED_LOGIT
     assert torch.equal(seen[1], small[:, 3] >= 0.5) and 0 < seen[1].sum() < seen[0].sum()
     assert torch.allclose(both.ray_depth[seen], hulls(torch.stack([rgba, small]), cameras)[seen], atol=0.3)  # it begins at the hull
+
+
+def test_a_decoder_is_trained_exported_and_found_again(shards, depth_run, tmp_path):
+    """It begins as what the UNet alone makes; after a step it is another, and the pipeline's noise reaches it."""
+    common = ["--data", str(shards), "--test", str(shards), "--depth", str(depth_run), "--channels", "32,32,32,32", "--batch", "1"]
+    for name, more in (("plain", []), ("sharp", ["--decoder", "--init", str(tmp_path / "plain")])):
+        views.main([*common, "--out", str(tmp_path / name), "--steps", "1", "--evaluate-every", "1", "--test-heads", "1", *more])
+    generator = views.load_generator(tmp_path / "sharp")
+    assert generator.decoder.conv_out.weight.abs().max() > 0
+    out = tmp_path / "compact"
+    export.main(["--depth", str(depth_run), "--views", str(tmp_path / "sharp"), "--reconstructor", "weights/compact", "--out", str(out)])
+    pipe = FaceLiftPipeline.from_pretrained(out, device="cpu")
+    portrait = on_white(ball(six_views(256))[0])[0]
+    image, alpha = (Image.fromarray((b * 255).byte().numpy()) for b in (portrait[:3].permute(1, 2, 0), portrait[3]))
+    portrait = Portrait(image, alpha, None, (), "none", None)
+    one, two = (pipe.make_views(portrait, seed).views for seed in (1, 2))
+    assert torch.equal(one, pipe.make_views(portrait, 1).views) and not torch.equal(one[3], two[3]) and torch.equal(one[0], two[0])
+
+
+def test_halos_have_the_backgrounds_colour_and_a_rim_light_stays_at_the_rim():
+    rng = np.random.default_rng(3)
+    color, alpha = torch.full((3, 64, 64), 0.2), torch.zeros(1, 64, 64)
+    alpha[:, 16:48, 16:48] = 1
+    lit = faults.backlit(color, alpha, rng)
+    assert (lit[:, 28:36, 28:36] == 0.2).all() and lit[:, 16:48, 16:48].max() > 0.25
+    seen = [faults.degrade_portrait(color, alpha, np.random.default_rng(i)) for i in range(40)]
+    halo = torch.stack([p[:3, 14, 20:44].mean(1) for p in seen if p[3, 14, 20:44].mean() > 0.9])  # two pixels outside
+    assert len(halo) > 2 and halo.std(0).max() > 0.1  # not always white, black or the person's own
 
 
 @pytest.fixture(scope="module")

@@ -64,3 +64,13 @@ def test_the_generator_keeps_what_is_seen_as_far_as_it_says_so(ball):
     assert torch.allclose(kept[0, :3, foreground], rgba[0, :3, foreground], atol=1e-3)
     unseen = keep_seen(output, warped)[3, -64:]
     assert torch.equal(unseen, clean[3, -64:])  # the outline from behind is the generator's own
+
+
+def test_a_bright_rim_does_not_colour_the_back(ball):
+    """Backlight on the outermost pixels: the hint of the unseen side has the hair's colour, not the light's."""
+    rgba, ray_depth, _ = ball
+    hair, foreground = torch.tensor([0.2, 0.15, 0.1])[:, None, None], rgba[0, 3:] > 0
+    rim = foreground & (torch.nn.functional.max_pool2d(1 - rgba[:1, 3:], 5, 1, 2)[0] > 0)
+    portrait = torch.cat([torch.where(rim | ~foreground, 1.0, hair), rgba[0, 3:]])
+    back = warp_portrait(portrait, ray_depth[0], six_views(SIZE))[3]
+    assert (back[:3] - hair).abs()[:, foreground[0]].max() < 0.05

@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
+import torch.nn.functional as F
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from PIL import Image
 from torch import Tensor, nn
@@ -14,6 +18,7 @@ from ..cameras import view_rig
 from .attention import ViewAttention, set_view_attention
 from .codec import PixelCodec
 from .conditioning import Draw, ViewIndexConditioner
+from .decoder import ViewDecoder
 from .depth import PortraitDepth
 from .pipeline import Condition, MultiViewConfig, MultiViewPipeline
 from .warping import keep_seen, warped_views
@@ -50,27 +55,65 @@ def compact_scheduler() -> DDIMScheduler:
     )  # fmt: skip
 
 
-class CompactViewGenerator(nn.Module):
-    """The UNet and the one learned context token a view has in place of a text prompt."""
+class FeatureConv(nn.Conv2d):
+    """A convolution that also hands on what it was given, behind what it makes: (N, out + in, H, W)."""
 
-    def __init__(self, unet: UNet2DConditionModel, prompt_embeds: Tensor | None = None):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([super().forward(x), x], 1)
+
+    @classmethod
+    def around(cls, conv: nn.Conv2d) -> FeatureConv:
+        """With the same weights."""
+        new = cls(conv.in_channels, conv.out_channels, conv.kernel_size, padding=conv.padding, device="meta")
+        new.weight, new.bias = conv.weight, conv.bias
+        return new
+
+
+class CompactViewGenerator(nn.Module):
+    """The UNet, the one learned context token a view has in place of a text prompt, and maybe a decoder for sharp pictures."""
+
+    def __init__(self, unet: UNet2DConditionModel, prompt_embeds: Tensor | None = None, decoder: ViewDecoder | None = None):
         """prompt_embeds: Shape (V, 1, CONTEXT); random where not given."""
         super().__init__()
         self.views = unet.config.num_class_embeds
-        self.unet = unet
+        self.unet, self.decoder = unet, decoder
         self.prompt_embeds = nn.Parameter(torch.randn(self.views, 1, CONTEXT) * 0.5 if prompt_embeds is None else prompt_embeds)
+        if decoder is not None:
+            unet.conv_out = FeatureConv.around(unet.conv_out)
 
     def forward(self, noisy: Tensor, condition: Tensor, warped: Tensor, timesteps: Tensor) -> Tensor:
-        """noisy, condition, warped: Shape (B*V, C, h, w), views innermost. timesteps: Shape (B*V,). Returns clean latents in fp32."""
+        """noisy, condition, warped: Shape (B*V, C, h, w), views innermost. timesteps: Shape (B*V,).
+
+        Returns the UNet's output in fp32, Shape (B*V, C + C / 4 and the features for a decoder, h, w).
+        """
         b = len(noisy) // self.views
         x = torch.cat([noisy, condition, warped], 1).contiguous(memory_format=torch.channels_last)
         labels = torch.arange(self.views, device=x.device).repeat(b)
-        output = self.unet(x, timesteps, self.prompt_embeds.repeat(b, 1, 1), class_labels=labels).sample
-        return self.clean_latents(output.float(), warped)
+        return self.unet(x, timesteps, self.prompt_embeds.repeat(b, 1, 1), class_labels=labels).sample.float()
 
-    def clean_latents(self, output: Tensor, warped: Tensor) -> Tensor:
-        """output: what the UNet gave, Shape (B*V, C + C / 4, h, w). Returns as `forward`."""
-        return keep_seen(output, warped)
+    def base(self, output: Tensor, warped: Tensor) -> Tensor:
+        """What the UNet alone makes of its output: clean latents, Shape (B*V, C, h, w)."""
+        return keep_seen(output[:, : warped.shape[1] * 5 // 4], warped)
+
+    def features(self, output: Tensor) -> Tensor:
+        """What the decoder takes of the UNet's output."""
+        return output[:, -self.decoder.config.features :]
+
+    def clean_latents(self, output: Tensor, warped: Tensor, noise: Sequence[Tensor] = ()) -> Tensor:
+        """The UNet's output -> clean latents, painted by the decoder where there is one. noise: of `decoder.noise_shapes`."""
+        base = self.base(output, warped)
+        if self.decoder is None:
+            return base
+        pictures = [F.pixel_shuffle(latents.float(), FACTOR) for latents in (base, warped)]
+        painted, _ = self.decoder(self.features(output).float().contiguous(), *pictures, noise)
+        return F.pixel_unshuffle(painted, FACTOR)
+
+
+@dataclass(frozen=True)
+class CompactCondition(Condition):
+    """noise: what the decoder adds at each of its sizes."""
+
+    noise: tuple[Tensor, ...] = ()
 
 
 class CompactMultiViewPipeline(MultiViewPipeline):
@@ -82,7 +125,7 @@ class CompactMultiViewPipeline(MultiViewPipeline):
         self.generator, self.depth = generator, depth
 
     @torch.inference_mode()
-    def encode(self, portrait: Image.Image, draw: Draw) -> Condition:
+    def encode(self, portrait: Image.Image, draw: Draw) -> CompactCondition:
         """portrait: RGBA. The portrait's latents and those of its warped views lie side by side."""
         pictures = self.pictures(portrait).to(self.device)
         portrait_depth = self.depth(pictures)[0]
@@ -90,9 +133,12 @@ class CompactMultiViewPipeline(MultiViewPipeline):
         latents = self.codec.encode(pictures).expand(self.config.num_views, -1, -1, -1)
         latents = torch.cat([latents, self.codec.encode(warped.to(latents))], 1).to(self.dtype)
         labels = self.conditioner.class_labels(portrait, draw).to(self.device)
-        return Condition(latents, labels, self.prompt_embeds.to(self.device, self.dtype), portrait_depth)
+        noise, decoder = (), self.generator.decoder
+        if decoder is not None:
+            noise = tuple(draw(shape).to(self.device) for shape in decoder.noise_shapes(len(latents), latents.shape[-1]))
+        return CompactCondition(latents, labels, self.prompt_embeds.to(self.device, self.dtype), portrait_depth, noise)
 
-    def predict(self, latents: Tensor, t: Tensor, condition: Condition, guidance_scale: float) -> Tensor:
+    def predict(self, latents: Tensor, t: Tensor, condition: CompactCondition, guidance_scale: float) -> Tensor:
         """Clean latents: the model predicts the sample itself."""
         output = super().predict(latents, t, condition, guidance_scale)
-        return self.generator.clean_latents(output, condition.latents[:, self.codec.latent_channels :])
+        return self.generator.clean_latents(output, condition.latents[:, self.codec.latent_channels :], condition.noise).to(latents)

@@ -18,6 +18,7 @@ from .attention import ViewAttention, set_view_attention
 from .codec import VAECodec
 from .compact import CompactMultiViewPipeline, CompactViewGenerator
 from .conditioning import ClipConditioner
+from .decoder import DecoderConfig, ViewDecoder
 from .depth import PortraitDepth
 from .pipeline import MultiViewConfig, MultiViewPipeline
 
@@ -76,12 +77,23 @@ def load_released(folder: Path, prompt_embeds: Tensor, device: torch.device, dty
 
 
 def load_compact(folder: Path, settings: dict, device: torch.device, dtype: torch.dtype) -> CompactMultiViewPipeline:
-    """folder: `unet/`, `scheduler/`, `depth/`, `prompt_embeds.safetensors`. settings: the fields of `MultiViewConfig`."""
+    """folder: `unet/`, `scheduler/`, `depth/`, `prompt_embeds.safetensors`, maybe `decoder/`. settings: the fields of `MultiViewConfig`."""
     unet, num_views = load_unet(folder / "unet", dtype)
     prompt_embeds = load_file(folder / "prompt_embeds.safetensors")["prompt_embeds"]
     memory_format = torch.channels_last if device.type == "cpu" else torch.contiguous_format
-    generator = CompactViewGenerator(unet.to(device=device, memory_format=memory_format), prompt_embeds).requires_grad_(False)
+    unet = unet.to(device=device, memory_format=memory_format)
+    generator = CompactViewGenerator(unet, prompt_embeds, load_decoder(folder / "decoder", device)).requires_grad_(False)
     depth = UNet2DModel.from_pretrained(folder / "depth", torch_dtype=torch.float32, low_cpu_mem_usage=False)
     depth = PortraitDepth(depth).eval().requires_grad_(False).to(device=device, memory_format=memory_format)
     scheduler = DDIMScheduler.from_pretrained(folder / "scheduler")
     return CompactMultiViewPipeline(generator, scheduler, MultiViewConfig(num_views=num_views, **settings), depth)
+
+
+def load_decoder(folder: Path, device: torch.device) -> ViewDecoder | None:
+    """folder: `config.json`, the fields of `DecoderConfig`, and `model.safetensors`; None where there is none. Always fp32."""
+    if not folder.is_dir():
+        return None
+    settings = json.loads((folder / "config.json").read_text())
+    decoder = ViewDecoder(DecoderConfig(**{**settings, "channels": tuple(settings["channels"])}))
+    decoder.load_state_dict({name: value.float() for name, value in read_tensors(folder / "model.safetensors").items()})
+    return decoder.eval().requires_grad_(False).to(device)

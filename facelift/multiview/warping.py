@@ -5,6 +5,7 @@ With the depth of the portrait (`depth.py`) the generator has only to paint what
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -65,7 +66,7 @@ def _draw_surface(colors, points, valid, viewmat, intrinsics, spacing, out, dept
                             out[3, py, px] = 1.0
 
 
-def inpaint(colors: Tensor, known: Tensor) -> Tensor:
+def push_pull(colors: Tensor, known: Tensor) -> Tensor:
     """Fills the unknown with what lies around it, coarser the farther away (push-pull).
 
     colors: Shape (V, 3, H, W). known: Shape (V, 1, H, W), 0 or 1. Returns Shape (V, 3, H, W), white where a picture knows nothing.
@@ -73,22 +74,43 @@ def inpaint(colors: Tensor, known: Tensor) -> Tensor:
     if min(colors.shape[-2:]) < 2:
         return torch.where(known > 0, colors, torch.ones_like(colors))
     share = F.avg_pool2d(known, 2)
-    coarse = inpaint(F.avg_pool2d(colors * known, 2) / share.clamp_min(1e-6), (share > 0).float())
+    coarse = push_pull(F.avg_pool2d(colors * known, 2) / share.clamp_min(1e-6), (share > 0).float())
     return torch.where(known > 0, colors, F.interpolate(coarse, size=colors.shape[-2:], mode="bilinear", align_corners=False))
 
 
-def boundary_band(alpha: Tensor, width: int) -> Tensor:
-    """The outermost pixels of the foreground, those cut by the picture's border not counted. alpha, returns (bool): Shape (1, H, W)."""
-    foreground = (alpha > 0.9).float()[None]
-    eroded = -F.max_pool2d(-foreground, 2 * width + 1, 1, width)
-    return ((foreground > 0) & (eroded == 0))[0]
+def eroded(mask: Tensor, width: int) -> Tensor:
+    """What lies more than `width` pixels inside; the picture's border is no outline. mask, returns: Shape (V, 1, H, W), 0 or 1."""
+    return -F.max_pool2d(-mask, 2 * width + 1, 1, width)
+
+
+def median(colors: Tensor, size: int = 9) -> Tensor:
+    """Median filter, `size` pixels a side. colors, returns: Shape (V, 3, H, W), 0..1."""
+    pictures = (colors * 255).round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy()
+    return torch.stack([torch.from_numpy(cv2.medianBlur(p, size)) for p in pictures]).permute(0, 3, 1, 2).float() / 255
+
+
+def inpaint(colors: Tensor, known: Tensor) -> Tensor:
+    """Fills the unknown with the typical colours near it, and with none from an outline, where backlight and background show.
+
+    Shapes as of `push_pull`.
+    """
+    inside = eroded(known, max(1, colors.shape[-1] // 85))
+    inside = torch.where(inside.amax((1, 2, 3), keepdim=True) > 0, inside, known)
+    return torch.where(known > 0, colors, push_pull(median(push_pull(colors, inside)), inside))
+
+
+def boundary_band(mask: Tensor, width: int) -> Tensor:
+    """The outermost pixels, those at the picture's border not counted. mask, returns: Shape (V, 1, H, W), 0 or 1."""
+    return mask * (1 - eroded(mask, width))
 
 
 def view_from_behind(portrait: Tensor) -> Tensor:
-    """The mirrored outline, inpainted from the colours of its boundary band. portrait, returns: Shape (4, H, W), alpha GUESSED or 0."""
-    mirrored = portrait.flip(-1)
-    known = boundary_band(mirrored[3:], portrait.shape[-1] // 42)[None].float()
-    return torch.cat([inpaint(mirrored[None, :3], known)[0], (mirrored[3:] > 0.5) * GUESSED])
+    """The mirrored outline, filled from a band well inside it. portrait, returns: Shape (4, H, W), alpha GUESSED or 0."""
+    mirrored, size = portrait.flip(-1)[None], portrait.shape[-1]
+    inside = eroded((mirrored[:, 3:] > 0.9).float(), max(1, size // 85))
+    typical = median(push_pull(mirrored[:, :3], inside))
+    filled = push_pull(typical, boundary_band(inside, size // 42))
+    return torch.cat([filled, (mirrored[:, 3:] > 0.5) * GUESSED], 1)[0]
 
 
 def warp_portrait(portrait: Tensor, ray_depth: Tensor, cameras: Cameras, spacing: float = SPACING) -> Tensor:

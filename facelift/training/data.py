@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
 from ..cameras import Cameras, view_rig
 from ..synthesis.shards import EMPTY, Shard, find_shards
+from .faults import Person, degrade_portrait
 
-__all__ = ["EMPTY", "HeadShards", "Sample", "degrade_portrait", "views_at"]
+__all__ = ["EMPTY", "HeadShards", "Sample", "views_at"]
 
 
 @dataclass(frozen=True)
 class Sample:
     """rgba: Shape (V, 4, H, W), colour on white plus alpha, 0..1. ray_depth: Shape (V, H, W), `EMPTY` where no surface.
-    c2w: Shape (V, 4, 4). portrait: Shape (4, H, W), the front view as a user's photo would show it."""
+    c2w: Shape (V, 4, 4). portrait: Shape (4, H, W), the front view as a user's photo would show it.
+    classes: Shape (V, H, W), int64, indices into `scene.CLASSES`; None where the shard has none."""
 
     rgba: Tensor
     ray_depth: Tensor
     c2w: Tensor
     portrait: Tensor
+    classes: Tensor | None = None
 
 
 class HeadShards:
@@ -71,9 +71,11 @@ class HeadShards:
         rgba, ray_depth, c2w = (torch.from_numpy(a) for a in self.load(index, chosen + [0] * (photo == n)))
         rgba = rgba.permute(0, 3, 1, 2).float() / 255
         ray_depth = ray_depth.float()
+        classes = self.classes(index, chosen)
         if rng is not None and rng.random() < 0.5:
             order = [v for v in self.rig.mirrored if v < rig] + list(range(rig, len(rgba)))  # swaps left and right cameras
             rgba, ray_depth = rgba.flip(-1)[order], ray_depth.flip(-1)[order]
+            classes = None if classes is None else classes.flip(-1)[order[:n]]
             flip = torch.diag(torch.tensor([-1.0, 1.0, 1.0, 1.0]))
             c2w = torch.cat([c2w[:rig], flip @ c2w[rig:] @ flip])
         color, alpha = rgba[:, :3], rgba[:, 3:]
@@ -81,38 +83,23 @@ class HeadShards:
             gain = torch.from_numpy(rng.uniform(0.75, 1.25) * rng.uniform(0.9, 1.1, (3, 1, 1))).float()
             color = (color * gain).clamp(0, 1) ** float(np.exp(rng.normal(0, 0.12)))
         views_on_white = torch.cat([color * alpha + 1 - alpha, alpha], 1)
-        portrait = views_on_white[photo] if rng is None else degrade_portrait(color[photo], alpha[photo], rng)
-        return Sample(views_on_white[:n], ray_depth[:n], c2w[:n], portrait)
+        portrait = views_on_white[photo]
+        if rng is not None:
+            portrait = degrade_portrait(color[photo], alpha[photo], rng, lambda: self.front(int(rng.integers(len(self)))))
+        return Sample(views_on_white[:n], ray_depth[:n], c2w[:n], portrait, classes)
+
+    def classes(self, index: int, views: list[int]) -> Tensor | None:
+        """views: as they are stored. Shape (V, H, W), int64."""
+        stored = Shard(self.shards[index // self.per_shard]).classes
+        return None if stored is None else torch.from_numpy(np.array(stored[index % self.per_shard, views])).long()
+
+    def front(self, index: int) -> Person:
+        """Colour and alpha of a head's front view, as it is."""
+        rgba = torch.from_numpy(self.load(index, [0])[0][0]).permute(2, 0, 1).float() / 255
+        return rgba[:3], rgba[3:]
 
 
 def views_at(c2w: np.ndarray, cameras: Cameras) -> list[int | None]:
     """Which of some views (V, 4, 4) stands where each camera does; None for none."""
     gaps = np.abs(np.asarray(c2w)[:, None] - cameras.c2w.numpy()[None]).max((2, 3))  # (V, cameras)
     return [int(gap.argmin()) if gap.min() < 1e-3 else None for gap in gaps.T]
-
-
-def degrade_portrait(color: Tensor, alpha: Tensor, rng: np.random.Generator) -> Tensor:
-    """A clean render -> what a phone and a matting network make of it: matte errors, blur, noise, JPEG.
-
-    color: Shape (3, H, W), straight. alpha: Shape (1, H, W). Returns Shape (4, H, W).
-    """
-    if rng.random() < 0.5:  # the matte is a pixel too wide or too narrow, and soft
-        r = int(rng.integers(1, 3))
-        pool = F.max_pool2d if rng.random() < 0.5 else (lambda x, k, s, p: -F.max_pool2d(-x, k, s, p))
-        alpha = pool(alpha[None], 2 * r + 1, 1, r)[0]
-    if rng.random() < 0.5:
-        alpha = F.avg_pool2d(alpha[None], 3, 1, 1, count_include_pad=False)[0]
-    picture = color * alpha + 1 - alpha
-    if rng.random() < 0.3:
-        size = int(picture.shape[-1] / rng.uniform(1.2, 2.5))
-        small = F.interpolate(picture[None], size=size, mode="area")
-        picture = F.interpolate(small, size=picture.shape[-2:], mode="bicubic", align_corners=False)[0]
-    if rng.random() < 0.3:
-        noise = torch.from_numpy(rng.normal(0, rng.uniform(0.005, 0.03), picture.shape)).float()
-        picture = picture + noise * alpha
-    picture = picture.clamp(0, 1)
-    if rng.random() < 0.3:
-        buffer = io.BytesIO()
-        Image.fromarray((picture.permute(1, 2, 0).numpy() * 255).astype(np.uint8)).save(buffer, "JPEG", quality=int(rng.integers(40, 92)))
-        picture = torch.from_numpy(np.array(Image.open(buffer))).permute(2, 0, 1).float() / 255
-    return torch.cat([picture, alpha])

@@ -16,7 +16,7 @@ from ..cameras import view_rig
 from ..gaussians import FilterPreset
 from ..multiview.compact import compact_scheduler
 from ..reconstruction.gslrm import GSLRMConfig
-from ..reconstruction.refine import REFINEMENTS, write_refinements
+from ..reconstruction.refine import compact_refinements, write_refinements
 from ..weights.tensors import write_tensors
 from .reconstructor import config_of
 from .start import reconstructor_weights, run_settings, view_weights
@@ -57,6 +57,10 @@ def main(argv: list[str] | None = None) -> None:
     attention = made["attention"]
     unet_config |= {"num_views": len(rig), "multiview_attention": attention != "none", "sparse_mv_attention": attention == "sparse"}
     (unet_folder / "config.json").write_text(json.dumps(unet_config, indent=2) + "\n")
+    if model.decoder is not None:
+        write_tensors(args.out / "multiview" / "decoder" / "model.safetensors", half(model.decoder.state_dict()), args.part_megabytes)
+        config = json.dumps(asdict(model.decoder.config), indent=2) + "\n"
+        (args.out / "multiview" / "decoder" / "config.json").write_text(config)
     write_tensors(args.out / "multiview" / "prompt_embeds.safetensors", {"prompt_embeds": model.prompt_embeds.detach()})
     compact_scheduler().save_pretrained(args.out / "multiview" / "scheduler")
 
@@ -76,7 +80,7 @@ def main(argv: list[str] | None = None) -> None:
             "keep_portrait": photo,
         },
         "reconstructor": {"type": "gslrm" if isinstance(config, GSLRMConfig) else "unet", **asdict(config)},
-        "refinements": write_refinements([kind() for kind in REFINEMENTS.values()]) if photo else [],
+        "refinements": write_refinements(compact_refinements()) if photo else [],
         "filters": asdict(FilterPreset(corner=1.1, side=1.4, height=1.4)),  # the portrait shows shoulders beyond the release's box
     }
     (args.out / "config.json").write_text(json.dumps(settings, indent=2) + "\n")

@@ -27,6 +27,9 @@ def view_weights(path: Path, rig: ViewRig | None = None) -> dict[str, Tensor]:
         unet = read_tensors(path / "multiview" / "unet" / "diffusion_pytorch_model.safetensors")
         prompt = read_tensors(path / "multiview" / "prompt_embeds.safetensors")
         weights = {**{f"unet.{name}": value.float() for name, value in unet.items()}, **prompt}
+        if (path / "multiview" / "decoder").is_dir():
+            decoder = read_tensors(path / "multiview" / "decoder" / "model.safetensors")
+            weights |= {f"decoder.{name}": value.float() for name, value in decoder.items()}
     if rig is not None:
         names = view_rig(run_settings(path)["rig"]).names
         rows = [names.index(name) if name in names else 0 for name in rig.names]  # a view it never saw starts as its first one

@@ -1,29 +1,34 @@
 """Trains the compact view generator: portrait -> RGBA views of a rig, clean-sample prediction in pixel space.
 
 It also sees the portrait's surface from the other cameras (`multiview.warping`), at the depth that a trained `PortraitDepth` finds.
+With --decoder a decoder paints sharp pictures on what the UNet's own output blurs: features and a discriminator judge it (`sharpness.py`).
 
 python -m facelift.training.views --data DIR --test DIR --depth runs/depth --out runs/views --steps 4000
+python -m facelift.training.views --data DIR --test DIR --depth runs/depth --out runs/sharp --init runs/views/last.pt --decoder --lr 1e-4
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import DDIMScheduler
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..cameras import ViewRig, view_rig
 from ..multiview.codec import PixelCodec
 from ..multiview.compact import FACTOR, CompactViewGenerator, compact_scheduler, compact_unet
+from ..multiview.decoder import ViewDecoder
 from ..multiview.depth import PortraitDepth, depth_unet
 from ..multiview.warping import warped_views
 from .arguments import add_rig, numbers, training_parser, use_threads
 from .data import HeadShards
 from .loop import Evaluation, Trainer, mixed_precision, psnr, samples_from
+from .sharpness import Judge
 from .start import depth_weights, keep_settings, run_settings, view_weights, widths
 
 
@@ -31,7 +36,7 @@ def load_generator(path: Path) -> CompactViewGenerator:
     """path: a run, its last.pt, or a compact weight folder."""
     weights, settings = view_weights(path), run_settings(path)
     unet = compact_unet(widths(weights), settings["image_size"], len(view_rig(settings["rig"])), settings["attention"])
-    generator = CompactViewGenerator(unet)
+    generator = CompactViewGenerator(unet, decoder=ViewDecoder() if any(name.startswith("decoder.") for name in weights) else None)
     generator.load_state_dict(weights)
     return generator.eval()
 
@@ -63,30 +68,38 @@ class Warper:
 
 
 class ViewSamples(Dataset):
-    """views (V, 4, H, W), portrait (4, H, W), warped (V, 4, H, W)."""
+    """views (V, 4, H, W), portrait (4, H, W), warped (V, 4, H, W), classes (V, H, W), all 0 where the heads have none."""
 
     def __init__(self, heads: HeadShards, warper: Warper):
         self.heads, self.warper = heads, warper
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         rng = np.random.default_rng([1, index])
         sample = self.heads.sample(int(rng.integers(len(self.heads))), rng, slice(len(self.heads.rig)))
-        return sample.rgba, sample.portrait, self.warper(sample.portrait, rng)
+        classes = torch.zeros_like(sample.rgba[:, 0], dtype=torch.long) if sample.classes is None else sample.classes
+        return sample.rgba, sample.portrait, self.warper(sample.portrait, rng), classes
 
 
-def view_loss(
+@dataclass(frozen=True)
+class Predicted:
+    """A batch after the UNet: its output, and truth and warped views in latents, Shape (B*V, C, h, w); timesteps, Shape (B*V,)."""
+
+    output: Tensor
+    clean: Tensor
+    warped: Tensor
+    timesteps: Tensor
+
+
+def predict(
     model: CompactViewGenerator,
     scheduler: DDIMScheduler,
     codec: PixelCodec,
-    batch: tuple[Tensor, Tensor, Tensor],
+    batch: tuple[Tensor, ...],
     generator: torch.Generator,
     pure: float,
-) -> Tensor:
-    """Weighted squared error of the clean latents plus L1 on pixels and their gradients.
-
-    batch: views, portraits and warped views as of `ViewSamples`, batched. pure: share of samples at pure noise.
-    """
-    views, portrait, warped = batch
+) -> Predicted:
+    """batch: as of `ViewSamples`, batched. pure: share of samples at pure noise."""
+    views, portrait, warped = batch[:3]
     clean, warped = codec.encode(views.flatten(0, 1)), codec.encode(warped.flatten(0, 1))
     condition = codec.encode(portrait).repeat_interleave(model.views, 0)
     device, last = clean.device, scheduler.config.num_train_timesteps - 1
@@ -94,12 +107,17 @@ def view_loss(
     t = torch.where(torch.rand(len(views), generator=generator, device=device) < pure, last, t).repeat_interleave(model.views)
     noisy = scheduler.add_noise(clean, torch.randn(clean.shape, generator=generator, device=device), t)
     with mixed_precision(device):
-        predicted = model(noisy, condition, warped, t)
-    weight = (1 / (1 - scheduler.alphas_cumprod.to(device)[t])).clamp(max=5).view(-1, 1, 1, 1)
-    squared = ((predicted - clean).square() * weight).mean()
-    error = nn.functional.pixel_shuffle(predicted - clean, FACTOR)
+        output = model(noisy, condition, warped, t)
+    return Predicted(output, clean, warped, t)
+
+
+def base_loss(model: CompactViewGenerator, scheduler: DDIMScheduler, predicted: Predicted) -> Tensor:
+    """Weighted squared error of the UNet's own clean latents plus L1 on pixels and their gradients."""
+    gap = model.base(predicted.output, predicted.warped) - predicted.clean
+    weight = (1 / (1 - scheduler.alphas_cumprod.to(gap.device)[predicted.timesteps])).clamp(max=5).view(-1, 1, 1, 1)
+    error = F.pixel_shuffle(gap, FACTOR)
     gradients = (error[..., 1:] - error[..., :-1]).abs().mean() + (error[..., 1:, :] - error[..., :-1, :]).abs().mean()
-    return squared + 0.15 * error.abs().mean() + 0.15 * gradients
+    return (gap.square() * weight).mean() + 0.15 * error.abs().mean() + 0.15 * gradients
 
 
 @torch.no_grad()
@@ -110,11 +128,14 @@ def sample_views(
     device = next(model.parameters()).device
     condition = codec.encode(portrait[None].to(device)).expand(model.views, -1, -1, -1)
     warped = codec.encode(warped.to(device))
-    x = torch.randn(condition.shape, generator=torch.Generator().manual_seed(seed)).to(device)
+    draw = torch.Generator().manual_seed(seed)
+    x = torch.randn(condition.shape, generator=draw).to(device)
+    shapes = model.decoder.noise_shapes(len(x), x.shape[-1]) if model.decoder is not None else []
+    noise = [torch.randn(shape, generator=draw).to(device) for shape in shapes]
     scheduler.set_timesteps(steps)
     for t in scheduler.timesteps:
         with mixed_precision(device):
-            clean = model(x, condition, warped, t.to(device).expand(model.views))
+            clean = model.clean_latents(model(x, condition, warped, t.to(device).expand(model.views)), warped, noise)
         x = scheduler.step(clean, t, x).prev_sample
     return codec.decode(x).cpu()
 
@@ -150,7 +171,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--depth", type=Path, required=True, help="run of facelift.training.depth, or a compact weight folder")
     add_rig(parser)
     parser.add_argument("--attention", choices=("sparse", "dense", "none"), default="sparse", help="across views (default: %(default)s)")
-    parser.add_argument("--pure", type=float, default=0.5, help="share of samples at pure noise")
+    parser.add_argument("--pure", type=float, help="share of samples at pure noise (default: 0.5, with --decoder 1)")
+    parser.add_argument("--decoder", action="store_true", help="train a decoder for sharp pictures, too; needs heads with --classes")
     args = parser.parse_args(argv)
 
     use_threads(args.threads)
@@ -159,11 +181,17 @@ def main(argv: list[str] | None = None) -> None:
     heads, held_out = HeadShards(args.data, args.rig), HeadShards(args.test, args.rig)
     keep_settings(Path(args.out), {"rig": args.rig, "attention": args.attention, "image_size": heads.size})
     unet = compact_unet(numbers(args.channels), heads.size, len(heads.rig), args.attention)
-    model = CompactViewGenerator(unet).to(device, memory_format=torch.channels_last)
+    model = CompactViewGenerator(unet, decoder=ViewDecoder() if args.decoder else None)
+    model.unet.to(memory_format=torch.channels_last)  # not the decoder: its backward pass is twice as slow then
+    model = model.to(device)
     codec, scheduler = PixelCodec(FACTOR), compact_scheduler()
-    trainer = Trainer(model, args.out, args.lr, args.steps, 100, args.minutes)
+    judge = Judge(device) if args.decoder else None
+    parts = {"judge": judge.discriminator, "judge_optimizer": judge.optimizer} if judge else {}
+    faster = {"decoder.": 10.0} if args.decoder else {}
+    trainer = Trainer(model, args.out, args.lr, args.steps, 100, args.minutes, parts=parts, faster=faster)
     if not trainer.resume() and args.init:
-        trainer.start_from(view_weights(args.init, heads.rig))
+        trainer.start_from({**model.state_dict(), **view_weights(args.init, heads.rig)})  # a new decoder begins as it is
+    pure = args.pure if args.pure is not None else 1.0 if args.decoder else 0.5
     warper = Warper(args.depth, heads.rig)
 
     def measured(model: CompactViewGenerator) -> Evaluation:
@@ -171,8 +199,14 @@ def main(argv: list[str] | None = None) -> None:
 
     for batch in samples_from(ViewSamples(heads, warper), trainer.step, args.steps, args.batch, args.workers):
         generator = torch.Generator(device).manual_seed(trainer.step)
-        loss = view_loss(model, scheduler, codec, tuple(t.to(device) for t in batch), generator, args.pure)
-        norm = trainer.update(loss, {"loss": loss})
+        batch = tuple(t.to(device) for t in batch)
+        predicted = predict(model, scheduler, codec, batch, generator, pure)
+        loss = base_loss(model, scheduler, predicted)
+        values = {"loss": loss}
+        if judge is not None:
+            sharp, more = judge(model, predicted, batch[3], trainer.step)
+            loss, values = loss + sharp, values | more
+        norm = trainer.update(loss, values)
         if not trainer.record(norm, args.log_every, args.evaluate_every, measured, heads=len(heads)):
             break
 
