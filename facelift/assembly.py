@@ -14,6 +14,8 @@ from .reconstruction.refine import read_refinements
 from .weights.find import WeightSet, prompt_embeddings
 from .weights.released import PIPELINE, rig_of
 
+REPLACED = {"front_priority", "front_depth", "agreement", "detail"}  # switches before there were refinements
+
 
 def assemble(weights: WeightSet, device: torch.device, dtype: torch.dtype | None = None) -> dict:
     """The arguments of `FaceLiftPipeline`. dtype: default fp16 for released weights on CUDA, else fp32. Raises WeightsError."""
@@ -36,6 +38,8 @@ def assemble_released(weights: WeightSet, device: torch.device, dtype: torch.dty
 def assemble_compact(weights: WeightSet, device: torch.device, dtype: torch.dtype) -> dict:
     """What the folder's config.json names. Raises OSError, KeyError, TypeError or ValueError."""
     settings = json.loads((weights.folder / "config.json").read_text())
+    if old := sorted(REPLACED & settings.keys()):
+        raise ValueError(f"its config.json has {', '.join(old)}, which a list of refinements has replaced: export it again")
     views = {**settings["multiview"], "rig": settings.get("rig", "six")}
     return {
         "multiview": load_compact(weights.folder / "multiview", views, device, dtype),

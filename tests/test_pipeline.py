@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +76,16 @@ def test_another_seed_changes_only_what_is_unseen(compact):
 def test_impossible_steps_are_refused(compact, steps):
     with pytest.raises(ValueError, match="steps"):
         compact(PHOTO, steps=steps)
+
+
+@needs_compact
+def test_a_folder_with_switches_of_old_is_not_run_without_them(tmp_path):
+    shutil.copytree(ROOT / "weights" / "compact", tmp_path / "old")
+    settings = json.loads((tmp_path / "old" / "config.json").read_text())
+    del settings["refinements"]
+    (tmp_path / "old" / "config.json").write_text(json.dumps({**settings, "front_depth": True}))
+    with pytest.raises(WeightsError, match="front_depth.*export it again"):
+        FaceLiftPipeline.from_pretrained(tmp_path / "old")
 
 
 def test_a_folder_without_weights_is_one_sentence(tmp_path):

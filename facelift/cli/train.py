@@ -31,7 +31,7 @@ class Scale:
     depth_batch: int = 64
     depth_lr: float = 1e-3
     view_batch: int = 48
-    view_lr: float = 6e-4
+    view_lr: float = 2e-4  # ten times that for the decoder
     batch: int = 8
     lr: float = 4e-4
     joint_batch: int = 4
@@ -73,7 +73,7 @@ def run_stage(stage: str, args: argparse.Namespace, scale: Scale) -> None:
         rig = "six" if args.rig == "six" else f"six+{args.rig}"
         held_out = ["--out", str(work / "test"), "--heads", str(min(48, args.heads)), "--split", "held-out", "--views", f"{rig}+near12"]
         train_heads = ["--out", str(work / "train"), "--heads", str(args.heads), "--views", f"{rig}+near4"]
-        train_heads += ["--light", args.light] if args.light else []
+        train_heads += ["--classes", *(["--light", args.light] if args.light else [])]
         for wanted in (held_out, train_heads):
             if synthesise([*wanted, *common]):
                 raise SystemExit("not all heads could be made")
@@ -81,7 +81,7 @@ def run_stage(stage: str, args: argparse.Namespace, scale: Scale) -> None:
         train(depth.main, "depth", scale.depth_batch, scale.depth_lr)
     elif stage == "views":
         shape = ["--rig", args.rig, "--attention", args.attention]
-        train(views.main, "views", scale.view_batch, scale.view_lr, "--depth", str(latest(runs, "depth")), *shape)
+        train(views.main, "views", scale.view_batch, scale.view_lr, "--depth", str(latest(runs, "depth")), "--decoder", *shape)
     elif stage == "reconstructor":
         train(reconstructor.main, "reconstructor", scale.batch, scale.lr, "--stage", "rendered", "--rig", args.rig)
     elif stage == "joint":

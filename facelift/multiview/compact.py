@@ -73,12 +73,14 @@ class CompactViewGenerator(nn.Module):
     """The UNet, the one learned context token a view has in place of a text prompt, and maybe a decoder for sharp pictures."""
 
     def __init__(self, unet: UNet2DConditionModel, prompt_embeds: Tensor | None = None, decoder: ViewDecoder | None = None):
-        """prompt_embeds: Shape (V, 1, CONTEXT); random where not given."""
+        """prompt_embeds: Shape (V, 1, CONTEXT); random where not given. Raises ValueError for a decoder of other features."""
         super().__init__()
         self.views = unet.config.num_class_embeds
         self.unet, self.decoder = unet, decoder
         self.prompt_embeds = nn.Parameter(torch.randn(self.views, 1, CONTEXT) * 0.5 if prompt_embeds is None else prompt_embeds)
         if decoder is not None:
+            if decoder.config.features != unet.conv_out.in_channels:
+                raise ValueError(f"the decoder takes {decoder.config.features} features, the UNet has {unet.conv_out.in_channels}")
             unet.conv_out = FeatureConv.around(unet.conv_out)
 
     def forward(self, noisy: Tensor, condition: Tensor, warped: Tensor, timesteps: Tensor) -> Tensor:

@@ -24,7 +24,9 @@ PATIENCE = 60  # steps before the discriminator counts
 class Judge:
     """Loss of the decoder on crops of the generated views. The discriminator learns with every call."""
 
-    def __init__(self, device: torch.device):
+    def __init__(self, device: torch.device, photos: int = 1):
+        """photos: how many of the first views are the photo itself, which is not generated."""
+        self.photos = photos
         self.features = Features().to(device)
         with torch.no_grad():
             widths = [f.shape[1] for f in self.features(torch.zeros(1, 3, 64, 64, device=device))]
@@ -63,13 +65,13 @@ class Judge:
             loss = loss + 0.04 * values["wish"]
         return loss, {name: value.detach() for name, value in {**values, "discriminator": against}.items()}
 
-    @staticmethod
-    def places(heads: int, views: int, size: int, rng: np.random.Generator) -> list[tuple[int, int, int]]:
-        """View, row and column of each crop; the front view, which is the photo, has none. Multiples of FACTOR."""
+    def places(self, heads: int, views: int, size: int, rng: np.random.Generator) -> list[tuple[int, int, int]]:
+        """View, row and column of each crop, in pixels, multiples of FACTOR. Raises ValueError for pictures smaller than a crop."""
         room = (size - CROP) // FACTOR + 1
         if room < 1:
             raise ValueError(f"heads of {size} px are too small for crops of {CROP} px")
-        chosen = [(h * views + 1 + int(v)) for h in range(heads) for v in rng.permutation(views - 1)[:VIEWS]]
+        made = views - self.photos
+        chosen = [(h * views + self.photos + int(v)) for h in range(heads) for v in rng.permutation(made)[:VIEWS]]
         return [(i, FACTOR * int(rng.integers(room)), FACTOR * int(rng.integers(room))) for i in chosen]
 
 

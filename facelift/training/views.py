@@ -22,7 +22,7 @@ from torch.utils.data import Dataset
 from ..cameras import ViewRig, view_rig
 from ..multiview.codec import PixelCodec
 from ..multiview.compact import FACTOR, CompactViewGenerator, compact_scheduler, compact_unet
-from ..multiview.decoder import ViewDecoder
+from ..multiview.decoder import DecoderConfig, ViewDecoder
 from ..multiview.depth import PortraitDepth, depth_unet
 from ..multiview.warping import warped_views
 from .arguments import add_rig, numbers, training_parser, use_threads
@@ -36,9 +36,14 @@ def load_generator(path: Path) -> CompactViewGenerator:
     """path: a run, its last.pt, or a compact weight folder."""
     weights, settings = view_weights(path), run_settings(path)
     unet = compact_unet(widths(weights), settings["image_size"], len(view_rig(settings["rig"])), settings["attention"])
-    generator = CompactViewGenerator(unet, decoder=ViewDecoder() if any(name.startswith("decoder.") for name in weights) else None)
+    generator = CompactViewGenerator(unet, decoder=new_decoder(widths(weights)) if "decoder.conv_in.weight" in weights else None)
     generator.load_state_dict(weights)
     return generator.eval()
+
+
+def new_decoder(channels: tuple[int, ...]) -> ViewDecoder:
+    """For a UNet of these channels."""
+    return ViewDecoder(DecoderConfig(features=channels[0]))
 
 
 def load_depth(path: Path) -> PortraitDepth:
@@ -181,11 +186,11 @@ def main(argv: list[str] | None = None) -> None:
     heads, held_out = HeadShards(args.data, args.rig), HeadShards(args.test, args.rig)
     keep_settings(Path(args.out), {"rig": args.rig, "attention": args.attention, "image_size": heads.size})
     unet = compact_unet(numbers(args.channels), heads.size, len(heads.rig), args.attention)
-    model = CompactViewGenerator(unet, decoder=ViewDecoder() if args.decoder else None)
+    model = CompactViewGenerator(unet, decoder=new_decoder(numbers(args.channels)) if args.decoder else None)
     model.unet.to(memory_format=torch.channels_last)  # not the decoder: its backward pass is twice as slow then
     model = model.to(device)
     codec, scheduler = PixelCodec(FACTOR), compact_scheduler()
-    judge = Judge(device) if args.decoder else None
+    judge = Judge(device, int(heads.rig.starts_with_photo)) if args.decoder else None
     parts = {"judge": judge.discriminator, "judge_optimizer": judge.optimizer} if judge else {}
     faster = {"decoder.": 10.0} if args.decoder else {}
     trainer = Trainer(model, args.out, args.lr, args.steps, 100, args.minutes, parts=parts, faster=faster)
