@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import SupportsFloat
+
 import numpy as np
+
+
+def triple(values: Iterable[SupportsFloat]) -> tuple[float, float, float]:
+    """Three numbers, as Python's own."""
+    a, b, c = (float(v) for v in values)
+    return a, b, c
 
 
 def smoothstep(edge0, edge1, x) -> np.ndarray:

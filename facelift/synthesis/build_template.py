@@ -11,7 +11,7 @@ import argparse
 import gzip
 from collections import defaultdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -41,7 +41,8 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()
-    np.savez_compressed(arguments.out, **build(arguments.data))
+    arrays: dict[str, Any] = dict(build(arguments.data))
+    np.savez_compressed(arguments.out, **arrays)
     print(f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.1f} MB")
 
 
@@ -61,7 +62,7 @@ def build(data: Path) -> dict[str, np.ndarray]:
     renumbered[used] = np.arange(len(used))
 
     arrays = dict(control=upright(base.vertices)[used].astype(np.float32), rest=rest[used].astype(np.float32))
-    subdivisions = []
+    subdivisions: list[sp.csr_matrix] = []
     for part, faces in parts.items():
         corners = [[int(renumbered[v]) for v in base.faces[f]] for f in faces]
         matrix, quads, uv = catmull_clark(corners, len(used), [base.uv[base.uv_faces[f]] for f in faces])
@@ -82,22 +83,25 @@ def build(data: Path) -> dict[str, np.ndarray]:
 
 
 def read_base(path: Path) -> Base:
-    base, group = Base([], [], [], [], []), ""
+    vertices, uv, group = [], [], ""
+    faces: list[list[int]] = []
+    uv_faces: list[list[int]] = []
+    groups: list[str] = []
     for words in map(str.split, path.read_text().splitlines()):
         if not words:
             continue
         if words[0] == "v":
-            base.vertices.append([float(x) for x in words[1:4]])
+            vertices.append([float(x) for x in words[1:4]])
         elif words[0] == "vt":
-            base.uv.append([float(x) for x in words[1:3]])
+            uv.append([float(x) for x in words[1:3]])
         elif words[0] == "g":
             group = words[1]
         elif words[0] == "f":
             corners = [word.split("/") for word in words[1:]]
-            base.faces.append([int(corner[0]) - 1 for corner in corners])
-            base.uv_faces.append([int(corner[1]) - 1 for corner in corners])
-            base.groups.append(group)
-    return base._replace(vertices=np.array(base.vertices), uv=np.array(base.uv))
+            faces.append([int(corner[0]) - 1 for corner in corners])
+            uv_faces.append([int(corner[1]) - 1 for corner in corners])
+            groups.append(group)
+    return Base(np.array(vertices), np.array(uv), faces, uv_faces, groups)
 
 
 def read_target(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -199,7 +203,7 @@ def place_corner(matrix, row: int, vertex: int, spokes, rim, faces: list[list[in
 def morph_files(data: Path) -> dict[str, Path]:
     """Targets by the names under which the template keeps them."""
     targets = data / "mpfb2/targets"
-    files = {}
+    files: dict[str, Path] = {}
 
     def stem(path: Path) -> str:
         return path.name.split(".target")[0]

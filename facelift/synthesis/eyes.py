@@ -99,7 +99,8 @@ def eyeball(rings: int = 20, around: int = 26) -> tuple[np.ndarray, np.ndarray, 
     ring, step = np.arange(rings - 1)[:, None] * around, np.arange(around)
     a, b = ring + step, ring + (step + 1) % around
     triangles = np.stack([a, b, a + around, b, b + around, a + around], -1).reshape(-1, 3).astype(np.int32)
-    return tuple(a.astype(np.float32) for a in (directions, directions * bulge[:, None], normals)) + (triangles,)
+    points = directions * bulge[:, None]
+    return directions.astype(np.float32), points.astype(np.float32), normals.astype(np.float32), triangles
 
 
 def mouth_mesh(surface: Surface, eyes: EyeAppearance) -> Mesh:

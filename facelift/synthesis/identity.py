@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 import scipy.sparse as sp
 
+from ..arrays import triple
 from .proportions import condition, draw_proportions, measures
 from .template import Template
 
@@ -51,7 +52,7 @@ class Identity:
 
 def draw_identity(rng: np.random.Generator, template: Template) -> Identity:
     male = bool(rng.random() < 0.5)
-    ethnicity = tuple(float(x) for x in rng.dirichlet([0.45] * 3))
+    ethnicity = triple(rng.dirichlet([0.45] * 3))
     child, old = draw_age(rng)
     fat = float(np.clip(rng.normal(0, 0.45), -1, 1))
     muscle = float(np.clip(rng.normal(0.2 if male else 0, 0.2), 0, 0.8))

@@ -22,7 +22,7 @@ FACE = np.array([-0.016, -0.55, -0.094])  # middle of the face in the cameras' w
 
 def make_rig(name: str, rng: np.random.Generator, size: int) -> Cameras:
     """Raises ValueError for a name that is no rig."""
-    parts = []
+    parts: list[Cameras] = []
     for word in name.split("+"):
         match = re.fullmatch(r"(random|near)([1-9]\d*)", word)
         if word in RIGS:

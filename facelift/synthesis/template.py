@@ -6,7 +6,7 @@ say where on the body a vertex lies whatever the identity, so masks, necklines a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -68,6 +68,8 @@ class Template:
     azimuth: np.ndarray
     elevation: np.ndarray
     pool: RootPool
+    _all_triangles: np.ndarray = field(init=False, repr=False)
+    _faces_to_vertices: sp.csr_matrix = field(init=False, repr=False)
 
     @property
     def body(self) -> int:

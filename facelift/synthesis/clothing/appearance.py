@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...arrays import triple
 from ..identity import Identity
 from ..options import Options
 from .glasses import GlassesAppearance, draw_glasses_appearance
@@ -80,7 +81,7 @@ def draw_clothing_appearance(rng: np.random.Generator, identity: Identity, optio
     top = pick(rng, odds)
     buttoned = bool(rng.random() < 0.35)
     with_jacket = top in ("crew", "v", "scoop", "shirt", "turtle") and rng.random() < (0.05 if identity.child else 0.3)
-    outer = pick(rng, OUTER) if with_jacket else None
+    outer: str | None = pick(rng, OUTER) if with_jacket else None
     tie = top == "shirt" and not identity.child and rng.random() < (0.3 if identity.male else 0.03) * (2 if outer == "blazer" else 0.5)
     glasses = draw_glasses_appearance(rng)
     wears_glasses = rng.random() < 0.11 + 0.12 * identity.old
@@ -137,7 +138,7 @@ def draw_color(rng: np.random.Generator) -> tuple[float, float, float]:
         value, hue = rng.uniform(0.15, 0.9), rng.random()
         wheel = np.clip(np.abs((hue + np.array([0, 2 / 3, 1 / 3])) % 1 * 6 - 3) - 1, 0, 1)
         rgb = (value * (1 - saturation + saturation * wheel)) ** 2.2
-    return tuple(float(x) for x in np.clip(rgb, 0.006, 0.66))
+    return triple(np.clip(rgb, 0.006, 0.66))
 
 
 def draw_fabric(rng: np.random.Generator, calm: float, gloss: float = 0.05) -> Fabric:
@@ -152,16 +153,16 @@ def draw_fabric(rng: np.random.Generator, calm: float, gloss: float = 0.05) -> F
         second = color * rng.uniform(0.6, 1.5)
     scale = {"rings": (18, 70), "stripes": (40, 140), "check": (25, 80), "blotches": (25, 70)}.get(pattern, (40, 80))
     contrast = rng.uniform(0.35, 1.0) if pattern not in ("marl", "twill") else rng.uniform(0.15, 0.45)
-    second = tuple(float(x) for x in np.clip(second, 0.006, 0.66))
+    second = np.clip(second, 0.006, 0.66)
     weave = float(rng.uniform(0.15, 0.45))
-    return Fabric(tuple(color.tolist()), second, pattern, float(rng.uniform(*scale)), float(contrast), weave, gloss)
+    return Fabric(triple(color), triple(second), pattern, float(rng.uniform(*scale)), float(contrast), weave, gloss)
 
 
 def draw_outer_fabric(rng: np.random.Generator) -> Fabric:
     """Dark wools mostly."""
     color = draw_color(rng)
     if rng.random() < 0.6:
-        color = tuple(float(x) for x in np.exp(rng.uniform(-4.4, -1.8)) * np.exp(rng.normal(0, 0.12, 3)))
+        color = triple(np.exp(rng.uniform(-4.4, -1.8)) * np.exp(rng.normal(0, 0.12, 3)))
     pattern = pick(rng, {"plain": 0.6, "twill": 0.2, "marl": 0.12, "check": 0.08})
-    second = tuple(float(min(x * rng.uniform(0.6, 1.6), 0.8)) for x in color)
+    second = triple(min(x * rng.uniform(0.6, 1.6), 0.8) for x in color)
     return Fabric(color, second, pattern, float(rng.uniform(25, 60)), float(rng.uniform(0.3, 0.7)), float(rng.uniform(0.25, 0.5)))

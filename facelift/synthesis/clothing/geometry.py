@@ -34,7 +34,7 @@ def sheet(points: np.ndarray, closed: bool = False, inside: np.ndarray | None = 
     Normals face outward: away from the sheet's own middle, or its last rows away from the point `inside`.
     """
     vertices = points.reshape(-1, 3)
-    triangles = sheet_triangles(*points.shape[:2], closed)
+    triangles = sheet_triangles(*points.shape[:2], closed=closed)
     judged = triangles if inside is None else triangles[-len(triangles) // 3 :]
     middle = vertices.mean(0) if inside is None else inside
     if (face_normals(vertices, judged) * (vertices[judged].mean(1) - middle)).sum() < 0:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...arrays import smoothstep
+from ...arrays import smoothstep, triple
 from ..scene import Mesh, Surface
 from .geometry import join, sheet, solid, tube
 
@@ -49,11 +49,11 @@ def draw_glasses_appearance(rng: np.random.Generator) -> GlassesAppearance:
     elif rng.random() < 0.6:
         color = (0.008, 0.008, 0.009) if rng.random() < 0.6 else (0.075, 0.03, 0.012)
     else:
-        color = tuple(float(x) for x in rng.uniform(0.01, 1, 3) ** 2.4 * 0.7)
+        color = triple(rng.uniform(0.01, 1, 3) ** 2.4 * 0.7)
     sun = rng.random() < 0.04
-    tint = tuple(float(x) for x in rng.uniform(0.003, 0.02, 3)) if sun else tuple(float(x) for x in rng.uniform(0.2, 0.5, 3))
+    tint = triple(rng.uniform(0.003, 0.02, 3) if sun else rng.uniform(0.2, 0.5, 3))
     opacity = float(rng.uniform(0.55, 0.9) if sun else rng.uniform(0.0, 0.04))
-    coating = tuple(float(x) for x in (rng.uniform(0.5, 1.2, 3) if rng.random() < 0.4 else np.ones(3)))
+    coating = triple(rng.uniform(0.5, 1.2, 3) if rng.random() < 0.4 else np.ones(3))
     reflectance = float(0.02 if sun else rng.uniform(0.001, 0.008))  # most lenses are coated against reflections
     width = float(rng.uniform(0.0225, 0.0275))
     rim_width = float(rng.uniform(0.0007, 0.0011) if metal else rng.uniform(0.0011, 0.0025))

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ...arrays import smoothstep
+from ...arrays import smoothstep, triple
 from ..scene import Mesh, Surface
 from ..template import unit
 from .appearance import Fabric
@@ -169,7 +169,7 @@ def beanie(skull: Skull, fabric: Fabric, rng: np.random.Generator):
     fold = 0.0022 * np.sin(3 * AZIMUTH + rng.uniform(0, 6)) * hump[:, None] * (slouch / 0.016)
     points = points * (1 + fold[..., None] / 0.1)
     knit = replace(fabric, pattern="ribs", pattern_scale=float(rng.uniform(35, 60)), contrast=0.55)
-    knit = replace(knit, second_color=tuple(0.45 * c for c in fabric.color))
+    knit = replace(knit, second_color=triple(0.45 * c for c in fabric.color))
     meshes = [fabric_sheet(np.concatenate([lining(points[0], 0.004), points]), knit)]
     if rng.random() < 0.75:
         t = np.array([0.0, 0.5, 1.0, 1.02])
@@ -235,7 +235,7 @@ def brimmed(skull: Skull, fabric: Fabric, rng: np.random.Generator):
     meshes.append(cloth(tube(brim[-1], 0.0015, closed=True, sides=5), stuff, shade=0.9))
     if style != "bucket" or rng.random() < 0.3:
         band = np.stack([center * [1, 1, 0] + (ring - center * [1, 1, 0]) * [1.012, 1.012, 1] for ring in points[1:6]])
-        dark = replace(fabric, color=tuple(0.25 * c for c in fabric.color), pattern="plain", weave=0.1)
+        dark = replace(fabric, color=triple(0.25 * c for c in fabric.color), pattern="plain", weave=0.1)
         meshes.append(fabric_sheet(band, dark))
     return meshes, above(skull, edge)
 

@@ -56,7 +56,8 @@ class Value:
     @property
     def xyz(self) -> tuple[Value, Value, Value]:
         node = self.graph.make("ShaderNodeSeparateXYZ", (self,))
-        return tuple(Value(self.graph, socket) for socket in node.outputs)
+        x, y, z = (Value(self.graph, socket) for socket in node.outputs)
+        return x, y, z
 
     def distance(self, place) -> Value:
         return Value(self.graph, self.graph.make("ShaderNodeVectorMath", (self, tuple(place)), operation="DISTANCE").outputs["Value"])

@@ -214,7 +214,7 @@ def finish_surface(mesh: Mesh, values: np.ndarray, light: Light, template: Templ
             even = mean @ even
         values[:, columns] = even
     sky = light.radiance.mean(0)
-    bounced = SKY_THROUGH_LIPS.get(mesh.kind, 0.0)
+    bounced: float | np.ndarray = SKY_THROUGH_LIPS.get(mesh.kind, 0.0)
     if mesh.kind == "mouth" and mesh.extra is not None:
         bounced = bounced + 0.12 * np.asarray(mesh.extra)[:, :1]
     values[:, :3] = values[:, :3].clip(0) * bounces(values[:, 6:], mesh.albedo) + (0.03 + bounced) * sky

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,8 @@ def create_context():
     except ImportError as error:
         raise NoContextError(f"synthetic heads need the packages moderngl and glcontext ({error})") from error
     reasons = []
-    for settings in ({"backend": "egl"}, {}):
+    attempts: tuple[dict[str, Any], ...] = ({"backend": "egl"}, {})
+    for settings in attempts:
         try:
             context = moderngl.create_context(standalone=True, require=330, **settings)
         except Exception as error:  # glcontext and drivers raise whatever they like
@@ -57,7 +59,7 @@ class Programs:
         return (*self.mesh.values(), self.strand)
 
 
-def assign(program, values: Mapping[str, object]) -> None:
+def assign(program, values: Mapping[str, Any]) -> None:
     """Sets uniforms by name. Those that the driver found unused are passed over, arrays that it shortened are cut."""
     for name, value in values.items():
         uniform = program.get(name, None)

@@ -49,7 +49,7 @@ def sectors(strands: Strands, center: np.ndarray) -> np.ndarray:
 
 def upload(context, program, strands: Strands, baked: np.ndarray, light: Light, center: np.ndarray) -> Ribbons:
     """baked: Shape (N K, 7), as Baked.strands."""
-    count, k, _ = strands.points.shape
+    count, k = len(strands.points), strands.points.shape[1]
     rng = np.random.default_rng(3)
     bins = sectors(strands, center)
     shuffled = rng.permutation(count)  # any first part of a bin is then a fair sample of it

@@ -45,11 +45,11 @@ def long_straight(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
 def fringe(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
     """Bangs over the forehead, long or chin length behind."""
     fall = Fall(rng.uniform(-0.33, -0.11))
-    strands, roots, width = _straight(scalp, rng, fall)
+    strands, roots, fall = _straight(scalp, rng, fall)
     n = len(roots.points)
     front = (np.abs(roots.azimuth) < rng.normal(50, 7, n)) & (roots.elevation < rng.normal(63, 6, n))
     strands[front] = _bangs(scalp, rng, roots.take(front), strands.shape[1])
-    return _finish(scalp, rng, (strands, roots, width))
+    return _finish(scalp, rng, (strands, roots, fall))
 
 
 def wavy(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
@@ -66,7 +66,7 @@ def long_curls(scalp: Scalp, rng: np.random.Generator) -> list[Tuft]:
 
 def _straight(
     scalp: Scalp, rng: np.random.Generator, fall: Fall, wave: tuple[float, float] | None = None
-) -> tuple[np.ndarray, Roots, float]:
+) -> tuple[np.ndarray, Roots, Fall]:
     """Strands parted on top, falling beside the face and down the back. wave: radius in metres and turns per metre."""
     surface = scalp.surface
     parting = rng.normal(0, 0.022)

@@ -123,17 +123,17 @@ def _cropped(scalp: Scalp, rng: np.random.Generator, top: float, side: float, fo
     rise = 0.35 + 0.4 * smoothstep(0, 10, roots.edge)[:, None]
     layer = rng.random(n) ** 1.5
     lift = 0.001 + layer * rng.uniform(0.5, 1.3) * (0.003 + 0.009 * on_top * top / 0.06)
-    strands = scalp.grow(
+    grown = scalp.grow(
         roots, lengths, roots.normals * rise + outward * 0.8, flow, 6, lift, rng, stiffness=0.55, comb=0.4, jitter=rng.uniform(0.06, 0.16)
     )
-    strands, lock = clump(strands, rng, int(rng.uniform(350, 800)), rng.uniform(0.15, 0.55))
+    grown, lock = clump(grown, rng, int(rng.uniform(350, 800)), rng.uniform(0.15, 0.55))
     if rng.random() < 0.35:
-        strands = curl(strands, rng, rng.uniform(0.001, 0.003), rng.uniform(0.4, 0.85), lock, 0.3)
+        grown = curl(grown, rng, rng.uniform(0.001, 0.003), rng.uniform(0.4, 0.85), lock, 0.3)
     return [
         undercoat(scalp, rng, lambda p: unit(p - scalp.crown) - surface.up),
-        Tuft(split(strands, rng, 2, 0.0010), 0.0010),
+        Tuft(split(grown, rng, 2, 0.0010), 0.0010),
         baby_hairs(scalp, rng, lambda p: unit(p - scalp.crown), 700, min(0.008, side)),
-        flyaways(scalp, rng, strands, 60, 0.007),
+        flyaways(scalp, rng, grown, 60, 0.007),
     ]
 
 
