@@ -21,6 +21,7 @@ from facelift.portrait import Portrait
 from facelift.reconstruction.compact_gslrm import CompactGSLRMConfig
 from facelift.reconstruction.pixel_gaussians import GATED_LOGIT, PixelGaussians
 from facelift.reconstruction.refine.fusion import fuse_colors, fuse_depths
+from facelift.reconstruction.refine.pieces import drop_loose_pieces
 from facelift.reconstruction.refine.portrait_depth import place_input_view
 from facelift.reconstruction.refine.selection import select_views
 from facelift.reconstruction.refine.smoothing import smooth_depths
@@ -180,6 +181,16 @@ def test_of_two_views_of_a_place_the_squarer_keeps_it_and_no_hole_opens(shards):
     assert psnr_of(reconstructor.visible(selected, 8), between) > 22
     assert torch.equal(selected.opacities[0, 0], pixel.opacities[0, 0])
     assert (selected.opacities > GATED_LOGIT).sum() < 0.9 * (pixel.opacities > GATED_LOGIT).sum()
+
+
+def test_what_floats_beside_the_head_is_dropped(shards):
+    pixel, _, _ = exact_gaussians(shards)
+    means = pixel.means.clone()
+    means[0, 2, 100:110, 100:110] += torch.tensor([0.0, 0.0, 1.5])
+    whole = drop_loose_pieces(pixel._replace(means=means)).opacities
+    assert (whole[0, 2, 100:110, 100:110] == GATED_LOGIT).all()
+    whole[0, 2, 100:110, 100:110] = pixel.opacities[0, 2, 100:110, 100:110]
+    assert (whole != pixel.opacities).float().mean() < 1e-3  # few points of the poles, which every view only grazes
 
 
 def test_grain_that_was_taken_for_relief_is_smoothed_and_steps_stay(shards):

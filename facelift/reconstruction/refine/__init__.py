@@ -11,13 +11,17 @@ from dataclasses import asdict
 
 from ..protocol import Refinement
 from .fusion import FuseColors, FuseDepths
+from .pieces import DropLoosePieces
 from .portrait_depth import PlaceAtPortraitDepth
 from .selection import SelectViews
 from .smoothing import SmoothDepths
 from .upsampling import UpsampleInputView
 from .visibility import InputViewVisibility
 
-KINDS = (FuseDepths, FuseColors, InputViewVisibility, PlaceAtPortraitDepth, SelectViews, SmoothDepths, UpsampleInputView)
+KINDS = (
+    DropLoosePieces, FuseDepths, FuseColors, InputViewVisibility, PlaceAtPortraitDepth, SelectViews, SmoothDepths,
+    UpsampleInputView,
+)  # fmt: skip
 REFINEMENTS = {kind.name: kind for kind in KINDS}
 
 
@@ -40,5 +44,6 @@ def write_refinements(refinements: Sequence[Refinement]) -> list[dict]:
 def compact_refinements() -> tuple[Refinement, ...]:
     """What the compact weights want, in order; for rigs that begin with the photo."""
     return (
-        SmoothDepths(), FuseDepths(), PlaceAtPortraitDepth(), FuseColors(), SelectViews(), InputViewVisibility(), UpsampleInputView(),
+        SmoothDepths(), FuseDepths(), PlaceAtPortraitDepth(), FuseColors(), SelectViews(), InputViewVisibility(), DropLoosePieces(),
+        UpsampleInputView(),
     )  # fmt: skip

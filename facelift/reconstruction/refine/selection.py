@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from ...cameras import Cameras
 from ..pixel_gaussians import GATED_LOGIT, PixelGaussians
@@ -53,6 +54,14 @@ def select_views(
         towards, gap, (its_normal, its_inside) = surfaces.seen(other, points, surfaces.normals, inside)
         agrees = (gap.abs() < tolerance) & ((its_normal * normal).sum(-1) > 0.5) & (view != other)
         best = torch.maximum(best, torch.where(agrees, (towards * normal).sum(-1) * its_inside[:, 0], 0.0))
-    opacities = pixel.opacities.clone()
-    opacities[0, chosen] = torch.where(best > own + margin, GATED_LOGIT, opacities[0, chosen])
-    return pixel._replace(opacities=opacities)
+    kept = shown.clone()
+    kept[chosen] = best <= own + margin
+    kept &= opened(kept, border) | ~opened(shown, border)  # shreds of an outline whose surface went to another view go, too
+    kept[0] = shown[0]
+    return pixel._replace(opacities=torch.where(kept[None], pixel.opacities, GATED_LOGIT))
+
+
+def opened(mask: Tensor, width: int) -> Tensor:
+    """Without what is less than about 2 `width` wide. mask, returns: Shape (V, H, W), bool."""
+    inside = -F.max_pool2d(-mask.float()[:, None], 2 * width + 1, 1, width)
+    return F.max_pool2d(inside, 2 * width + 1, 1, width)[:, 0] > 0.5

@@ -50,7 +50,7 @@ def point_spacing(means: Tensor) -> Tensor:
     """Distance to the farther horizontal or vertical neighbour. means: Shape (..., H, W, 3). Returns Shape (..., H, W)."""
     dx = (means[..., 1:, :] - means[..., :-1, :]).norm(dim=-1)
     dy = (means[..., 1:, :, :] - means[..., :-1, :, :]).norm(dim=-1)
-    far = means.new_tensor(9.0)
+    far = 9.0
     dx = torch.minimum(F.pad(dx, (1, 0), value=far), F.pad(dx, (0, 1), value=far))
     dy = torch.minimum(F.pad(dy, (0, 0, 1, 0), value=far), F.pad(dy, (0, 0, 0, 1), value=far))
     return torch.maximum(dx, dy)
