@@ -117,7 +117,7 @@ def _encode_ply(means, quats, scales, opacities, sh0) -> bytes:
 
 def _decode_ply(data: bytes, most: int) -> tuple[np.ndarray, ...]:
     count, record, start = _read_ply_header(data)
-    if missing := [name for name in PLY_VALUES if name not in record.names]:
+    if missing := [name for name in PLY_VALUES if name not in (record.names or ())]:
         raise SplatFileError(f"is a PLY but not of Gaussians: it has no {', '.join(missing)}")
     if start > len(data) or len(data) - start < count * record.itemsize:
         raise SplatFileError(f"is cut short: {count} Gaussians announced, {max(0, len(data) - start) // record.itemsize} there")

@@ -10,7 +10,7 @@ from PIL import Image
 
 from .crop import FACE_CENTRE, FACE_SIZE, SIZE, Crop, apply_crop, crop_window, fit_square, select_face
 from .faces import Face, find_face_near, find_faces
-from .matte import Cutout, MattingUnavailable, mediapipe_cutout, rembg_cutout
+from .matte import Cutout, MattingUnavailable, Steps, person_cutout, rembg_cutout, without_others
 from .photo import MAX_PIXELS, PhotoError, load_photo, on_white
 
 __all__ = [
@@ -29,7 +29,8 @@ __all__ = [
     "select_face",
 ]
 
-MATTINGS = ("auto", "rembg", "mediapipe", "none")
+SHIPPED = {"u2netp": Steps(), "mediapipe": Steps(saliency=False)}
+MATTINGS = ("auto", "rembg", *SHIPPED, "none")
 
 
 class NoFaceError(PhotoError):
@@ -42,7 +43,7 @@ class Portrait:
 
     image: RGB 512x512 on white. alpha: L 512x512.
     face: the one the portrait is of, None where crop=False found none. faces: all, largest first.
-    matting: "rembg u2net", "mediapipe selfie segmentation", "alpha channel" or "none".
+    matting: "rembg u2net", "rembg u2netp and mediapipe selfie segmentation", "mediapipe selfie segmentation", "alpha channel" or "none".
     crop: how the photo became the portrait; None for crop=False.
     """
 
@@ -67,15 +68,19 @@ class Portrait:
         return {"found": True, "box": [round(float(x), 1) for x in self.face.box], "confidence": self.face.confidence}
 
 
-def make_portrait(photo: str | Path | bytes | Image.Image, crop: bool = True, face_index: int = 0, matting: str = "auto") -> Portrait:
-    """Cuts the person out of a photo, puts them on white and aligns the face.
+def make_portrait(
+    photo: str | Path | bytes | Image.Image, crop: bool = True, face_index: int = 0, matting: str | Steps = "auto"
+) -> Portrait:
+    """Cuts one person out of a photo, puts them on white and aligns the face.
 
     photo: see `load_photo`. crop: False keeps the framing and fits the whole photo into the square.
     face_index: which face of `Portrait.faces`, 0 the largest.
-    matting: "auto" is rembg where it can run, else MediaPipe; a photo with an alpha channel keeps its own whatever is asked here.
+    matting: "auto" is rembg's u2net where it can run, else what is shipped: "u2netp", joined with MediaPipe's segmentation, or where that
+    cannot run "mediapipe" alone. Steps: for evaluation. A photo with an alpha channel keeps its own whatever is asked here.
     Raises PhotoError, NoFaceError among them, with a sentence to show.
     """
-    if matting not in MATTINGS:
+    steps = SHIPPED.get(matting) if isinstance(matting, str) else matting
+    if isinstance(matting, str) and matting not in MATTINGS:
         raise ValueError(f"matting must be one of {', '.join(MATTINGS)}, not {matting!r}")
     image = load_photo(photo)
     cutout = _cutout(image, matting)
@@ -86,25 +91,29 @@ def make_portrait(photo: str | Path | bytes | Image.Image, crop: bool = True, fa
     if faces and not 0 <= face_index < len(faces):
         raise PhotoError(f"Faces in the photo: {len(faces)}; face_index must be 0 to {len(faces) - 1}, not {face_index}.")
     face = faces[face_index] if faces else None
-    if cutout is None:  # MediaPipe has too few pixels for a whole photo and needs to know where to look
-        cutout = mediapipe_cutout(image, face, _surroundings(face) if crop else None)
-        if crop:
+    others = faces[:face_index] + faces[face_index + 1 :]
+    region = _surroundings(face) if crop and face else None
+    if cutout is None:  # small networks have too few pixels for a whole photo and need to know where to look
+        cutout = person_cutout(image, face, others, region, steps)
+        if crop and face:
             face = _face_on_white(cutout, face)
             faces = faces[:face_index] + (face,) + faces[face_index + 1 :]
-    if not crop:
+    elif face and others and cutout.matting.startswith("rembg"):
+        cutout = without_others(cutout, image, face, others, region)
+    if not crop or face is None:
         return Portrait(fit_square(cutout.image), fit_square(cutout.alpha, 0), face, faces, cutout.matting, None)
     window = crop_window(*image.size, face.box)
     return Portrait(apply_crop(cutout.image, window), apply_crop(cutout.alpha, window, 0), face, faces, cutout.matting, window)
 
 
-def _cutout(image: Image.Image, matting: str) -> Cutout | None:
-    """The person on white where that needs no face; None leaves it to MediaPipe."""
+def _cutout(image: Image.Image, matting: str | Steps) -> Cutout | None:
+    """All persons on white where that needs no face; None leaves it to what is shipped."""
     if image.mode == "RGBA":
         alpha = image.getchannel("A")
         return Cutout(on_white(image, alpha), alpha, "alpha channel")
     if matting == "none":
         return Cutout(image, Image.new("L", image.size, 255), "none")
-    if matting == "mediapipe":
+    if isinstance(matting, Steps) or matting in SHIPPED:
         return None
     try:
         return rembg_cutout(image, retry=matting == "rembg")
@@ -131,7 +140,8 @@ def _face_on_white(cutout: Cutout, face: Face) -> Face:
 
 def _opacity(cutout: Cutout, face: Face) -> float:
     """Mean opacity within the face box."""
-    return float(np.asarray(cutout.alpha.crop([round(v) for v in face.box])).mean()) / 255
+    x0, y0, x1, y1 = face.box
+    return float(np.asarray(cutout.alpha.crop((round(x0), round(y0), round(x1), round(y1)))).mean()) / 255
 
 
 def _no_face(cutout: Cutout | None, image: Image.Image) -> str:

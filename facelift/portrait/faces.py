@@ -6,7 +6,7 @@ then at overlapping tiles of half the size, and so on; each find is confirmed an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import ceil
 
@@ -53,12 +53,13 @@ def find_faces(image: Image.Image) -> tuple[Face, ...]:
 
     Tiles one step finer than the first step that finds a face are searched too, so that the smaller faces of a group are offered.
     """
-    faces, last = [], False
+    faces: list[Face] = []
+    last = False
     models = mediapipe_models()
     with models.lock:
         for tile in _tile_sizes(image.size):
             rough = _distinct(_detect(models, image, tile))[: 2 * MAX_FACES]
-            faces = _distinct(faces + [_measure(models, image, face) for face in rough])
+            faces = _distinct([*faces, *(_measure(models, image, face) for face in rough)])
             if last or (faces and tile < 4 * SMALLEST_TILE):
                 break
             last = bool(faces)
@@ -80,8 +81,8 @@ def face_from_landmarks(points: np.ndarray, confidence: float | None = None) -> 
     side = (high - low).mean()
     cx, cy = (low + high) / 2 - np.array([0.010, 0.067]) * side
     half_width, half_height = 0.915 * side / 2, 1.197 * side / 2
-    box = (cx - half_width, cy - half_height, cx + half_width, cy + half_height)
-    return Face(tuple(float(v) for v in box), confidence, points)
+    box = (float(cx - half_width), float(cy - half_height), float(cx + half_width), float(cy + half_height))
+    return Face(box, confidence, points)
 
 
 def _detect(models: MediaPipeModels, image: Image.Image, tile: int) -> list[Face]:
@@ -89,14 +90,14 @@ def _detect(models: MediaPipeModels, image: Image.Image, tile: int) -> list[Face
     least = MIN_CONFIDENCE if tile >= max(image.size) else MIN_CONFIDENCE_IN_TILE
     k = min(1.0, TILE / tile)
     small = image.resize([max(1, round(side * k)) for side in image.size], Image.Resampling.BILINEAR, reducing_gap=2.0)
-    faces = []
+    found: list[tuple[float, Face]] = []
     for x, y, part in _tiles(np.asarray(small), round(tile * k)):
         for d in models.detector.detect(mediapipe_image(part)).detections:
             b, confidence = d.bounding_box, float(d.categories[0].score)
             box = ((b.origin_x + x) / k, (b.origin_y + y) / k, (b.origin_x + b.width + x) / k, (b.origin_y + b.height + y) / k)
             if confidence >= least:
-                faces.append(Face(box, confidence))
-    return sorted(faces, key=lambda face: -face.confidence)
+                found.append((confidence, Face(box, confidence)))
+    return [face for _, face in sorted(found, key=lambda pair: -pair[0])]
 
 
 def _measure(models: MediaPipeModels, image: Image.Image, rough: Face) -> Face | None:
@@ -143,7 +144,7 @@ def _overlap(a: Face, b: Face) -> float:
     return width * height / (sum(areas) - width * height)
 
 
-def _distinct(faces: list[Face | None]) -> list[Face]:
+def _distinct(faces: Iterable[Face | None]) -> list[Face]:
     """Each face once: the first of those that overlap."""
     kept: list[Face] = []
     for face in faces:

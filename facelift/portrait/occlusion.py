@@ -60,13 +60,13 @@ def _colours(pixels: np.ndarray, points: np.ndarray):
     """A function that tells the median Lab colour near some landmarks, or inside the outline they make."""
     import cv2
 
-    lab = cv2.cvtColor(np.float32(pixels) / 255, cv2.COLOR_RGB2LAB)
+    lab = cv2.cvtColor(pixels.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     width = np.linalg.norm(points[SIDES[0]] - points[SIDES[1]])
 
     def median(place: tuple[int, ...], inside: bool = False) -> np.ndarray:
         mask = np.zeros(lab.shape[:2], np.uint8)
         if inside:
-            cv2.fillPoly(mask, [np.int32(points[list(place)].round())], 1)
+            cv2.fillPoly(mask, [points[list(place)].round().astype(np.int32)], 1)
         for x, y in () if inside else points[list(place)]:
             cv2.circle(mask, (round(x), round(y)), max(1, round(0.02 * width)), 1, -1)
         seen = lab[mask > 0]
@@ -91,9 +91,9 @@ def _deviation(pixels: np.ndarray, points: np.ndarray) -> np.ndarray:
                 found.append((seen - place[:, 2]) @ np.linalg.inv(place[:, :2]).T)
     if len(found) < 2:
         return np.full(len(points), np.inf)
-    found = np.stack(found)
-    found -= found.mean(1, keepdims=True)
-    return np.linalg.norm(found - found.mean(0), axis=-1).mean(0) / np.linalg.norm(points[SIDES[0]] - points[SIDES[1]])
+    shapes = np.stack(found)
+    shapes -= shapes.mean(1, keepdims=True)
+    return np.linalg.norm(shapes - shapes.mean(0), axis=-1).mean(0) / np.linalg.norm(points[SIDES[0]] - points[SIDES[1]])
 
 
 def _landmarks(models: MediaPipeModels, varied: np.ndarray) -> np.ndarray | None:

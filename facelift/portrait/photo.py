@@ -81,7 +81,7 @@ def _plain(image: Image.Image) -> Image.Image:
 
 def _is_cut_out(alpha: np.ndarray) -> bool:
     """A cut-out has a background one can see through; rounded corners or a faint watermark are none."""
-    return np.count_nonzero(alpha < 128) >= 0.01 * alpha.size
+    return bool(np.count_nonzero(alpha < 128) >= 0.01 * alpha.size)
 
 
 def eight_bits(image: Image.Image) -> Image.Image:

@@ -118,7 +118,7 @@ def what_ran(report: dict, weights) -> str:
     seconds = report.get("seconds", {})
     names = ("portrait", "views", "gaussians", "files", "turntable", "total")
     spent = ", ".join(f"{name} {seconds[name]:.1f} s" for name in names if seconds.get(name) is not None)
-    matting = report.get("matting")
+    matting = str(report.get("matting"))
     parts = [
         f"{report.get('gaussians', 0):,} Gaussians".replace(",", " "),
         f"weights {without_path(weights.name, weights)} on {report.get('device')}",
