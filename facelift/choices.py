@@ -13,5 +13,5 @@ RIG_WORDS = (
 )  # of `synthesis.rigs`
 HEADS_PER_SHARD = 16  # of `synthesis.dataset`
 SPLITS = ("train", "held-out")  # of `synthesis.sampler.SPLITS`
+KINDS = ("short-grey",)  # of `synthesis.sampler.KINDS`
 BENCHMARKS = ("ava256", "cafca", "facescape", "ffhq", "photos", "posed", "synthetic")  # of `evaluation.benchmarks`
-PAIR_METRICS = ("psnr", "ssim", "lpips", "dreamsim", "arcface", "dlib", "landmarks")  # of `evaluation.metrics`

@@ -44,7 +44,7 @@ from facelift.weights.find import WeightSet
 
 EXAMPLES = Path(__file__).parents[1] / "assets" / "examples"
 RADII = torch.tensor([0.62, 0.62, 0.8]).view(3, 1, 1)
-METRICS = ("psnr", "ssim", "landmarks")
+METRICS = ("psnr", "ssim", "sharpness", "landmarks")
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +152,11 @@ def test_known_head_scores_as_itself_on_the_synthetic_benchmark(synthetic_report
     assert values["pixels.depth"] < 2e-3  # fp16 offsets
     assert values["carried.skin"] is None or values["carried.skin"] < 1
     assert values["front.landmarks"] < 1 and values["near.landmarks"] < 1
+    for group in ("generated", "extra", "front"):
+        assert values[f"{group}.sharpness"] == pytest.approx(1, abs=0.01), group
+    assert values["generated.grid"] == pytest.approx(values["truth.grid"], abs=0.01)
+    assert values["generated.hair"] is None or values["generated.hair"] < 1
+    assert values["loose"] < 5
 
 
 def test_baselines_of_the_training_heads_are_measured_beside(synthetic_report):
@@ -254,6 +259,7 @@ def test_photos_benchmark_goes_on_past_bad_photos(tmp_path, pipe, metrics):
     values = report.cases[0].values
     assert values["near.found"] == 1 and values["back.janus"] in (0, 1 / 3, 2 / 3, 1)
     assert values["front.landmarks"] < 4
+    assert 0 <= values["loose"] < 100 and values["unseen.detail"] > 0 and 0 <= values["far.found"] <= 1
     assert values["front.seeds"] == values["back.seeds"] == pytest.approx(100)  # this pipeline has no use for a seed
 
 
@@ -547,3 +553,22 @@ def test_variants_of_a_weight_set():
     for wrong in ("compact:colour=1", "compact:steps=many", "compact:fuse_colors=1", "compact:reconstructor=other"):
         with pytest.raises(ValueError, match="is no switch|is no value|can only be off"):
             split_variant(wrong)
+
+
+def test_short_grey_heads_are_chosen_by_what_is_drawn():
+    from facelift import choices
+    from facelift.synthesis.sampler import KINDS, chosen, plan, short_grey
+
+    assert tuple(KINDS) == choices.KINDS
+
+    def head(style="buzz", name="grey", grey=0.0, hat=None, scarf=None) -> SimpleNamespace:
+        hair, clothing = SimpleNamespace(style=style, name=name, grey=grey), SimpleNamespace(hat=hat, scarf=scarf)
+        return SimpleNamespace(hair=hair, clothing=clothing)
+
+    assert short_grey(head()) and short_grey(head(name="brown", grey=0.5)) and short_grey(head("pixie", "platinum"))
+    assert not short_grey(head("bob")) and not short_grey(head(name="brown")) and not short_grey(head(hat="cap"))
+    assert not short_grey(head(scarf="turban"))
+    tasks = list(plan(430, 12, split="held-out"))
+    assert chosen(tasks, 2, short_grey) == [(9_000_436, 0), (9_000_439, 0)]
+    with pytest.raises(ValueError, match="only 2 heads"):
+        chosen(tasks, 3, short_grey)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,14 +11,15 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
-from PIL import Image
+from PIL import Image, ImageFilter
 from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import nn
 
 from facelift.cameras import RADIUS, orbit
 from facelift.evaluation import alignment, rig
-from facelift.evaluation.metrics import Unavailable, alexnet, faces, files, load_pair_metrics, networks, pictures
+from facelift.evaluation.metrics import Unavailable, alexnet, faces, files, load_pair_metrics, networks, pictures, unseen
+from facelift.portrait import make_portrait
 
 EXAMPLES = Path(__file__).parents[1] / "assets" / "examples"
 
@@ -292,3 +294,74 @@ def test_a_camera_farther_away_stays_farther_away(rng):
     assert ours.c2w[0, :3, 3].norm().item() == pytest.approx(1.5 * RADIUS, rel=1e-5)
     with pytest.raises(ValueError, match="not a rotation"):
         rig.into_our_system(2 * front[0], tests, centre)
+
+
+# --- the sides that no photo shows ---------------------------------------------------------------------------------------------------
+
+
+def test_blur_takes_sharpness_and_noise_adds_to_it(astronaut, rng):
+    picture = astronaut[:256, 100:356]
+    blurred = np.array(Image.fromarray(picture).resize((64, 64)).resize((256, 256)))
+    found = unseen.sharpness(batch(picture, blurred, noisy(picture, rng, 20)), batch(*[picture] * 3))
+    assert found[0] == 1 and found[1] < 0.8 and found[2] > 1.2
+    flat = np.full_like(picture, 128)
+    half = flat + (picture.astype(float) - 128) * 0.5
+    assert unseen.sharpness(batch(half), batch(picture)).item() == pytest.approx(0.5, abs=1e-4)
+
+
+def test_a_grid_of_eight_pixels_is_found(rng):
+    noise = rng.normal(0.5, 0.1, (3, 128, 128))
+    tiles = np.tile(rng.normal(0.5, 0.1, (3, 8, 8)), (1, 16, 16))
+    sevens = np.tile(rng.normal(0.5, 0.1, (3, 7, 7)), (1, 19, 19))[:, :128, :128]
+    pictures = torch.from_numpy(np.stack([noise, noise + tiles, tiles, sevens])).float()
+    alpha = torch.ones(4, 128, 128)
+    found = unseen.grid(pictures, alpha)
+    assert abs(found[0]) < 0.1 and found[1] == pytest.approx(0.5, abs=0.12) and found[2] > 0.99 and found[3] < 0.4
+    outside = pictures.clone()
+    alpha[:, :, :48] = 0
+    outside[:, :, :, :40] = 0  # so that only what is 8 px inside counts
+    assert torch.allclose(unseen.grid(outside, alpha), unseen.grid(pictures, alpha), atol=1e-4)
+    assert unseen.grid(pictures, torch.zeros(4, 128, 128)).isnan().all()
+
+
+def test_a_loose_blob_is_counted():
+    alphas = np.zeros((3, 64, 64))
+    alphas[:, 10:50, 20:40] = 1  # 800
+    assert unseen.loose_pieces(alphas) == 0 == unseen.loose_pieces(np.zeros((1, 8, 8)))
+    alphas[1, 55:60, 50:60], alphas[2, 50, 40] = 0.5, 1  # 25 by weight; one pixel that touches by its corner
+    assert unseen.loose_pieces(alphas) == pytest.approx(100 * 25 / 825)
+
+
+def test_detail_of_the_sides_is_told_by_the_photo(astronaut):
+    """Turned views that are the portrait with its face smoothed have the portrait's detail; blurred ones have less."""
+    portrait = make_portrait(EXAMPLES / "astronaut.png", matting="mediapipe")
+    front, alpha = np.array(portrait.image), np.array(portrait.alpha) / 255
+    blurred = np.array(portrait.image.filter(ImageFilter.GaussianBlur(2)))
+    alone = unseen.sharpness_beside_photo(front, alpha, [(front, alpha)])
+    assert 0.5 < alone < 2
+    assert unseen.sharpness_beside_photo(front, alpha, [(blurred, alpha)]) < 0.4 * alone
+    assert unseen.sharpness_beside_photo(front, alpha, [(front, 0 * alpha)]) is None
+    assert unseen.sharpness_beside_photo(np.full_like(front, 255), alpha, [(front, alpha)]) is None
+
+
+def test_where_dlib_is_blind_the_box_of_mediapipe_serves(astronaut, monkeypatch):
+    pytest.importorskip("dlib", reason="needs dlib-bin of requirements-eval.txt")
+    try:
+        dlib = faces.DlibFaces()
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    first = dlib(astronaut)
+    monkeypatch.setattr(dlib, "detector", lambda picture, upsample: [])
+    second = dlib(astronaut)
+    assert (first.by, second.by) == ("dlib", "mediapipe")
+    assert dlib.distance(first.vector, second.vector) < 0.4
+
+
+def test_every_offered_metric_has_a_place():
+    from facelift.evaluation.registry import METRICS, OFFERED
+
+    assert set(OFFERED) >= {"psnr", "ssim", "lpips", "sharpness", "dlib", "clip", "fid"}
+    places = {f.name for f in dataclasses.fields(load_pair_metrics(torch.device("cpu"), []))}
+    assert {METRICS[name].field for name in OFFERED} <= places
+    row = load_pair_metrics(torch.device("cpu"), ["sharpness"])(*np.random.default_rng(0).integers(0, 255, (2, 1, 16, 16, 3), np.uint8))
+    assert set(row[0]) == {"sharpness"}

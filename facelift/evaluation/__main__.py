@@ -1,7 +1,7 @@
 """Every number of the papers by one command:
 
 python -m facelift.evaluation --benchmark synthetic --data DIR --weights compact --out report
-python -m facelift.evaluation --benchmark photos --weights compact other/weights compact:detail=false --out report
+python -m facelift.evaluation --benchmark photos --weights compact other/weights compact:fuse_depths=off --out report
 """
 
 from __future__ import annotations

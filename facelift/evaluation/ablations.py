@@ -20,7 +20,7 @@ from .__main__ import evaluate
 from .__main__ import parser as evaluation_parser
 from .benchmarks import BenchmarkError
 from .comparison import paired, verdict
-from .metrics.pairs import PAIR_METRICS
+from .registry import OFFERED
 from .report import published, published_table
 from .results import Report, better, format_value, label
 from .tables import ARROWS, table
@@ -66,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", type=Path, required=True, metavar="DIR", help="for ablations.md, and a report a row")
     p.add_argument("--base", metavar="SET", help=f"the full model: any weight set (default: {BASE.folder} of --weights-root)")
     p.add_argument("--limit", type=int, metavar="N", help="measure N heads, evenly spread, instead of all")
-    p.add_argument("--metrics", nargs="+", choices=[*PAIR_METRICS, "clip", "fid"], help="default: all that can run here")
+    p.add_argument("--metrics", nargs="+", choices=OFFERED, help="default: all that can run here")
     p.add_argument("--device", default="auto")
     return p
 

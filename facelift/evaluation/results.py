@@ -9,43 +9,24 @@ from pathlib import Path
 
 import numpy as np
 
+from .registry import METRICS
+
 RESAMPLES = 10_000
 FEWEST = 6  # cases; a bootstrap over fewer is surer than it should be
 FORMAT = 1
-
-METRICS = {  # key: label, direction of better, digits
-    "psnr": ("PSNR, dB", "higher", 2),
-    "ssim": ("SSIM", "higher", 4),
-    "lpips": ("LPIPS", "lower", 4),
-    "dreamsim": ("DreamSim", "lower", 4),
-    "arcface": ("ArcFace distance", "lower", 4),
-    "dlib": ("dlib distance", "lower", 3),
-    "reid": ("Re-ID match", "higher", 4),
-    "landmarks": ("landmark error, % of eye distance", "lower", 2),
-    "depth": ("depth error, units", "lower", 4),
-    "skin": ("skin, Delta E", "lower", 1),
-    "hair": ("hair, Delta E", "lower", 1),
-    "janus": ("face on the back (Janus)", "lower", 3),
-    "found": ("face found", "higher", 3),
-    "fid": ("FID", "lower", 2),
-    "clip": ("CLIP similarity", "higher", 4),
-    "o2o": ("output-to-output ID", "higher", 4),
-    "i2o": ("input-to-output ID", "higher", 4),
-    "seeds": ("another seed, PSNR, dB", None, 2),
-    "aligned": ("views aligned by their own landmarks", "higher", 3),
-    "gaussians": ("Gaussians", None, 0),
-    "seconds": ("seconds", "lower", 2),
-}
 STAGES = {
     "true_six": "new cameras, from true views",
     "pixels": "Gaussians of the pixels, from true views",
     "generated": "generated views, new ones",
+    "truth": "true views, the same",
     "front": "whole path, front",
     "foreground": "whole path, front, inside the matte",
     "near": "whole path, about 20 degrees",
     "half": "whole path, 45 degrees",
+    "far": "whole path, about 70 degrees",
     "extra": "whole path, extra cameras",
     "carried": "carried to the sides",
+    "unseen": "sides and back",
     "back": "from behind",
     "views": "making views",
     "reconstruction": "making Gaussians",

@@ -12,7 +12,7 @@ from .cycles import NoBlenderError
 from .dataset import HEADS_PER_SHARD, Output, prepare_worker, write_dataset
 from .options import PAPER, Options
 from .renderer import NoContextError
-from .sampler import Settings, plan
+from .sampler import KINDS, Settings, chosen, plan
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -35,7 +35,11 @@ def main(argv: list[str] | None = None) -> int:
         )
         if shards and not settings.views.startswith("six"):
             raise ValueError("the first six views of a shard are the six: --views must start with six")
-        tasks = list(plan(args.seed, args.heads, args.appearances, args.split))
+        if args.only:
+            every = plan(args.seed, None, args.appearances, args.split)
+            tasks = chosen(every, args.heads, KINDS[args.only], settings.options)
+        else:
+            tasks = list(plan(args.seed, args.heads, args.appearances, args.split))
         output = Output(args.out, args.format, args.picture, args.depth, args.normals, args.classes)
         with tqdm(total=args.heads, unit="head", smoothing=0.05) as bar:
             per_folder = HEADS_PER_SHARD if shards else 1

@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from ..choices import HEADS_PER_SHARD, LIGHTS, RENDERERS, RIG_WORDS, SPLITS
+from ..choices import HEADS_PER_SHARD, KINDS, LIGHTS, RENDERERS, RIG_WORDS, SPLITS
 
 
 def parser() -> argparse.ArgumentParser:
@@ -17,6 +17,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--size", type=int, help="pixels a side (default: 512, for shards 256)")
     p.add_argument("--seed", type=int, default=0, help="first identity, counted within the split (default: 0)")
     p.add_argument("--split", choices=SPLITS, default="train", help="held-out: identities that training never sees")
+    p.add_argument("--only", choices=KINDS, help="short-grey: short grey, white or blond hair and no hat; takes the first N of them")
     p.add_argument("--appearances", type=int, default=1, metavar="K", help="of each person: hair, skin, expression, clothes, light")
     p.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) // 2), help="processes (default: half of the processors)")
     p.add_argument("--format", choices=("heads", "shards"), default="heads", help=f"a folder a head, or {HEADS_PER_SHARD} heads a shard")

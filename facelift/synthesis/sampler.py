@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from ..cameras import Cameras
 from ..choices import RENDERERS
 from .cycles import CyclesRenderer
-from .head import make_head
+from .head import HeadParameters, draw_parameters, make_head
 from .options import Options
 from .renderer import Renderer
 from .rigs import make_rig, off_centre
@@ -20,6 +20,9 @@ from .scene import Light, Scene, Views
 # Seeds of identities. Evaluation uses heads of "held-out" by this name; training never reaches them.
 SPLITS = {"train": range(0, 9_000_000), "held-out": range(9_000_000, 10_000_000)}
 GENERATOR = 2  # counted up whenever a seed comes to look different, so that no dataset mixes two generators
+SHORT_STYLES = ("buzz", "short", "crop", "side part", "slick", "quiff", "pixie", "receding")
+FAIR_COLORS = ("grey", "white", "blond", "platinum")
+GREYING = 0.3  # share of grey hairs from which hair of any colour counts as grey
 RIG, JITTER = 100, 101  # streams of random numbers beside those of head.py
 
 
@@ -80,6 +83,28 @@ def plan(seed: int, heads: int | None, appearances: int = 1, split: str = "train
         raise ValueError(f"seeds {seed} to {last - 1} are not all in the split {split}: it has {people}")
     pairs = ((identity, appearance) for identity in SPLITS[split][seed:last] for appearance in range(appearances))
     return itertools.islice(pairs, heads)
+
+
+def short_grey(parameters: HeadParameters) -> bool:
+    """Whether this is a head whose short, fair hair nothing hides."""
+    hair, clothing = parameters.hair, parameters.clothing
+    return (
+        hair.style in SHORT_STYLES and (hair.name in FAIR_COLORS or hair.grey > GREYING) and clothing.hat is None and clothing.scarf is None
+    )
+
+
+KINDS: dict[str, Callable[[HeadParameters], bool]] = {"short-grey": short_grey}
+
+
+def chosen(
+    tasks: Iterable[tuple[int, int]], heads: int, wanted: Callable[[HeadParameters], bool], options: Options | None = None
+) -> list[tuple[int, int]]:
+    """The first `heads` of `tasks` that are wanted; nothing is rendered. Raises ValueError when there are fewer."""
+    fits = (task for task in tasks if wanted(draw_parameters(*task, options, "ambient")))  # no kind asks for the light
+    found = list(itertools.islice(fits, heads))
+    if len(found) < heads:
+        raise ValueError(f"only {len(found)} heads of the split are of this kind, not {heads}")
+    return found
 
 
 def make_renderer(kind: str, samples: int = 64) -> Renderer | CyclesRenderer:

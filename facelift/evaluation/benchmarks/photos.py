@@ -20,11 +20,13 @@ from ..metrics.colours import colours_beside_photo
 from ..metrics.faces import face_in, input_to_output, janus, output_to_output
 from ..metrics.networks import frechet_distance
 from ..metrics.pictures import psnr
+from ..metrics.unseen import loose_pieces, sharpness_beside_photo
 from ..results import CaseResult, ViewResult, mean_of
 from .base import EXAMPLES, BadItem, Benchmark, BenchmarkError, Measured
 
 TURN = tuple(i * 22.5 - 157.5 for i in range(16))  # 16 views, as many as Gen3D-Face generates
-NEAR, HALF, BEHIND = (20.0, -20.0), (45.0, -45.0), (157.5, 180.0, -157.5)
+NEAR, HALF, FAR, BEHIND = (20.0, -20.0), (45.0, -45.0), (70.0, -70.0), (157.5, 180.0, -157.5)
+UNSEEN = (90.0, 135.0, 180.0, -135.0, -90.0)
 SHEET = (0.0, 20.0, 45.0, 90.0, 135.0, 180.0, -135.0, -90.0, -45.0, -20.0)
 CARRIED = (45.0, -45.0, 90.0, -90.0, 180.0)
 
@@ -36,11 +38,13 @@ class Photos(Benchmark):
     title = "Photos"
     published = ("gen3d_face_table1_ffhq",)
     notes = (
-        "Distances compare the aligned portrait with renders of the head. 'About 20' and '45 degrees' are means of both sides.",
+        "Distances compare the aligned portrait with renders of the head. 'About 20', '45' and 'about 70 degrees' are means of both sides.",
         "Identity among outputs and from input to output follows Gen3D-Face section 4 (mean cosine similarity; here of 16 renders around"
         " the head, those in which a face is found), with ArcFace where it is at hand and left out where not.",
         "Skin compares a cheek at 45 degrees with the portrait's, hair the top of the head at 45, 90 and 180 degrees (CIEDE2000); no true"
         " side view is known, so light that really differs counts as an error too.",
+        "Detail compares the fine structure of the renders' heads at 90, 135 and 180 degrees (root of the mean squared Laplacian) with that"
+        " around the face of the portrait; noise in a photo counts as structure.",
         "FID compares portraits with all renders of them and falls with the number of photos: only equal numbers compare.",
         f"Rows of a sheet: the portrait, then renders at {', '.join(f'{a:g}' for a in SHEET)} degrees; the portrait, then the views"
         " that were generated.",
@@ -73,7 +77,7 @@ class Photos(Benchmark):
         seconds = time.perf_counter() - start
         head = pipe(portrait, seed=self.seed)
         truth, alpha = np.array(portrait.image), np.array(portrait.alpha)
-        azimuths = list(dict.fromkeys((0.0, *SHEET, *TURN)))
+        azimuths = list(dict.fromkeys((0.0, *SHEET, *FAR, *TURN)))
         rendering = render(head.gaussians, orbit(azimuths).to(pipe.device))
         pictures = dict(zip(azimuths, to_bytes(rendering.rgb), strict=True))
         alphas = dict(zip(azimuths, rendering.alpha[:, 0].cpu().numpy(), strict=True))
@@ -83,13 +87,15 @@ class Photos(Benchmark):
         pair = metrics.tensor(np.stack([pictures[0.0], truth]))
         values["foreground.psnr"] = float(psnr(pair[:1], pair[1:], torch.from_numpy(alpha > 127).to(pair.device)[None]))
         views = [ViewResult("0", 0.0, front)]
-        for group, members in (("near", NEAR), ("half", HALF)):
+        for group, members in (("near", NEAR), ("half", HALF), ("far", FAR)):
             rows = [metrics.compare_faces(pictures[a], truth, landmarks=False) for a in members]  # they move with the pose
             values |= {f"{group}.{k}": mean_of(r[k] for r in rows) for k in rows[0]}
             values[f"{group}.found"] = float(np.mean([face_in(pictures[a]) is not None for a in members]))
             views += [ViewResult(f"{a:g}", abs(a), r) for a, r in zip(members, rows, strict=True)]
         turned = {a: (pictures[a], alphas[a]) for a in CARRIED}
         values |= {f"carried.{k}": v for k, v in colours_beside_photo(truth, alpha / 255, turned).items()}
+        values["unseen.detail"] = sharpness_beside_photo(truth, alpha / 255, [(pictures[a], alphas[a]) for a in UNSEEN])
+        values["loose"] = loose_pieces(np.stack(list(alphas.values())))
         values["back.janus"] = janus([pictures[a] for a in BEHIND])
         values |= self.identity(truth, [pictures[a] for a in TURN], metrics)
         values |= self.other_seed(portrait, pipe, pictures)

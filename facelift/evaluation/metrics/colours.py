@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -17,8 +19,10 @@ CHEEKS = {1: 280, -1: 50}  # MediaPipe's landmark on the cheek that a camera on 
 SIDES = (45.0, -45.0)
 
 
-def colours_beside_truth(pictures: np.ndarray, alpha: np.ndarray, truth: Tensor) -> dict[str, float | None]:
-    """Side and back views against true ones, the mean over views 1 to 5. None where skin and hair look alike, as on a bald head.
+def colours_beside_truth(
+    pictures: np.ndarray, alpha: np.ndarray, truth: Tensor, views: Iterable[int] = range(1, 6)
+) -> dict[str, float | None]:
+    """Side and back views against true ones, the mean over `views` of the six. None where skin and hair look alike, as on a bald head.
 
     Skin is what looks like the true cheeks, hair what looks like the true back of the head, both above the chin.
 
@@ -41,7 +45,7 @@ def colours_beside_truth(pictures: np.ndarray, alpha: np.ndarray, truth: Tensor)
         return {"skin": None, "hair": None}
     made = lab(torch.from_numpy(pictures).double() / 255).numpy()
     gaps: dict[str, list[float]] = {"skin": [], "hair": []}
-    for view in range(1, 6):
+    for view in views:
         to_skin, to_hair = (np.linalg.norm(colours[view] - c, axis=-1) for c in (skin, hair))
         usable = inside[view] & (alpha[view] > 0.5)
         usable[chin:] = False

@@ -123,7 +123,12 @@ class OnnxArcFace:
     distance = DeepFaceArcFace.distance
 
 
-def load_arcface() -> DeepFaceArcFace | OnnxArcFace:
+def load_dlib(*_: object) -> DlibFaces:
+    """Raises Unavailable."""
+    return DlibFaces()
+
+
+def load_arcface(*_: object) -> DeepFaceArcFace | OnnxArcFace:
     """DeepFace where it is installed, as the paper; else an ONNX file. Raises Unavailable."""
     reasons = []
     for kind in (DeepFaceArcFace, OnnxArcFace):

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from importlib import import_module
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ...choices import PAIR_METRICS
-from .faces import DlibFaces, landmark_error, load_arcface
+from ..registry import METRICS, OFFERED
 from .files import Unavailable
-from .networks import LPIPS, Clip, DreamSim, Inception
-from .pictures import psnr, ssim
+
+if TYPE_CHECKING:
+    from .networks import Clip, Inception
 
 BATCH = 8
 
 
 @dataclass
 class PairMetrics:
-    """What can be measured here. tensors: functions of two (N, 3, H, W); embedders: of one picture; missing: name -> reason."""
+    """What can be measured here. tensors: functions of two (N, 3, H, W); embedders: of one picture; landmarks: of two pictures;
+    missing: name -> reason."""
 
     device: torch.device
     tensors: dict[str, Callable[[Tensor, Tensor], Tensor]] = field(default_factory=dict)
     embedders: dict[str, Callable] = field(default_factory=dict)
-    landmarks: bool = False
+    landmarks: Callable[[np.ndarray, np.ndarray], float | None] | None = None
     clip: Clip | None = None
     inception: Inception | None = None
     missing: dict[str, str] = field(default_factory=dict)
@@ -51,7 +55,7 @@ class PairMetrics:
             first, second = embed(a).vector, embed(b).vector
             row[name] = None if first is None or second is None else embed.distance(first, second)
         if self.landmarks and landmarks:
-            row["landmarks"] = landmark_error(a, b)
+            row["landmarks"] = self.landmarks(a, b)
         return row
 
     def tensor(self, pictures: np.ndarray) -> Tensor:
@@ -60,26 +64,27 @@ class PairMetrics:
 
 
 def load_pair_metrics(device: torch.device, names: Iterable[str] | None = None, download: bool = False) -> PairMetrics:
-    """names: which of `PAIR_METRICS`, "clip" and "fid"; None for all. Those that cannot run go to `missing` with the reason."""
+    """names: which of `OFFERED`; None for all. Those that cannot run go to `missing` with the reason."""
+    wanted = set(OFFERED if names is None else names)
+    if unknown := wanted - set(OFFERED):
+        raise ValueError(f"unknown metrics {', '.join(sorted(unknown))}: choose from {', '.join(sorted(OFFERED))}")
     metrics = PairMetrics(device)
-    wanted = set(names) if names is not None else {*PAIR_METRICS, "clip", "fid"}
-    makers = {
-        "lpips": lambda: metrics.tensors.update(lpips=LPIPS.load(device, download)),
-        "dreamsim": lambda: metrics.tensors.update(dreamsim=DreamSim(device, download)),
-        "arcface": lambda: metrics.embedders.update(arcface=load_arcface()),
-        "dlib": lambda: metrics.embedders.update(dlib=DlibFaces()),
-        "clip": lambda: setattr(metrics, "clip", Clip(device, download)),
-        "fid": lambda: setattr(metrics, "inception", Inception(device, download)),
-        "psnr": lambda: metrics.tensors.update(psnr=psnr),
-        "ssim": lambda: metrics.tensors.update(ssim=ssim),
-        "landmarks": lambda: setattr(metrics, "landmarks", True),
-    }
-    if unknown := wanted - set(makers):
-        raise ValueError(f"unknown metrics {', '.join(sorted(unknown))}: choose from {', '.join(sorted(makers))}")
-    for name in (*PAIR_METRICS, "clip", "fid"):
-        if name in wanted:
-            try:
-                makers[name]()
-            except Unavailable as reason:
-                metrics.missing[name] = str(reason)
+    for name in (n for n in OFFERED if n in wanted):
+        field_name, source = METRICS[name].field, METRICS[name].source
+        try:
+            found = find_source(source, device, download)
+        except Unavailable as reason:
+            metrics.missing[name] = str(reason)
+            continue
+        if isinstance(kept := getattr(metrics, field_name), dict):
+            kept[name] = found
+        else:
+            setattr(metrics, field_name, found)
     return metrics
+
+
+def find_source(source: str, device: torch.device, download: bool) -> Any:
+    """ "pictures.psnr" -> the function; "networks.LPIPS.load()" -> what it returns. Raises Unavailable."""
+    module, _, name = source.removesuffix("()").partition(".")
+    found = attrgetter(name)(import_module(f".{module}", __package__))
+    return found(device, download) if source.endswith("()") else found
