@@ -10,7 +10,7 @@ from PIL import Image
 
 from .crop import FACE_CENTRE, FACE_SIZE, SIZE, Crop, apply_crop, crop_window, fit_square, select_face
 from .faces import Face, find_face_near, find_faces
-from .matte import Cutout, MattingUnavailable, Steps, person_cutout, rembg_cutout, without_others
+from .matte import Cutout, MattingUnavailable, mediapipe_cutout, rembg_cutout
 from .photo import MAX_PIXELS, PhotoError, load_photo, on_white
 
 __all__ = [
@@ -29,8 +29,7 @@ __all__ = [
     "select_face",
 ]
 
-SHIPPED = {"u2netp": Steps(), "mediapipe": Steps(saliency=False)}
-MATTINGS = ("auto", "rembg", *SHIPPED, "none")
+MATTINGS = ("auto", "rembg", "mediapipe", "none")
 
 
 class NoFaceError(PhotoError):
@@ -43,7 +42,7 @@ class Portrait:
 
     image: RGB 512x512 on white. alpha: L 512x512.
     face: the one the portrait is of, None where crop=False found none. faces: all, largest first.
-    matting: "rembg u2net", "rembg u2netp and mediapipe selfie segmentation", "mediapipe selfie segmentation", "alpha channel" or "none".
+    matting: "rembg u2net", "mediapipe selfie segmentation", "alpha channel" or "none".
     crop: how the photo became the portrait; None for crop=False.
     """
 
@@ -68,19 +67,15 @@ class Portrait:
         return {"found": True, "box": [round(float(x), 1) for x in self.face.box], "confidence": self.face.confidence}
 
 
-def make_portrait(
-    photo: str | Path | bytes | Image.Image, crop: bool = True, face_index: int = 0, matting: str | Steps = "auto"
-) -> Portrait:
-    """Cuts one person out of a photo, puts them on white and aligns the face.
+def make_portrait(photo: str | Path | bytes | Image.Image, crop: bool = True, face_index: int = 0, matting: str = "auto") -> Portrait:
+    """Cuts the person out of a photo, puts them on white and aligns the face.
 
     photo: see `load_photo`. crop: False keeps the framing and fits the whole photo into the square.
     face_index: which face of `Portrait.faces`, 0 the largest.
-    matting: "auto" is rembg's u2net where it can run, else what is shipped: "u2netp", joined with MediaPipe's segmentation, or where that
-    cannot run "mediapipe" alone. Steps: for evaluation. A photo with an alpha channel keeps its own whatever is asked here.
+    matting: "auto" is rembg where it can run, else MediaPipe; a photo with an alpha channel keeps its own whatever is asked here.
     Raises PhotoError, NoFaceError among them, with a sentence to show.
     """
-    steps = SHIPPED.get(matting) if isinstance(matting, str) else matting
-    if isinstance(matting, str) and matting not in MATTINGS:
+    if matting not in MATTINGS:
         raise ValueError(f"matting must be one of {', '.join(MATTINGS)}, not {matting!r}")
     image = load_photo(photo)
     cutout = _cutout(image, matting)
@@ -91,29 +86,25 @@ def make_portrait(
     if faces and not 0 <= face_index < len(faces):
         raise PhotoError(f"Faces in the photo: {len(faces)}; face_index must be 0 to {len(faces) - 1}, not {face_index}.")
     face = faces[face_index] if faces else None
-    others = faces[:face_index] + faces[face_index + 1 :]
-    region = _surroundings(face) if crop and face else None
-    if cutout is None:  # small networks have too few pixels for a whole photo and need to know where to look
-        cutout = person_cutout(image, face, others, region, steps)
+    if cutout is None:  # MediaPipe has too few pixels for a whole photo and needs to know where to look
+        cutout = mediapipe_cutout(image, face, _surroundings(face) if crop and face else None)
         if crop and face:
             face = _face_on_white(cutout, face)
             faces = faces[:face_index] + (face,) + faces[face_index + 1 :]
-    elif face and others and cutout.matting.startswith("rembg"):
-        cutout = without_others(cutout, image, face, others, region)
     if not crop or face is None:
         return Portrait(fit_square(cutout.image), fit_square(cutout.alpha, 0), face, faces, cutout.matting, None)
     window = crop_window(*image.size, face.box)
     return Portrait(apply_crop(cutout.image, window), apply_crop(cutout.alpha, window, 0), face, faces, cutout.matting, window)
 
 
-def _cutout(image: Image.Image, matting: str | Steps) -> Cutout | None:
-    """All persons on white where that needs no face; None leaves it to what is shipped."""
+def _cutout(image: Image.Image, matting: str) -> Cutout | None:
+    """The person on white where that needs no face; None leaves it to MediaPipe."""
     if image.mode == "RGBA":
         alpha = image.getchannel("A")
         return Cutout(on_white(image, alpha), alpha, "alpha channel")
     if matting == "none":
         return Cutout(image, Image.new("L", image.size, 255), "none")
-    if isinstance(matting, Steps) or matting in SHIPPED:
+    if matting == "mediapipe":
         return None
     try:
         return rembg_cutout(image, retry=matting == "rembg")
