@@ -7,7 +7,7 @@ which each triangle takes the one that sees it best. Hair becomes a shell, and l
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,15 +54,15 @@ def save_mesh(gaussians: Gaussians, path: str | Path, progress: Callable[[int, i
         depths.append(_depth(gaussians, cameras[i]).cpu())
         told(len(DEPTH_VIEWS) + i + 1)
     best = _best_views(vertices, faces, cameras, depths)
-    vertices, faces, uv = _unwrap(vertices, faces, best, cameras)
+    corners, triangles, uv = _unwrap(vertices, faces, best, cameras)
     material = PBRMaterial(baseColorTexture=_atlas(pictures), metallicFactor=0.0, roughnessFactor=1.0)
-    turned = vertices[:, [0, 2, 1]] * (1, 1, -1)
-    mesh = Trimesh(turned, faces, visual=TextureVisuals(uv, material=material), process=False)
+    turned = corners[:, [0, 2, 1]] * (1, 1, -1)
+    mesh = Trimesh(turned, triangles, visual=TextureVisuals(uv, material=material), process=False)
     Path(path).write_bytes(mesh.export(file_type="glb"))
     return Path(path)
 
 
-def _cameras(views: list[tuple[float, float]], size: int) -> Cameras:
+def _cameras(views: Sequence[tuple[float, float]], size: int) -> Cameras:
     return orbit([azimuth for azimuth, _ in views], [elevation for _, elevation in views], size)
 
 
@@ -133,15 +133,15 @@ def _best_views(vertices: Tensor, faces: Tensor, cameras: Cameras, depths: list[
     """For each triangle the camera that looks at it most squarely, of those from which nothing hides it. Shape (F,)."""
     a, b, c = vertices[faces].unbind(1)
     centres, facing = (a + b + c) / 3, torch.nn.functional.normalize(torch.linalg.cross(b - a, c - a), dim=1)
-    scores = []
+    found = []
     for i, depth in enumerate(depths):
         x, y, z = _project(centres, cameras[i])
         side = TEXTURE_SIZE - 1
         nearest = depth[y.clamp(0, side).long(), x.clamp(0, side).long()]
         outside = (x < 0) | (y < 0) | (x > side) | (y > side)
         towards = torch.nn.functional.normalize(cameras.c2w[i, :3, 3] - centres, dim=1)
-        scores.append((facing * towards).sum(1) - 1.0 * (outside | (z > nearest + HIDDEN)) + (FRONT_BONUS if i == 0 else 0.0))
-    scores = torch.stack(scores, 1)
+        found.append((facing * towards).sum(1) - 1.0 * (outside | (z > nearest + HIDDEN)) + (FRONT_BONUS if i == 0 else 0.0))
+    scores = torch.stack(found, 1)
     corners = faces.reshape(-1)
     count = torch.bincount(corners, minlength=len(vertices))[:, None].clamp_min(1)
     for _ in range(SMOOTHING):

@@ -36,6 +36,7 @@ class ViewDecoder(nn.Module):
         self.refine = nn.ModuleList(nn.Conv2d(b, b, 3, padding=1) for _, b in pairs)
         self.conv_out = nn.Conv2d(channels[-1], 5 + len(CLASSES), 3, padding=1)  # change of RGBA, gate, classes
         nn.init.zeros_(self.conv_out.weight)
+        assert self.conv_out.bias is not None
         nn.init.zeros_(self.conv_out.bias)
 
     def noise_shapes(self, count: int, size: int) -> list[tuple[int, ...]]:

@@ -31,6 +31,8 @@ class CompactGSLRMConfig(GSLRMConfig):
 
 
 class CompactGSLRM(GSLRM):
+    config: CompactGSLRMConfig
+
     def __init__(self, config: CompactGSLRMConfig):
         """Raises ValueError for drop_empty without alpha_gate."""
         super().__init__(config)
@@ -38,6 +40,7 @@ class CompactGSLRM(GSLRM):
             raise ValueError("drop_empty needs alpha_gate: Gaussians of patches without a token would be seen")
         if config.output_bias:
             out = self.pixel_gaussian_decoder[1]
+            assert isinstance(out, nn.Linear)
             self.pixel_gaussian_decoder[1] = nn.Linear(out.in_features, GAUSSIAN_CHANNELS * config.patch_size**2)
 
     def predict(self, images: Tensor, cameras: Cameras, hull: Tensor | None = None) -> tuple[Tensor, Tensor]:

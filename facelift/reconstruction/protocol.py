@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor
 
@@ -63,6 +63,7 @@ class Context:
 class Refinement(Protocol):
     """A step after the reconstructor, configured once. `name` is what weight sets and ablations call it."""
 
-    name: str
+    name: ClassVar[str]
+    __dataclass_fields__: ClassVar[dict[str, Any]]  # each is a dataclass of its settings
 
     def __call__(self, reconstruction: Reconstruction, context: Context) -> Reconstruction: ...

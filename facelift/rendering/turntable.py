@@ -49,6 +49,7 @@ def save_turntable(
     if frames < 1:
         raise ValueError("a film needs at least one frame")
     encoder = _start_encoder(path, size, fps)
+    assert encoder.stdin is not None
     try:
         for done, frame in enumerate(turntable_frames(gaussians, frames, size, backend), 1):
             encoder.stdin.write(frame)

@@ -61,7 +61,7 @@ class HeadShards:
     def load(self, index: int, views: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """views: as they are stored."""
         shard, i = Shard(self.shards[index // self.per_shard]), index % self.per_shard
-        return tuple(np.array(array[i, views]) for array in (shard.rgba, shard.ray_depth, shard.c2w))
+        return np.array(shard.rgba[i, views]), np.array(shard.ray_depth[i, views]), np.array(shard.c2w[i, views])
 
     def sample(self, index: int, rng: np.random.Generator | None = None, views: slice = slice(None)) -> Sample:
         """With `rng`: mirrored half of the time, colours varied, the portrait degraded. Without: as it is."""

@@ -15,6 +15,9 @@ LAYERS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))  # channels, convolut
 class Perceptual(nn.Module):
     """Mean over five levels of the squared difference of unit feature vectors."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, state: dict[str, Tensor]):
         """state: of torchvision's vgg19, keys `features.N.weight` and `.bias`. Raises ValueError for another one."""
         super().__init__()
@@ -39,6 +42,7 @@ class Perceptual(nn.Module):
         x, found = (x - self.mean) / self.std, []
         for i, level in enumerate(self.levels):
             x = F.max_pool2d(x, 2) if i else x
+            assert isinstance(level, nn.ModuleList)
             for convolution in level:
                 x = convolution(x).relu()
             found.append(F.normalize(x, dim=1, eps=1e-4))
