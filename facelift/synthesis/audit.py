@@ -20,8 +20,9 @@ from tqdm import tqdm
 
 from ..arrays import to_pixels
 from ..cameras import Cameras, six_views
+from ..files import write_whole
 from ..portrait.quiet import without_native_chatter
-from .dataset import prepare_worker, start_worker, write_text
+from .dataset import prepare_worker, start_worker
 from .head import FACE_CENTRE, FACE_SIZE, make_head
 from .renderer import NoContextError
 from .scene import Scene
@@ -115,7 +116,8 @@ def main(argv: list[str] | None = None) -> int:
             for chunk in tqdm(pool.map(find, chunks), total=len(chunks), unit="x10 heads"):
                 found.update({f["seed"]: f for f in chunk})
                 if args.keep:
-                    write_text(args.keep, json.dumps(list(found.values())))
+                    content = json.dumps(list(found.values()))
+                    write_whole(args.keep, lambda partial, content=content: partial.write_text(content))
     except (NoContextError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
