@@ -129,7 +129,8 @@ assert not torch.cuda.is_initialized()
 
 def test_every_module_can_be_imported():
     """Names that one module takes from another are there. Blender's rooms need bpy."""
-    names = [".".join(p.relative_to(ROOT).with_suffix("").parts) for p in PACKAGE.rglob("*.py") if p.name not in ("__init__.py", "__main__.py")]
+    files = [path for path in PACKAGE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py")]
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in files]
     code = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)"
     names = [name for name in names if not name.startswith("facelift.synthesis.cycles.")]
     run = subprocess.run([sys.executable, "-c", code, *names], cwd=ROOT, capture_output=True, text=True)
