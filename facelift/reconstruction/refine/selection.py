@@ -28,19 +28,21 @@ class SelectViews:
     margin: float = 0.1
     tolerance: float = 0.1
     border: int = 4
+    facing: float = 0.3
 
     def __call__(self, reconstruction: Reconstruction, context: Context) -> Reconstruction:
         return replace(reconstruction, pixel=select_views(reconstruction.pixel, context.cameras, **asdict(self)))
 
 
 def select_views(
-    pixel: PixelGaussians, cameras: Cameras, margin: float = 0.1, tolerance: float = 0.1, border: int = 4
+    pixel: PixelGaussians, cameras: Cameras, margin: float = 0.1, tolerance: float = 0.1, border: int = 4, facing: float = 0.3
 ) -> PixelGaussians:
     """Drops Gaussians of all views but the first, the photo, whose place another of them sees better.
 
     pixel: one sample, Shape (1, V, H, W, ...).
     margin: by how much the other view's cosine to the surface must be larger.
     tolerance: how far apart the two surfaces may be to count as one, world units.
+    facing: surfaces that face the photo's camera at more than this cosine keep all they have: they close the gaps of the photo's own.
     border: pixels from its outline within which a view counts as seeing nothing squarely; the picture's border is no outline.
     """
     means, shown = pixel.means[0], pixel.opacities[0] > GATED_LOGIT
@@ -55,7 +57,8 @@ def select_views(
         agrees = (gap.abs() < tolerance) & ((its_normal * normal).sum(-1) > 0.5) & (view != other)
         best = torch.maximum(best, torch.where(agrees, (towards * normal).sum(-1) * its_inside[:, 0], 0.0))
     kept = shown.clone()
-    kept[chosen] = best <= own + margin
+    photo = (F.normalize(surfaces.origins[0] - points, dim=-1) * normal).sum(-1)
+    kept[chosen] = (best <= own + margin) | (photo > facing)
     kept &= opened(kept, border) | ~opened(shown, border)  # shreds of an outline whose surface went to another view go, too
     kept[0] = shown[0]
     return pixel._replace(opacities=torch.where(kept[None], pixel.opacities, GATED_LOGIT))
