@@ -16,7 +16,7 @@ from .features import Discriminator, Features, feature_distance
 if TYPE_CHECKING:
     from .views import Predicted
 
-CROP, SHAKE = 160, 16  # pixels: the decoder is trained on crops of generated views; features see them from a little elsewhere each time
+CROP, SHAKE = 160, 16  # pixels, at most: the decoder is trained on crops; features see them from a little elsewhere each time
 VIEWS = 3  # crops of a head, one a view
 PATIENCE = 60  # steps before the discriminator counts
 
@@ -36,23 +36,25 @@ class Judge:
     def __call__(self, model: CompactViewGenerator, predicted: Predicted, classes: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """classes: Shape (B, V, H, W). Returns the loss and its parts for the curve."""
         rng, generator = np.random.default_rng([7, step]), torch.Generator().manual_seed(step)
-        places = self.places(len(classes), model.views, classes.shape[-1], rng)
+        side = min(CROP, classes.shape[-1])
+        shake = min(SHAKE, side // 4)
+        places = self.places(len(classes), model.views, classes.shape[-1] - side, rng)
         base = model.base(predicted.output, predicted.warped).detach()
         truth, base, warped = (
-            torch.stack([crop(picture[i], y, x) for i, y, x in places])
+            torch.stack([crop(picture[i], y, x, side) for i, y, x in places])
             for picture in (F.pixel_shuffle(latents, FACTOR) for latents in (predicted.clean, base, predicted.warped))
         )
         features = model.features(predicted.output)
-        features = torch.stack([crop(features[i], y, x, FACTOR) for i, y, x in places]).contiguous()
-        shown = torch.stack([crop(classes.flatten(0, 1)[i][None], y, x)[0] for i, y, x in places])
+        features = torch.stack([crop(features[i], y, x, side, FACTOR) for i, y, x in places]).contiguous()
+        shown = torch.stack([crop(classes.flatten(0, 1)[i][None], y, x, side)[0] for i, y, x in places])
         noise = [torch.randn(s, generator=generator).to(truth) for s in model.decoder.noise_shapes(len(places), features.shape[-1])]
         made, logits = model.decoder(features, base, warped, noise)
 
         error = made - truth
         squared = 0.5 * error.square().mean() + 0.15 * error.abs().mean() + 0.1 * error[:, 3].abs().mean()
         backgrounds = torch.rand((len(places), 3, 1, 1), generator=generator).to(truth)
-        dy, dx = (int(shift) for shift in rng.integers(0, SHAKE, 2))
-        on_colors = (composited(p, backgrounds)[..., dy : dy + CROP - SHAKE, dx : dx + CROP - SHAKE] for p in (made, truth))
+        dy, dx = (int(shift) for shift in rng.integers(0, shake, 2))
+        on_colors = (composited(p, backgrounds)[..., dy : dy + side - shake, dx : dx + side - shake] for p in (made, truth))
         of_made, of_truth = (self.features(p.contiguous(memory_format=torch.channels_last)) for p in on_colors)
         self.optimizer.zero_grad()
         against = self.discriminator.loss(of_truth, of_made)
@@ -65,19 +67,17 @@ class Judge:
             loss = loss + 0.04 * values["wish"]
         return loss, {name: value.detach() for name, value in {**values, "discriminator": against}.items()}
 
-    def places(self, heads: int, views: int, size: int, rng: np.random.Generator) -> list[tuple[int, int, int]]:
-        """View, row and column of each crop, in pixels, multiples of FACTOR. Raises ValueError for pictures smaller than a crop."""
-        room = (size - CROP) // FACTOR + 1
-        if room < 1:
-            raise ValueError(f"heads of {size} px are too small for crops of {CROP} px")
+    def places(self, heads: int, views: int, spare: int, rng: np.random.Generator) -> list[tuple[int, int, int]]:
+        """View, row and column of each crop, in pixels, multiples of FACTOR. spare: pixels that a picture is larger than a crop."""
+        room = spare // FACTOR + 1
         made = views - self.photos
         chosen = [(h * views + self.photos + int(v)) for h in range(heads) for v in rng.permutation(made)[:VIEWS]]
         return [(i, FACTOR * int(rng.integers(room)), FACTOR * int(rng.integers(room))) for i in chosen]
 
 
-def crop(picture: Tensor, y: int, x: int, coarser: int = 1) -> Tensor:
-    """picture: Shape (C, H, W), `coarser` times smaller than the pixels that y and x count."""
-    return picture[:, y // coarser : (y + CROP) // coarser, x // coarser : (x + CROP) // coarser]
+def crop(picture: Tensor, y: int, x: int, side: int, coarser: int = 1) -> Tensor:
+    """picture: Shape (C, H, W), `coarser` times smaller than the pixels that y, x and side count."""
+    return picture[:, y // coarser : (y + side) // coarser, x // coarser : (x + side) // coarser]
 
 
 def composited(pictures: Tensor, backgrounds: Tensor) -> Tensor:
