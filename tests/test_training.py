@@ -19,7 +19,9 @@ from facelift.evaluation.metrics import load_pair_metrics
 from facelift.gaussians import SH_C0, Gaussians
 from facelift.portrait import Portrait
 from facelift.reconstruction.compact_gslrm import CompactGSLRMConfig
-from facelift.reconstruction.pixel_gaussians import GATED_LOGIT, PixelGaussians
+from facelift.reconstruction.pixel_gaussians import GATED_LOGIT, GAUSSIAN_CHANNELS, PixelGaussians, free_gaussians
+from facelift.reconstruction.protocol import Context, Reconstruction
+from facelift.reconstruction.refine.detail import recover_detail
 from facelift.reconstruction.refine.fusion import fuse_colors, fuse_depths
 from facelift.reconstruction.refine.pieces import drop_loose_pieces
 from facelift.reconstruction.refine.portrait_depth import place_input_view
@@ -135,6 +137,29 @@ def test_upsampling_shows_the_full_size_portrait(shards):
     assert (rest.opacities[0, 0] == GATED_LOGIT).all()
     picture = render(front[front.opacities > 0], cameras[0].at_size(512)).rgb[0, 0, 220:290, 220:290]
     assert (picture[:, 0::2].mean() - picture[:, 1::2].mean()).abs() > 0.1
+
+
+def test_detail_that_footprints_blur_comes_back_without_glow(shards):
+    """Renders show a view's fine stripes more nearly as they are; an even surface, a wrong tone and every shape stay as they were."""
+    pixel, views_, cameras = exact_gaussians(shards)
+    stripes = (torch.arange(256) // 2 % 2 * 0.3 - 0.15).view(-1, 1)
+    upper = torch.arange(256).view(-1, 1) < 128  # the lower half of the back stays even
+    painted, pictures = pixel.sh0.clone(), views_.clone()
+    painted[0, 3] += (stripes * upper)[..., None] / SH_C0
+    pictures[3, :3] += torch.where(views_[3, 3:] > 0.9, stripes * upper, 0.0)
+    painted[0, 3] += torch.where(upper, 0.0, -0.05)[..., None] / SH_C0  # a tone on which the views settled
+    before = Reconstruction(free_gaussians(torch.zeros(0, GAUSSIAN_CHANNELS)), pixel._replace(sh0=painted), 8)
+    after = recover_detail(before, Context(pictures, cameras, views_[0]))
+
+    def contrast(reconstruction: Reconstruction) -> Tensor:
+        rows = render(reconstructor.visible(reconstruction.pixel, 8), cameras[3]).rgb[0].mean(0)[80:120, 118:138].mean(1)
+        return (rows[2:] - rows[:-2]).abs().mean()
+
+    assert contrast(before) < 0.8 * 0.3
+    assert contrast(after) > contrast(before) + 0.3 * (0.3 - contrast(before))
+    even = (after.pixel.sh0 - painted)[0, 3, 145:165, 118:138] * SH_C0
+    assert even.abs().max() < 0.03
+    torch.testing.assert_close(after.pixel._replace(sh0=painted), before.pixel, rtol=0, atol=0)
 
 
 def test_where_views_meet_their_colors_do_and_detail_stays(shards):

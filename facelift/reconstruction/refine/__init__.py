@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from ..protocol import Refinement
+from .detail import RecoverDetail
 from .fusion import FuseColors, FuseDepths
 from .pieces import DropLoosePieces
 from .portrait_depth import PlaceAtPortraitDepth
@@ -19,8 +20,8 @@ from .upsampling import UpsampleInputView
 from .visibility import InputViewVisibility
 
 KINDS = (
-    DropLoosePieces, FuseDepths, FuseColors, InputViewVisibility, PlaceAtPortraitDepth, SelectViews, SmoothDepths,
-    UpsampleInputView,
+    DropLoosePieces, FuseDepths, FuseColors, InputViewVisibility, PlaceAtPortraitDepth, RecoverDetail, SelectViews,
+    SmoothDepths, UpsampleInputView,
 )  # fmt: skip
 REFINEMENTS = {kind.name: kind for kind in KINDS}
 
@@ -45,5 +46,5 @@ def compact_refinements() -> tuple[Refinement, ...]:
     """What the compact weights want, in order; for rigs that begin with the photo."""
     return (
         SmoothDepths(), FuseDepths(), PlaceAtPortraitDepth(), FuseColors(), SelectViews(), InputViewVisibility(), DropLoosePieces(),
-        UpsampleInputView(),
+        UpsampleInputView(), RecoverDetail(),
     )  # fmt: skip

@@ -1,0 +1,116 @@
+"""Detail that footprints blur: colours are sharpened until the renders show what the views showed.
+
+A Gaussian spreads its pixel's colour over its neighbours, and layers of several views mix. Rendering each view from its own camera
+shows what was lost; adding that to the colours, a few times, gives it back (van Cittert's iteration). Shapes and opacities stay.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...cameras import Cameras, project
+from ...gaussians import SH_C0, Gaussians, concatenate
+from ...rendering import render
+from ..pixel_gaussians import GATED_LOGIT, flatten_gaussians
+from ..protocol import Context, Reconstruction
+
+FARTHEST = 0.1  # colours leave the range of their picture by no more: along an outline that range says nothing
+OPAQUE = 0.9  # alpha from which a pixel's colour is the subject's own
+WRONG = 0.12  # mean error from which a render shows another surface than the picture, not the same one blurred
+
+
+@dataclass(frozen=True)
+class RecoverDetail:
+    """`recover_detail` with these parameters."""
+
+    name: ClassVar[str] = "recover_detail"
+
+    rounds: int = 2
+    gain: float = 1.3
+    window: int = 9
+    overshoot: float = 0.35
+
+    def __call__(self, reconstruction: Reconstruction, context: Context) -> Reconstruction:
+        return recover_detail(reconstruction, context, **asdict(self))
+
+
+def recover_detail(
+    reconstruction: Reconstruction, context: Context, rounds: int = 2, gain: float = 1.3, window: int = 9, overshoot: float = 0.35
+) -> Reconstruction:
+    """Changes colours alone: those of each view's Gaussians by its own picture, those of the free ones by the portrait.
+
+    rounds: renders of all views, each followed by a correction of `gain` times what was lost.
+    window: pixels of a view; what is missing evenly over it is tone, which the views settle among themselves, not detail.
+    overshoot: how far a colour may leave those that its picture shows two pixels around it, as a share of their range. Where a picture is
+        even nothing is sharpened, so errors of what stands in front of a surface leave no glow on it.
+    """
+    pixel, free = reconstruction.pixel, reconstruction.free
+    views, portrait = context.views.float(), context.portrait.float()
+    front = context.cameras[0].at_size(portrait.shape[-1])
+    portrait_window = window * portrait.shape[-1] // views.shape[-1] // 2 * 2 + 1
+    own, photo = pixel.sh0, free.sh0  # (1, V, H, W, 3), (N, 3)
+    shown = pixel.opacities[0] > GATED_LOGIT
+    places = sampling_grid(free, front)
+    low, high = (x.permute(0, 2, 3, 1) for x in color_range(views, overshoot))
+    photo_low, photo_high = (sample(x, places) for x in color_range(portrait[None], overshoot))
+    for _ in range(rounds):
+        current = visible(replace(reconstruction, pixel=pixel._replace(sh0=own), free=replace(free, sh0=photo)))
+        missing = gain * lost_detail(views, render(current, context.cameras).rgb, window).permute(0, 2, 3, 1)
+        sharpened = within(own[0] * SH_C0 + 0.5, missing, low, high)
+        own = torch.where(shown[..., None], (sharpened - 0.5) / SH_C0, own[0])[None]
+        if len(photo):
+            missing = gain * lost_detail(portrait[None], render(current, front).rgb, portrait_window)
+            photo = (within(photo * SH_C0 + 0.5, sample(missing, places), photo_low, photo_high) - 0.5) / SH_C0
+    return replace(reconstruction, pixel=pixel._replace(sh0=own), free=replace(free, sh0=photo))
+
+
+def visible(reconstruction: Reconstruction) -> Gaussians:
+    """What a render can show, without sorting out the rest by the filters."""
+    gaussians = concatenate([reconstruction.free, flatten_gaussians(reconstruction.pixel, reconstruction.patch_size)])
+    return gaussians[gaussians.opacities > -4.0]
+
+
+def lost_detail(pictures: Tensor, renders: Tensor, window: int) -> Tensor:
+    """What renders lack that is finer than the window. Nothing where a picture is not opaque, less where a render is plainly wrong.
+
+    pictures: Shape (V, 4, H, W), on white, with alpha. renders: Shape (V, 3, H, W). Returns Shape (V, 3, H, W).
+    """
+    known = (pictures[:, 3:] > OPAQUE).float()
+    error = (pictures[:, :3] - renders) * known
+
+    def smooth(x: Tensor) -> Tensor:
+        for size in ((window, 1), (1, window)) * 2:
+            x = F.avg_pool2d(x, size, 1, (size[0] // 2, size[1] // 2))
+        return x
+
+    share = smooth(known).clamp_min(1e-4)
+    wrong = smooth(error.abs().mean(1, keepdim=True)) / share
+    return (error - smooth(error) / share) * known / (1 + (wrong / WRONG) ** 4)
+
+
+def color_range(pictures: Tensor, overshoot: float) -> tuple[Tensor, Tensor]:
+    """Lowest and highest colour allowed at each pixel. pictures: Shape (V, 4, H, W). Returns two of Shape (V, 3, H, W)."""
+    high, low = F.max_pool2d(pictures[:, :3], 5, 1, 2), -F.max_pool2d(-pictures[:, :3], 5, 1, 2)
+    more = (overshoot * (high - low)).clamp_max(FARTHEST)
+    return low - more, high + more
+
+
+def within(colors: Tensor, missing: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """colors + missing, kept within the range as far as the colours were. All of Shape (..., 3)."""
+    return torch.minimum(torch.maximum(colors + missing, torch.minimum(low, colors)), torch.maximum(high, colors))
+
+
+def sampling_grid(gaussians: Gaussians, camera: Cameras) -> Tensor:
+    """Where the means stand in a picture, as `grid_sample` takes it. Shape (1, 1, N, 2)."""
+    x, y, _ = project(gaussians.means, camera)
+    return 2 * torch.stack([x / camera.width, y / camera.height], -1)[None, None] - 1
+
+
+def sample(picture: Tensor, grid: Tensor) -> Tensor:
+    """picture: Shape (1, C, H, W). grid: Shape (1, 1, N, 2). Returns Shape (N, C)."""
+    return F.grid_sample(picture, grid, align_corners=False)[0, :, 0].T
