@@ -70,10 +70,11 @@ class Portrait:
 def make_portrait(photo: str | Path | bytes | Image.Image, crop: bool = True, face_index: int = 0, matting: str = "auto") -> Portrait:
     """Cuts the person out of a photo, puts them on white and aligns the face.
 
-    photo: see `load_photo`. crop: False keeps the framing and fits the whole photo into the square.
+    photo: see `load_photo`.
+    crop: False keeps the framing and fits the whole photo into the square.
     face_index: which face of `Portrait.faces`, 0 the largest.
     matting: "auto" is rembg where it can run, else MediaPipe; a photo with an alpha channel keeps its own whatever is asked here.
-    Raises PhotoError, NoFaceError among them, with a sentence to show.
+    Raises PhotoError, NoFaceError among them, with a sentence to show, and ValueError for an unknown matting.
     """
     if matting not in MATTINGS:
         raise ValueError(f"matting must be one of {', '.join(MATTINGS)}, not {matting!r}")

@@ -73,8 +73,8 @@ def fit_square(image: Image.Image, background: tuple[int, ...] | int = (255, 255
 def select_face(boxes: np.ndarray | None, confidences: np.ndarray | None, threshold: float = RELEASE_CONFIDENCE) -> int | None:
     """Index of the largest box whose confidence exceeds threshold; the first of equals; None if there is none.
 
-    boxes: Shape (N, 4). x0, y0, x1, y1. confidences: Shape (N,); taken as float32, as detectors give them, so that 0.8 exceeds 0.8
-    as it does in the release.
+    boxes: Shape (N, 4). x0, y0, x1, y1.
+    confidences: Shape (N,); taken as float32, as detectors give them, so that 0.8 exceeds 0.8 as it does in the release.
     """
     if boxes is None or len(boxes) == 0:
         return None

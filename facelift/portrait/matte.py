@@ -103,7 +103,8 @@ def _ask_for_model() -> None:
 def mediapipe_cutout(image: Image.Image, face: Face | None = None, region: Box | None = None) -> Cutout:
     """Selfie segmentation with refined edges.
 
-    face: the person to keep; without it, every person in sight. region: the part of the photo that is needed, the rest becomes white.
+    face: the person to keep; without it, every person in sight.
+    region: the part of the photo that is needed, the rest becomes white.
     """
     region = _clipped(region or (0, 0, *image.size), image.size)
     width, height = region[2] - region[0], region[3] - region[1]

@@ -6,6 +6,8 @@ And where the lips should be, nothing is redder than around. The mouth needs bot
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from PIL import Image
 
@@ -30,8 +32,12 @@ CHEEKS, LOW_CHEEKS, FOREHEAD = (117, 346, 118, 347, 50, 280), (205, 425, 207, 42
 def occlusion(photo: Image.Image, face: Face) -> str | None:
     """What is hidden: "glasses" (both eyes, by something dark), "mouth", "eye" or None.
 
-    photo: RGB. face: with landmarks, seen nearly from the front: of a face turned away, the far side is a guess too.
+    photo: RGB.
+    face: with landmarks, seen nearly from the front: of a face turned away, the far side is a guess too.
+    Raises ValueError for a face without landmarks.
     """
+    if face.landmarks is None:
+        raise ValueError("occlusion is read from landmarks, and the face has none")
     part, points = _around(photo, face.landmarks)
     colours = _colours(part, points)
     skin = [colours(place) for place in (CHEEKS, FOREHEAD)]
@@ -49,14 +55,14 @@ def occlusion(photo: Image.Image, face: Face) -> str | None:
 def _around(photo: Image.Image, landmarks: np.ndarray, most: int = 512) -> tuple[np.ndarray, np.ndarray]:
     """The face with room around it, at most 512 px: pixels, Shape (H, W, 3), and the landmarks in them."""
     middle, side = (landmarks.min(0) + landmarks.max(0)) / 2, np.ptp(landmarks, axis=0).max()
-    box = np.clip([*(middle - side).astype(int), *(middle + side).astype(int)], 0, [*photo.size, *photo.size])
-    part = photo.crop(tuple(int(v) for v in box))
+    (left, top), (right, bottom) = np.clip([middle - side, middle + side], 0, photo.size).astype(int).tolist()
+    part = photo.crop((left, top, right, bottom))
     size = np.array(part.size)
     part.thumbnail((most, most), Image.Resampling.BILINEAR)
-    return np.asarray(part), (landmarks - box[:2]) * np.array(part.size) / size
+    return np.asarray(part), (landmarks - (left, top)) * np.array(part.size) / size
 
 
-def _colours(pixels: np.ndarray, points: np.ndarray):
+def _colours(pixels: np.ndarray, points: np.ndarray) -> Callable[..., np.ndarray]:
     """A function that tells the median Lab colour near some landmarks, or inside the outline they make."""
     import cv2
 
