@@ -23,7 +23,9 @@ def smoothstep(edge0, edge1, x) -> np.ndarray:
 def to_pixels(points, view, intrinsics):
     """Where a camera sees points: columns and rows in pixels, from the picture's upper left corner, and z-depths, each of Shape (N,).
 
-    points: Shape (N, 3). view: Shape (4, 4), from their world to the camera. intrinsics: fx, fy, cx, cy. Arrays of numpy or of torch.
+    points: Shape (N, 3).
+    view: Shape (4, 4), from their world to the camera.
+    intrinsics: fx, fy, cx, cy. All arrays are numpy's, or all torch's.
     """
     p = points @ view[:3, :3].T + view[:3, 3]
     fx, fy, cx, cy = intrinsics

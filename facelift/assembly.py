@@ -18,7 +18,13 @@ REPLACED = {"front_priority", "front_depth", "agreement", "detail"}  # switches 
 
 
 def assemble(weights: WeightSet, device: torch.device, dtype: torch.dtype | None = None) -> dict:
-    """The arguments of `FaceLiftPipeline`. dtype: default fp16 for released weights on CUDA, else fp32. Raises WeightsError."""
+    """The arguments of `FaceLiftPipeline`.
+
+    weights: as found by `weights.find.resolve`.
+    device: where the models go.
+    dtype: of the view generator; default fp16 for released weights on CUDA, else fp32.
+    Raises WeightsError.
+    """
     if weights.kind == "released":
         return assemble_released(weights, device, dtype or (torch.float16 if device.type == "cuda" else torch.float32))
     try:
@@ -28,7 +34,7 @@ def assemble(weights: WeightSet, device: torch.device, dtype: torch.dtype | None
 
 
 def assemble_released(weights: WeightSet, device: torch.device, dtype: torch.dtype) -> dict:
-    """MVDiffusion and GS-LRM as released, nothing refined. Raises WeightsError."""
+    """MVDiffusion and GS-LRM as released, nothing refined. Parameters as of `assemble`. Raises WeightsError."""
     folder = weights.folder
     multiview = load_released(folder / PIPELINE, prompt_embeddings(folder), device, dtype, rig_of(folder))
     reconstructor = load_released_reconstructor(folder, multiview.config.image_size, device)
@@ -36,7 +42,7 @@ def assemble_released(weights: WeightSet, device: torch.device, dtype: torch.dty
 
 
 def assemble_compact(weights: WeightSet, device: torch.device, dtype: torch.dtype) -> dict:
-    """What the folder's config.json names. Raises OSError, KeyError, TypeError or ValueError."""
+    """What the folder's config.json names. Parameters as of `assemble`. Raises OSError, KeyError, TypeError or ValueError."""
     settings = json.loads((weights.folder / "config.json").read_text())
     if old := sorted(REPLACED & settings.keys()):
         raise ValueError(f"its config.json has {', '.join(old)}, which a list of refinements has replaced: export it again")

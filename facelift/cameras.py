@@ -80,6 +80,9 @@ def orbit(azimuths: Sequence[float], elevations: Sequence[float] | float = 0.0, 
 
     azimuths: degrees relative to the front; positive towards the subject's left (+x).
     elevations: degrees, up positive; one number for all or one per azimuth.
+    size: pixels a side.
+    radius: distance from the origin, world units.
+    Raises ValueError where the numbers of azimuths and elevations differ.
     """
     if isinstance(elevations, (int, float)):
         elevations = [float(elevations)] * len(azimuths)
@@ -146,7 +149,12 @@ def six_views(size: int = 512) -> Cameras:
 
 
 def turntable(frames: int, size: int = 512, elevation: float = 0.0) -> Cameras:
-    """One turn from the front over the subject's left; the end is excluded."""
+    """One turn from the front over the subject's left; the end is excluded.
+
+    frames: how many cameras.
+    size: pixels a side.
+    elevation: degrees, up positive.
+    """
     return orbit([360.0 * i / frames for i in range(frames)], elevation, size)
 
 
@@ -169,7 +177,9 @@ def rays(cameras: Cameras) -> tuple[Tensor, Tensor]:
 def on_rays(ray_depth: Tensor, origins: Tensor, directions: Tensor) -> Tensor:
     """Points on rays, from their ray depths: distances along the rays from their points nearest to the origin.
 
-    ray_depth: Shape (..., V, H, W). origins, directions: Shape (V, 3, H, W), as of `rays`. Returns Shape (..., V, H, W, 3).
+    ray_depth: Shape (..., V, H, W).
+    origins, directions: Shape (V, 3, H, W), as of `rays`.
+    Returns Shape (..., V, H, W, 3).
     """
     origins, directions = (t.float().permute(0, 2, 3, 1) for t in (origins, directions))  # (V, H, W, 3)
     depth = ray_depth - (origins * directions).sum(-1)
@@ -177,8 +187,10 @@ def on_rays(ray_depth: Tensor, origins: Tensor, directions: Tensor) -> Tensor:
 
 
 def project(points: Tensor, camera: Cameras) -> tuple[Tensor, Tensor, Tensor]:
-    """Where a camera sees points; those behind it, too, wrongly. points: Shape (..., 3), world. camera: one.
+    """Where a camera sees points; those behind it, too, wrongly.
 
+    points: Shape (..., 3), world.
+    camera: one.
     Returns x and y in pixels, from the picture's upper left corner, and the distance from the camera, each of Shape (...).
     """
     local = (points - camera.c2w[0, :3, 3]) @ camera.c2w[0, :3, :3]

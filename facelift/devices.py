@@ -1,8 +1,16 @@
-"""Which device the work is done on."""
+"""Which device the work is done on, and how long it takes there."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
 import torch
+from torch import nn
+
+Net = TypeVar("Net", bound=nn.Module)
 
 
 def resolve_device(device: str | torch.device | None) -> torch.device:
@@ -16,3 +24,24 @@ def resolve_device(device: str | torch.device | None) -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError("no CUDA GPU is available: use --device cpu")
     return device
+
+
+def placed(net: Net, device: str | torch.device | None = None, memory_format: torch.memory_format = torch.channels_last) -> Net:
+    """The network itself, moved to a device (None: where it is), its weights laid out as convolutions there like them best."""
+    return net.to(device, memory_format=memory_format)  # type: ignore[call-overload]  # torch's hints know no memory_format
+
+
+class Laps:
+    """Seconds by stage, the device's queue run dry before each is read."""
+
+    def __init__(self, device: torch.device):
+        self.device = device
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        self.seconds[stage] = time.perf_counter() - start

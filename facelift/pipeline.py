@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import platform
-import time
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from .cameras import ViewRig, view_rig
-from .devices import resolve_device
+from .devices import Laps, resolve_device
 from .errors import WeightsError
 from .gaussians import RELEASE_APP, FilterPreset
 from .head import Head
@@ -50,7 +48,12 @@ class FaceLiftPipeline:
         refinements: tuple[Refinement, ...] = (),
         filters: FilterPreset = RELEASE_APP,
     ):
-        """refinements: what acts on the reconstructor's Gaussians, in this order. Raises WeightsError for views that are not the rig's."""
+        """multiview, reconstructor: the two models, on one device.
+        weights: where they came from, for the report.
+        refinements: what acts on the reconstructor's Gaussians, in this order.
+        filters: which Gaussians the head keeps.
+        Raises WeightsError for views that are not the rig's.
+        """
         if multiview.config.num_views != len(view_rig(multiview.config.rig)):
             raise WeightsError(
                 f"The weights in {weights.folder} make {multiview.config.num_views} views, "
@@ -63,8 +66,9 @@ class FaceLiftPipeline:
     def from_pretrained(
         cls, name: str | Path = "auto", device: str | torch.device | None = None, dtype: torch.dtype | None = None
     ) -> FaceLiftPipeline:
-        """name: "auto", "compact", "released", a folder or a Hub repo id. dtype: default fp16 for released weights on CUDA, else fp32.
-
+        """name: "auto", "compact", "released", a folder or a Hub repo id.
+        device: None or "auto" is the first CUDA GPU, else the CPU.
+        dtype: default fp16 for released weights on CUDA, else fp32.
         Raises WeightsError, and ValueError for a device that is not there.
         """
         from .assembly import assemble  # loads every model class there is
@@ -101,8 +105,12 @@ class FaceLiftPipeline:
         crop: bool = True,
         on_step: Callable[[Step], None] | None = None,
     ) -> Head:
-        """One photo (or a portrait made before) -> one head. None means the weight set's own default.
+        """One photo -> one head.
 
+        photo: as of `portrait.load_photo`, or a portrait made before.
+        seed: of the noise; the same on every device.
+        steps, guidance_scale: of the view generator; None is the weight set's own default.
+        crop: False keeps the photo's framing.
         on_step: called after every denoising step; what it raises ends the call.
         Raises PhotoError for a photo that cannot be used and ValueError for impossible steps.
         """
@@ -135,12 +143,13 @@ class FaceLiftPipeline:
         guidance_scale: float | None = None,
         on_step: Callable[[Step], None] | None = None,
     ) -> GeneratedViews:
-        """The views of the rig, and the portrait's depth where the view generator finds it."""
+        """The views of the rig, and the portrait's depth where the view generator finds it. Parameters as of a call."""
 
-        def forward(step: DenoisingStep) -> None:
-            on_step(Step("views", step.index, step.total, step.preview))
+        def tell(step: DenoisingStep) -> None:
+            if on_step is not None:
+                on_step(Step("views", step.index, step.total, step.preview))
 
-        return self.multiview(portrait.rgba, seed, steps, guidance_scale, forward if on_step else None)
+        return self.multiview(portrait.rgba, seed, steps, guidance_scale, tell)
 
     @torch.inference_mode()
     def reconstruct(self, views: Tensor) -> Reconstruction:
@@ -164,7 +173,7 @@ class FaceLiftPipeline:
         return reconstruction
 
     def report(self, portrait: Portrait, settings: dict, gaussians: int, seconds: dict[str, float]) -> dict:
-        """What ran, for report.json."""
+        """What ran, for report.json. seconds: by stage."""
         return {
             "weights": self.weights.name,
             "weights_note": self.weights.note,
@@ -179,18 +188,3 @@ class FaceLiftPipeline:
             "seconds": {**seconds, "total": sum(seconds.values())},
             "versions": {"python": platform.python_version(), **{name: installed_version(name) for name in REPORTED_VERSIONS}},
         }
-
-
-class Laps:
-    """Seconds by stage, the device's queue run dry before each is read."""
-
-    def __init__(self, device: torch.device):
-        self.device, self.seconds = device, {}
-
-    @contextmanager
-    def __call__(self, stage: str):
-        start = time.perf_counter()
-        yield
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        self.seconds[stage] = time.perf_counter() - start
