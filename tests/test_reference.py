@@ -233,7 +233,7 @@ def test_denoising(name, multiview, portrait, pipeline_io, monkeypatch):
         def step(self, output, t, latents, **kwargs):
             result = super().step(output, t, latents, **kwargs)
             timesteps.append(int(t))
-            latents_after_step.append(result.prev_sample)
+            latents_after_step.append(result[0])
             return result
 
     monkeypatch.setattr(multiview, "scheduler", Watched.from_config(multiview.scheduler.config))

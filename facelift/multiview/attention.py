@@ -6,7 +6,8 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from diffusers import UNet2DConditionModel
+from diffusers.models import UNet2DConditionModel
+from diffusers.models.attention import BasicTransformerBlock
 from torch import Tensor
 
 ViewAttention = Literal["sparse", "dense", "none"]
@@ -43,10 +44,14 @@ class MultiViewAttnProcessor:
 
 
 def set_view_attention(unet: UNet2DConditionModel, num_views: int, mode: ViewAttention = "sparse") -> UNet2DConditionModel:
-    """Replaces the self-attention of every transformer block in place; weights and keys stay as they are."""
+    """Replaces the self-attention of every transformer block in place; weights and keys stay as they are.
+
+    num_views: views of a sample, innermost in the batch.
+    mode: as of `MultiViewAttnProcessor`; "none" changes nothing.
+    """
     if mode == "none":
         return unet
     for module in unet.modules():
-        if hasattr(module, "attn1"):
-            module.attn1.set_processor(MultiViewAttnProcessor(num_views, mode))
+        if isinstance(module, BasicTransformerBlock):
+            module.attn1.set_processor(MultiViewAttnProcessor(num_views, mode))  # type: ignore[arg-type]  # takes any callable
     return unet

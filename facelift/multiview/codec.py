@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL
+from diffusers.models import AutoencoderKL
 from torch import Tensor
 
 
@@ -15,15 +15,15 @@ class VAECodec:
 
     def __init__(self, vae: AutoencoderKL):
         self.vae = vae
-        self.factor = 2 ** (len(vae.config.block_out_channels) - 1)
-        self.latent_channels = vae.config.latent_channels
+        self.factor = 2 ** (len(vae.config["block_out_channels"]) - 1)
+        self.latent_channels = vae.config["latent_channels"]
 
     def encode(self, pictures: Tensor) -> Tensor:
-        return self.vae.encode((pictures * 2 - 1).to(self.vae.dtype)).latent_dist.mode() * self.vae.config.scaling_factor
+        return self.vae.encode((pictures * 2 - 1).to(self.vae.dtype)).latent_dist.mode() * self.vae.config["scaling_factor"]
 
     def decode(self, latents: Tensor) -> Tensor:
         # one picture at a time: decoding six at 512 px together needs gigabytes
-        decoded = [self.vae.decode(z[None].to(self.vae.dtype) / self.vae.config.scaling_factor).sample for z in latents]
+        decoded = [self.vae.decode(z[None].to(self.vae.dtype) / self.vae.config["scaling_factor"]).sample for z in latents]
         return (torch.cat(decoded).float() / 2 + 0.5).clamp(0, 1)
 
 

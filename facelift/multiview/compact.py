@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from diffusers import DDIMScheduler, UNet2DConditionModel
+from diffusers.models import UNet2DConditionModel
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from PIL import Image
 from torch import Tensor, nn
 
@@ -29,7 +29,13 @@ FACTOR, CONTEXT = 8, 64  # pixels folded into channels, a side; width of the con
 def compact_unet(
     channels: tuple[int, ...] = (64, 128, 192, 256), image_size: int = 256, views: int = 6, attention: ViewAttention = "sparse"
 ) -> UNet2DConditionModel:
-    """A new one with random weights. channels: of each level, multiples of 32."""
+    """A new one with random weights.
+
+    channels: of each level, multiples of 32.
+    image_size: pixels a side that it works at.
+    views: how many it makes.
+    attention: between them, as of `MultiViewAttnProcessor`.
+    """
     latent = PixelCodec(FACTOR).latent_channels
     inner = len(channels) - 2
     unet = UNet2DConditionModel(
@@ -64,7 +70,9 @@ class FeatureConv(nn.Conv2d):
     @classmethod
     def around(cls, conv: nn.Conv2d) -> FeatureConv:
         """With the same weights."""
-        new = cls(conv.in_channels, conv.out_channels, conv.kernel_size, padding=conv.padding, device="meta")
+        new = cls(
+            conv.in_channels, conv.out_channels, conv.kernel_size, padding=conv.padding, device="meta"  # type: ignore[arg-type]
+        )  # fmt: skip  # torch's hints forget that the sizes of a Conv2d are pairs
         new.weight, new.bias = conv.weight, conv.bias
         return new
 
@@ -75,7 +83,7 @@ class CompactViewGenerator(nn.Module):
     def __init__(self, unet: UNet2DConditionModel, prompt_embeds: Tensor | None = None, decoder: ViewDecoder | None = None):
         """prompt_embeds: Shape (V, 1, CONTEXT); random where not given. Raises ValueError for a decoder of other features."""
         super().__init__()
-        self.views = unet.config.num_class_embeds
+        self.views = unet.config["num_class_embeds"]
         self.unet, self.decoder = unet, decoder
         self.prompt_embeds = nn.Parameter(torch.randn(self.views, 1, CONTEXT) * 0.5 if prompt_embeds is None else prompt_embeds)
         if decoder is not None:
@@ -84,7 +92,8 @@ class CompactViewGenerator(nn.Module):
             unet.conv_out = FeatureConv.around(unet.conv_out)
 
     def forward(self, noisy: Tensor, condition: Tensor, warped: Tensor, timesteps: Tensor) -> Tensor:
-        """noisy, condition, warped: Shape (B*V, C, h, w), views innermost. timesteps: Shape (B*V,).
+        """noisy, condition, warped: Shape (B*V, C, h, w), views innermost.
+        timesteps: Shape (B*V,).
 
         Returns the UNet's output in fp32, Shape (B*V, C + C / 4 and the features for a decoder, h, w).
         """
@@ -97,37 +106,29 @@ class CompactViewGenerator(nn.Module):
         """What the UNet alone makes of its output: clean latents, Shape (B*V, C, h, w)."""
         return keep_seen(output[:, : warped.shape[1] * 5 // 4], warped)
 
-    def features(self, output: Tensor) -> Tensor:
-        """What the decoder takes of the UNet's output."""
-        return output[:, -self.decoder.config.features :]
-
     def clean_latents(self, output: Tensor, warped: Tensor, noise: Sequence[Tensor] = ()) -> Tensor:
         """The UNet's output -> clean latents, painted by the decoder where there is one. noise: of `decoder.noise_shapes`."""
         base = self.base(output, warped)
         if self.decoder is None:
             return base
         pictures = [F.pixel_shuffle(latents.float(), FACTOR) for latents in (base, warped)]
-        painted, _ = self.decoder(self.features(output).float().contiguous(), *pictures, noise)
+        painted, _ = self.decoder(self.decoder.features(output).float().contiguous(), *pictures, noise)
         return F.pixel_unshuffle(painted, FACTOR)
-
-
-@dataclass(frozen=True)
-class CompactCondition(Condition):
-    """noise: what the decoder adds at each of its sizes."""
-
-    noise: tuple[Tensor, ...] = ()
 
 
 class CompactMultiViewPipeline(MultiViewPipeline):
     def __init__(self, generator: CompactViewGenerator, scheduler: DDIMScheduler, config: MultiViewConfig, depth: PortraitDepth):
-        """depth: finds the portrait's surface, which is warped to the other views and handed on with them."""
-        codec = PixelCodec(config.image_size // generator.unet.config.sample_size)
+        """generator, scheduler: the UNet with all it needs, and the noise it was trained with.
+        config: sizes and default settings.
+        depth: finds the portrait's surface, which is warped to the other views and handed on with them.
+        """
+        codec = PixelCodec(config.image_size // generator.unet.config["sample_size"])
         conditioner = ViewIndexConditioner(config.num_views)
         super().__init__(generator.unet, scheduler, codec, conditioner, generator.prompt_embeds, config)
         self.generator, self.depth = generator, depth
 
     @torch.inference_mode()
-    def encode(self, portrait: Image.Image, draw: Draw) -> CompactCondition:
+    def encode(self, portrait: Image.Image, draw: Draw) -> Condition:
         """portrait: RGBA. The portrait's latents and those of its warped views lie side by side."""
         pictures = self.pictures(portrait).to(self.device)
         portrait_depth = self.depth(pictures)[0]
@@ -135,12 +136,12 @@ class CompactMultiViewPipeline(MultiViewPipeline):
         latents = self.codec.encode(pictures).expand(self.config.num_views, -1, -1, -1)
         latents = torch.cat([latents, self.codec.encode(warped.to(latents))], 1).to(self.dtype)
         labels = self.conditioner.class_labels(portrait, draw).to(self.device)
-        noise, decoder = (), self.generator.decoder
-        if decoder is not None:
-            noise = tuple(draw(shape).to(self.device) for shape in decoder.noise_shapes(len(latents), latents.shape[-1]))
-        return CompactCondition(latents, labels, self.prompt_embeds.to(self.device, self.dtype), portrait_depth, noise)
+        decoder = self.generator.decoder
+        shapes = decoder.noise_shapes(len(latents), latents.shape[-1]) if decoder is not None else []
+        noise = tuple(draw(shape).to(self.device) for shape in shapes)
+        return Condition(latents, labels, self.prompt_embeds.to(self.device, self.dtype), portrait_depth, noise)
 
-    def predict(self, latents: Tensor, t: Tensor, condition: CompactCondition, guidance_scale: float) -> Tensor:
+    def predict(self, latents: Tensor, t: Tensor, condition: Condition, guidance_scale: float) -> Tensor:
         """Clean latents: the model predicts the sample itself."""
         output = super().predict(latents, t, condition, guidance_scale)
         return self.generator.clean_latents(output, condition.latents[:, self.codec.latent_channels :], condition.noise).to(latents)

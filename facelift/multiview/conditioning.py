@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 import torch
-from diffusers import DDPMScheduler
 from diffusers.pipelines.stable_diffusion import StableUnCLIPImageNormalizer
+from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from PIL import Image
 from torch import Tensor
 from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
@@ -57,11 +57,12 @@ class ClipConditioner:
         embeds = self.image_embeds(portrait).expand(self.num_views, -1)
         noise = draw(tuple(embeds.shape)).to(embeds.device, embeds.dtype)
         x = self.normalizer.scale(embeds)
-        x = self.noising.add_noise(x, noise, torch.zeros(self.num_views, dtype=torch.long, device=x.device))
+        level = torch.zeros(self.num_views, dtype=torch.long, device=x.device)
+        x = self.noising.add_noise(x, noise, level)  # type: ignore[arg-type]  # diffusers says IntTensor and takes any whole numbers
         x = self.normalizer.unscale(x)
         half = embeds.shape[1] // 2
-        level = torch.cat([torch.ones(half), torch.zeros(embeds.shape[1] - half)])  # sinusoid of 0, cosines first
-        return torch.cat([x, level.to(x).expand(self.num_views, -1)], 1)
+        embedding = torch.cat([torch.ones(half), torch.zeros(embeds.shape[1] - half)])  # sinusoid of 0, cosines first
+        return torch.cat([x, embedding.to(x).expand(self.num_views, -1)], 1)
 
     def unconditional(self, labels: Tensor) -> Tensor:
         return torch.zeros_like(labels)

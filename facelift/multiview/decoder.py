@@ -43,8 +43,14 @@ class ViewDecoder(nn.Module):
         """Of the noise that `forward` takes for `count` pictures whose features are `size` a side."""
         return [(count, 1, size * 2**level, size * 2**level) for level in range(1, len(self.config.channels))]
 
+    def features(self, output: Tensor) -> Tensor:
+        """What `forward` takes of a UNet's output that carries its last features behind it (`compact.FeatureConv`)."""
+        return output[:, -self.config.features :]
+
     def forward(self, features: Tensor, base: Tensor, warped: Tensor, noise: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """features: Shape (N, C, h, w). base, warped: Shape (N, 4, k h, k w), RGBA, -1..1. noise: of `noise_shapes`, standard normal.
+        """features: Shape (N, C, h, w).
+        base, warped: Shape (N, 4, k h, k w), RGBA, -1..1.
+        noise: of `noise_shapes`, standard normal.
 
         Returns RGBA, Shape (N, 4, k h, k w), -1..1, where the warped colour may stay as far as a gate says, and class logits of as
         many pixels, Shape (N, 4, k h, k w).

@@ -9,7 +9,7 @@ import math
 
 import torch
 import torch.nn.functional as F
-from diffusers import UNet2DModel
+from diffusers.models import UNet2DModel
 from torch import Tensor, nn
 
 CHANNELS = 6  # RGBA, column, row
@@ -19,7 +19,7 @@ class PortraitDepth(nn.Module):
     def __init__(self, unet: UNet2DModel):
         super().__init__()
         self.unet = unet
-        self.factor = math.isqrt(unet.config.in_channels // CHANNELS)
+        self.factor = math.isqrt(unet.config["in_channels"] // CHANNELS)
 
     def forward(self, portraits: Tensor) -> Tensor:
         """portraits: Shape (B, 4, H, W), colour on white and alpha, 0..1.

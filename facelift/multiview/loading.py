@@ -7,12 +7,15 @@ import json
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, UNet2DConditionModel, UNet2DModel
+from diffusers.models import AutoencoderKL, UNet2DConditionModel, UNet2DModel
 from diffusers.pipelines.stable_diffusion import StableUnCLIPImageNormalizer
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
 
+from ..devices import placed
 from ..weights.tensors import read_tensors
 from .attention import ViewAttention, set_view_attention
 from .codec import VAECodec
@@ -57,7 +60,10 @@ def load_unet(folder: Path, dtype: torch.dtype) -> tuple[UNet2DConditionModel, i
 
 def load_released(folder: Path, prompt_embeds: Tensor, device: torch.device, dtype: torch.dtype, rig: str = "six") -> MultiViewPipeline:
     """folder: a diffusers pipeline folder (`mvdiffusion/pipeckpts`). The text encoder and tokenizer in it are not needed.
-    rig: of the views that the UNet makes."""
+    prompt_embeds: Shape (V, 77, D), of the views.
+    device, dtype: of all models in it.
+    rig: of the views that the UNet makes.
+    """
     unet, num_views = load_unet(folder / "unet", dtype)
     vae = AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=dtype, low_cpu_mem_usage=False).eval().to(device)
     encoder = CLIPVisionModelWithProjection.from_pretrained(folder / "image_encoder", dtype=dtype).eval().to(device)
@@ -71,20 +77,23 @@ def load_released(folder: Path, prompt_embeds: Tensor, device: torch.device, dty
     scheduler = DDIMScheduler(**{**RELEASED_SCHEDULER, **{k: v for k, v in values.items() if k in known}})
     codec = VAECodec(vae)
     return MultiViewPipeline(
-        unet.to(device), scheduler, codec, ClipConditioner(processor, encoder, normalizer, noising, num_views),
-        prompt_embeds, MultiViewConfig(num_views=num_views, image_size=unet.config.sample_size * codec.factor, rig=rig),
+        placed(unet, device, torch.preserve_format), scheduler, codec, ClipConditioner(processor, encoder, normalizer, noising, num_views),
+        prompt_embeds, MultiViewConfig(num_views=num_views, image_size=unet.config["sample_size"] * codec.factor, rig=rig),
     )  # fmt: skip
 
 
 def load_compact(folder: Path, settings: dict, device: torch.device, dtype: torch.dtype) -> CompactMultiViewPipeline:
-    """folder: `unet/`, `scheduler/`, `depth/`, `prompt_embeds.safetensors`, maybe `decoder/`. settings: the fields of `MultiViewConfig`."""
+    """folder: `unet/`, `scheduler/`, `depth/`, `prompt_embeds.safetensors`, maybe `decoder/`.
+    settings: the fields of `MultiViewConfig`, the number of views excepted.
+    device: of all models; dtype: of the UNet's weights alone.
+    """
     unet, num_views = load_unet(folder / "unet", dtype)
     prompt_embeds = load_file(folder / "prompt_embeds.safetensors")["prompt_embeds"]
     memory_format = torch.channels_last if device.type == "cpu" else torch.contiguous_format
-    unet = unet.to(device=device, memory_format=memory_format)
+    unet = placed(unet, device, memory_format)
     generator = CompactViewGenerator(unet, prompt_embeds, load_decoder(folder / "decoder", device)).requires_grad_(False)
-    depth = UNet2DModel.from_pretrained(folder / "depth", torch_dtype=torch.float32, low_cpu_mem_usage=False)
-    depth = PortraitDepth(depth).eval().requires_grad_(False).to(device=device, memory_format=memory_format)
+    depth = PortraitDepth(UNet2DModel.from_pretrained(folder / "depth", torch_dtype=torch.float32, low_cpu_mem_usage=False))
+    depth = placed(depth.eval().requires_grad_(False), device, memory_format)
     scheduler = DDIMScheduler.from_pretrained(folder / "scheduler")
     return CompactMultiViewPipeline(generator, scheduler, MultiViewConfig(num_views=num_views, **settings), depth)
 

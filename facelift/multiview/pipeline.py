@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from diffusers import DDIMScheduler, UNet2DConditionModel
+from diffusers.models import UNet2DConditionModel
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from PIL import Image
 from torch import Tensor
 
@@ -42,12 +44,14 @@ class Condition:
     latents: Shape (V, C, h, w), laid beside the noisy ones: the portrait, then what else the model takes.
     class_labels: Shape (V, ...). prompt_embeds: Shape (V, L, D).
     portrait_depth: Shape (S, S), ray depth of the portrait's surface, where the model finds it.
+    noise: what a decoder adds at each of its sizes, where the model has one.
     """
 
     latents: Tensor
     class_labels: Tensor
     prompt_embeds: Tensor
     portrait_depth: Tensor | None = None
+    noise: tuple[Tensor, ...] = ()
 
 
 class GeneratedViews(NamedTuple):
@@ -121,7 +125,12 @@ class MultiViewPipeline:
         return latents * self.scheduler.init_noise_sigma
 
     def predict(self, latents: Tensor, t: Tensor, condition: Condition, guidance_scale: float) -> Tensor:
-        """The UNet's output, guided. Guidance drops the picture, never the text (kit 3.2, steps 4 and 5)."""
+        """The UNet's output, guided. Guidance drops the picture, never the text (kit 3.2, steps 4 and 5).
+
+        latents: Shape (V, C, h, w), noisy.
+        t: Shape (). The timestep.
+        guidance_scale: 1 asks the UNet only once.
+        """
         x = torch.cat([latents, condition.latents], 1)
         labels, text = condition.class_labels, condition.prompt_embeds
         if guidance_scale == 1.0:
@@ -148,23 +157,33 @@ class MultiViewPipeline:
         draw: Draw,
         on_step: Callable[[DenoisingStep], None] | None = None,
     ) -> Tensor:
-        """DDIM. With eta > 0 noise is drawn in every step, the last included."""
+        """DDIM.
+
+        latents: Shape (V, C, h, w), as of `prepare_latents`.
+        steps: at least 1.
+        eta: 0 is deterministic; above, noise is drawn in every step, the last included.
+        on_step: called after every step; what it raises ends the work.
+        Returns clean latents, Shape (V, C, h, w).
+        """
         scheduler = type(self.scheduler).from_config(self.scheduler.config)  # a scheduler keeps state: one for each call
+        assert isinstance(scheduler, DDIMScheduler)
         scheduler.set_timesteps(steps, device=latents.device)
         for i, t in enumerate(scheduler.timesteps):
             output = self.predict(scheduler.scale_model_input(latents, t), t, condition, guidance_scale)
             noise = draw(tuple(latents.shape)).to(latents) if eta > 0 else None
-            step = scheduler.step(output, t, latents, eta=eta, variance_noise=noise)
-            latents = step.prev_sample
+            latents, clean = scheduler.step(output, t, latents, eta=eta, variance_noise=noise, return_dict=False)
             if on_step is not None:
-                clean = step.pred_original_sample
-                on_step(DenoisingStep(i + 1, steps, lambda clean=clean: to_bytes(self.decode(clean))))
+                on_step(DenoisingStep(i + 1, steps, partial(self.preview, clean)))
         return latents
 
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> Tensor:
         """(V, 3 or 4, S, S) in 0..1."""
         return self.codec.decode(latents)
+
+    def preview(self, latents: Tensor) -> np.ndarray:
+        """What clean latents show. uint8 (V, S, S, 3)."""
+        return to_bytes(self.decode(latents))
 
     @torch.inference_mode()
     def __call__(
@@ -175,14 +194,17 @@ class MultiViewPipeline:
         guidance_scale: float | None = None,
         on_step: Callable[[DenoisingStep], None] | None = None,
     ) -> GeneratedViews:
-        """portrait: on white, RGB, or RGBA where the model takes alpha. None means the weight set's own default.
-
+        """portrait: on white, RGB, or RGBA where the model takes alpha.
+        seed: of all noise.
+        steps, guidance_scale: None is the weight set's own default.
+        on_step: as of `denoise`.
         Raises ValueError for impossible steps.
         """
         steps = self.config.steps if steps is None else steps
         guidance_scale = self.config.guidance_scale if guidance_scale is None else guidance_scale
-        if not 1 <= steps <= self.scheduler.config.num_train_timesteps:
-            raise ValueError(f"steps must lie between 1 and {self.scheduler.config.num_train_timesteps}, not {steps}")
+        most = self.scheduler.config["num_train_timesteps"]
+        if not 1 <= steps <= most:
+            raise ValueError(f"steps must lie between 1 and {most}, not {steps}")
         draw = seeded_noise(seed)
         condition = self.encode(portrait, draw)
         latents = self.prepare_latents(condition, draw)

@@ -69,7 +69,9 @@ def _draw_surface(colors, points, valid, viewmat, intrinsics, spacing, out, dept
 def push_pull(colors: Tensor, known: Tensor) -> Tensor:
     """Fills the unknown with what lies around it, coarser the farther away (push-pull).
 
-    colors: Shape (V, 3, H, W). known: Shape (V, 1, H, W), 0 or 1. Returns Shape (V, 3, H, W), white where a picture knows nothing.
+    colors: Shape (V, 3, H, W).
+    known: Shape (V, 1, H, W), 0 or 1.
+    Returns Shape (V, 3, H, W), white where a picture knows nothing.
     """
     if min(colors.shape[-2:]) < 2:
         return torch.where(known > 0, colors, torch.ones_like(colors))
@@ -150,7 +152,8 @@ def warped_views(portrait: Tensor, ray_depth: Tensor, rig: ViewRig) -> Tensor:
 def keep_seen(output: Tensor, warped: Tensor) -> Tensor:
     """Clean latents from the UNet's, which says of each pixel how much of the warped colour stays; its alpha stays only where seen.
 
-    output: Shape (N, C + C / 4, h, w), folded RGBA and one gate logit a pixel. warped: Shape (N, C, h, w), folded.
+    output: Shape (N, C + C / 4, h, w), folded RGBA and one gate logit a pixel.
+    warped: Shape (N, C, h, w), folded.
     """
     clean, gate = output.split([warped.shape[1], output.shape[1] - warped.shape[1]], 1)
     gate = gate.sigmoid()

@@ -34,7 +34,14 @@ class Judge:
         self.optimizer = torch.optim.Adam(self.discriminator.parameters(), 2e-4, (0.0, 0.9))
 
     def __call__(self, model: CompactViewGenerator, predicted: Predicted, classes: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """classes: Shape (B, V, H, W). Returns the loss and its parts for the curve."""
+        """model: with a decoder.
+        predicted: what its UNet made, as of `views.predict`.
+        classes: Shape (B, V, H, W).
+        step: seeds what is random.
+        Returns the loss and its parts for the curve.
+        """
+        decoder = model.decoder
+        assert decoder is not None
         rng, generator = np.random.default_rng([7, step]), torch.Generator().manual_seed(step)
         side = min(CROP, classes.shape[-1])
         shake = min(SHAKE, side // 4)
@@ -44,11 +51,11 @@ class Judge:
             torch.stack([crop(picture[i], y, x, side) for i, y, x in places])
             for picture in (F.pixel_shuffle(latents, FACTOR) for latents in (predicted.clean, base, predicted.warped))
         )
-        features = model.features(predicted.output)
+        features = decoder.features(predicted.output)
         features = torch.stack([crop(features[i], y, x, side, FACTOR) for i, y, x in places]).contiguous()
         shown = torch.stack([crop(classes.flatten(0, 1)[i][None], y, x, side)[0] for i, y, x in places])
-        noise = [torch.randn(s, generator=generator).to(truth) for s in model.decoder.noise_shapes(len(places), features.shape[-1])]
-        made, logits = model.decoder(features, base, warped, noise)
+        noise = [torch.randn(s, generator=generator).to(truth) for s in decoder.noise_shapes(len(places), features.shape[-1])]
+        made, logits = decoder(features, base, warped, noise)
 
         error = made - truth
         squared = 0.5 * error.square().mean() + 0.15 * error.abs().mean() + 0.1 * error[:, 3].abs().mean()
