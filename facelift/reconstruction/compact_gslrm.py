@@ -44,7 +44,10 @@ class CompactGSLRM(GSLRM):
             self.pixel_gaussian_decoder[1] = nn.Linear(out.in_features, GAUSSIAN_CHANNELS * config.patch_size**2)
 
     def predict(self, images: Tensor, cameras: Cameras, hull: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """images: Shape (B, V, 4, H, W), 0..1. hull: Shape (B, V, H, W), its ray depth. Returns as `GSLRM.predict`."""
+        """images: Shape (B, V, 4, H, W), 0..1.
+        hull: Shape (B, V, H, W), its ray depth.
+        Returns as `GSLRM.predict`.
+        """
         posed = self.posed_images(images, cameras)
         if hull is not None:
             posed = torch.cat([posed, hull[:, :, None].to(posed.dtype)], 2)

@@ -129,7 +129,12 @@ class GSLRM(nn.Module):
         return free_raw, self.unpatchify(raw, images.shape)
 
     def decode(self, free_raw: Tensor, raw: Tensor, images: Tensor, cameras: Cameras) -> Reconstruction:
-        """One sample. free_raw: Shape (free, 14). raw: Shape (V, H, W, 14). images: Shape (V, 3, H, W)."""
+        """One sample.
+
+        free_raw: Shape (free, 14).
+        raw: Shape (V, H, W, 14).
+        images: Shape (V, 3, H, W).
+        """
         pixel = decode_pixel_gaussians(raw[None], images[None], *rays(cameras))
         return Reconstruction(free_gaussians(free_raw), pixel, self.config.patch_size)
 
@@ -145,7 +150,12 @@ class GSLRM(nn.Module):
 
 
 def config_from_state(state: dict[str, Tensor], image_size: int, head_width: int = 64) -> GSLRMConfig:
-    """The sizes of a checkpoint from its shapes; only the head width cannot be read off."""
+    """The sizes of a checkpoint from its shapes.
+
+    state: its tensors by the release's names.
+    image_size: pixels a side of the views.
+    head_width: of an attention head, which the shapes do not tell.
+    """
     width, columns = state["patch_embedder.1.weight"].shape
     pixels = len(state["pixel_gaussian_decoder.1.weight"]) // GAUSSIAN_CHANNELS  # of a patch
     return GSLRMConfig(

@@ -32,7 +32,8 @@ def load_released_reconstructor(folder: Path, image_size: int, device: torch.dev
 
 
 def load_compact_reconstructor(folder: Path, settings: dict, device: torch.device) -> Reconstructor:
-    """folder: with `reconstructor/model.safetensors`. settings: `reconstructor` of its config.json: a type and fields of its config.
+    """folder: with `reconstructor/model.safetensors`.
+    settings: `reconstructor` of its config.json: a type and fields of its config.
 
     Raises KeyError, TypeError, ValueError or OSError for what is not understood or not there.
     """
@@ -42,7 +43,11 @@ def load_compact_reconstructor(folder: Path, settings: dict, device: torch.devic
 
 
 def assigned(kind: type[nn.Module], config, state: dict[str, Tensor], device: torch.device):
-    """A model with these weights, made without initialising them first. fp16 files are widened."""
+    """A model made without initialising its weights first.
+
+    kind, config: its class and that one's settings.
+    state: its weights; fp16 is widened.
+    """
     with torch.device("meta"):
         module = kind(config)
     module.load_state_dict({name: tensor.float() for name, tensor in state.items()}, assign=True)

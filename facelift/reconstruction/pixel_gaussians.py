@@ -83,7 +83,12 @@ def remove_white(pixels: Tensor) -> Tensor:
 
 
 def flatten_gaussians(pixel: PixelGaussians, patch_size: int, batch: int = 0) -> Gaussians:
-    """One sample as a list of Gaussians in the release's order: view, patch row, patch column, row, column."""
+    """One sample as a list of Gaussians in the release's order: view, patch row, patch column, row, column.
+
+    pixel: Shape (B, V, H, W, ...).
+    patch_size: pixels a side; divides H and W.
+    batch: which sample.
+    """
 
     def flat(t: Tensor) -> Tensor:
         t = t[batch]

@@ -37,7 +37,8 @@ class Reconstructor(Protocol):
     """Posed views -> Gaussians. To add one: this method, its config, and a line in `loading.RECONSTRUCTORS`."""
 
     def reconstruct(self, images: Tensor, cameras: Cameras) -> Reconstruction:
-        """images: Shape (V, 3 or 4, H, W), 0..1, on white. cameras: V of them, of the same size.
+        """images: Shape (V, 3 or 4, H, W), 0..1, on white.
+        cameras: V of them, of the same size.
 
         Raises ValueError for views that it cannot take.
         """

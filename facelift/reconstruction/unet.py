@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from diffusers import UNet2DConditionModel
+from diffusers.models import UNet2DConditionModel
 from torch import Tensor, nn
 
 from ..cameras import Cameras, plucker_channels, rays
@@ -56,20 +56,25 @@ class UNetReconstructor(nn.Module):
         self.context = nn.Parameter(torch.zeros(1, 1, CONTEXT))
 
     def predict(self, images: Tensor, cameras: Cameras, hull: Tensor | None = None) -> Tensor:
-        """images: Shape (B, V, C, H, W), 0..1. hull: Shape (B, V, H, W), its ray depth. Returns raw values (B, V, H, W, 14)."""
+        """images: Shape (B, V, C, H, W), 0..1.
+        hull: Shape (B, V, H, W), its ray depth.
+        Returns raw values (B, V, H, W, 14).
+        """
         b, v, _, h, w = images.shape
         plucker = plucker_channels(*rays(cameras)).expand(b, -1, -1, -1, -1)
-        x = [images * 2 - 1, plucker.to(images.dtype)]
+        channels = [images * 2 - 1, plucker.to(images.dtype)]
         if hull is not None:
-            x.append(hull[:, :, None].to(images.dtype))
-        x = torch.cat(x, 2).flatten(0, 1)
+            channels.append(hull[:, :, None].to(images.dtype))
+        x = torch.cat(channels, 2).flatten(0, 1)
         x = F.pixel_unshuffle(x, self.config.patch_size).contiguous(memory_format=torch.channels_last)
         steps = torch.zeros(len(x), dtype=torch.long, device=x.device)
         raw = self.unet(x, steps, self.context.expand(len(x), -1, -1)).sample.float()
         return F.pixel_shuffle(raw, self.config.patch_size).view(b, v, GAUSSIAN_CHANNELS, h, w).permute(0, 1, 3, 4, 2)
 
     def forward(self, images: Tensor, cameras: Cameras, hull: Tensor | None = None) -> PixelGaussians:
-        """images: Shape (B, V, C, H, W). hull: Shape (B, V, H, W), the visual hull's ray depth, found here where not given."""
+        """images: Shape (B, V, C, H, W).
+        hull: Shape (B, V, H, W), the visual hull's ray depth, found here where not given.
+        """
         config = self.config
         if config.hull and hull is None:
             hull = hulls(images, cameras)

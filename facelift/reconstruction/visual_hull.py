@@ -57,10 +57,10 @@ def _carve(alpha, origins, directions, viewmats, intrinsics, reach, samples, ref
 
 
 def hull_depth(alpha: Tensor, cameras: Cameras, grid: int = 64) -> Tensor:
-    """alpha: Shape (V, H, W), 0..1, of these cameras. grid: rays a side; what lies between is interpolated.
+    """alpha: Shape (V, H, W), 0..1, of these cameras.
+    grid: rays a side; what lies between is interpolated.
 
-    Returns Shape (V, H, W): the ray depth of the visual hull. Where a ray misses
-    the hull, what its neighbours say.
+    Returns Shape (V, H, W): the ray depth of the visual hull. Where a ray misses the hull, what its neighbours say.
     """
     coarse = cameras.at_size(grid)
     origins, directions = (r.double().cpu().numpy() for r in rays(coarse))

@@ -27,7 +27,8 @@ class DropLoosePieces:
 def drop_loose_pieces(pixel: PixelGaussians, voxel: float = 0.03) -> PixelGaussians:
     """Keeps the Gaussians whose voxels hang together with most of the others'.
 
-    pixel: one sample, Shape (1, V, H, W, ...). voxel: side in world units; pieces one empty voxel apart are two.
+    pixel: one sample, Shape (1, V, H, W, ...).
+    voxel: side in world units; pieces one empty voxel apart are two.
     """
     from skimage.measure import label
 

@@ -32,7 +32,9 @@ def smooth_depths(pixel: PixelGaussians, cameras: Cameras, radius: int = 3, edge
     """Mean ray depth around each pixel of all views but the first, the photo.
 
     pixel: one sample, Shape (1, V, H, W, ...).
-    radius: pixels to each side. edge: world units; what lies farther from the mean keeps its own depth. rounds: of averaging.
+    radius: pixels to each side.
+    edge: world units; what lies farther from the mean keeps its own depth.
+    rounds: of averaging.
     """
     depth, shown = pixel.ray_depth[0, 1:, None], (pixel.opacities[0, 1:, None] > GATED_LOGIT).float()
     share = F.avg_pool2d(shown, 2 * radius + 1, 1, radius).clamp_min(1e-6)
