@@ -58,7 +58,9 @@ def save_mesh(gaussians: Gaussians, path: str | Path, progress: Callable[[int, i
     material = PBRMaterial(baseColorTexture=_atlas(pictures), metallicFactor=0.0, roughnessFactor=1.0)
     turned = corners[:, [0, 2, 1]] * (1, 1, -1)
     mesh = Trimesh(turned, triangles, visual=TextureVisuals(uv, material=material), process=False)
-    Path(path).write_bytes(mesh.export(file_type="glb"))
+    data = mesh.export(file_type="glb")
+    assert isinstance(data, bytes)
+    Path(path).write_bytes(data)
     return Path(path)
 
 

@@ -49,7 +49,10 @@ show({{ splat: {{ bytes: bytes("splats"), orig_name: {name} }}, portrait: {portr
 def save_viewer(splats: str | Path, path: str | Path, portrait: str | Path | None = None, title: str = "3D head") -> Path:
     """Writes an HTML page with the viewer and everything it needs inside, about 1.5 MB and a third more than the splat file.
 
-    splats: a .spz (smallest), .splat or .ply file. portrait: the picture to compare the head with. Returns the path.
+    splats: a .spz (smallest), .splat or .ply file.
+    portrait: the picture to compare the head with.
+    title: of the page.
+    Returns the path.
     """
     splats, path = Path(splats), Path(path)
     page = PAGE.format(

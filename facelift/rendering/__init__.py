@@ -47,13 +47,13 @@ def render(
     if backend == "auto":
         backend = _best_backend(gaussians)
     if backend == "gsplat":
-        from .cuda import rasterize
+        from . import cuda
 
-        drawn = rasterize(gaussians, cameras)
+        drawn = cuda.rasterize(gaussians, cameras)
     else:
-        from .cpu import rasterize
+        from . import cpu
 
-        drawn = rasterize(gaussians, cameras, most_tiles)
+        drawn = cpu.rasterize(gaussians, cameras, most_tiles)
     device = gaussians.means.device
     colors, transmittance = (t.to(device) for t in drawn)
     return Rendering(colors + background * transmittance, 1 - transmittance, backend)

@@ -67,7 +67,9 @@ def _columns(splat, box, ellipse, row):
 def bin_tiles(splats, boxes, order, width, height, most):
     """Lists the splats of each tile, in the given order.
 
-    boxes: Shape (N, 4). Pixels x0, x1, y0, y1 a splat may paint, ends excluded. order: Shape (M,), those to draw, nearest first.
+    boxes: Shape (N, 4). Pixels x0, x1, y0, y1 a splat may paint, ends excluded.
+    order: Shape (M,), those to draw, nearest first.
+    most: ids at most.
     Returns offsets (tiles + 1,) and ids (offsets[-1],): tile t holds ids[offsets[t]:offsets[t + 1]]. A tile that a splat cannot change
     does not list it. Where there would be more than `most` ids, there are none, and offsets[-1] is more than `most`.
     """
@@ -107,6 +109,8 @@ def bin_tiles(splats, boxes, order, width, height, most):
 def blend(splats, boxes, offsets, ids, width, height):
     """Blends front to back.
 
+    splats: Shape (N, 9), as above.
+    boxes, offsets, ids: as of `bin_tiles`.
     Returns image (H, W, 4): colour, not yet on a background, and the transmittance that is left; and last (H, W): one past the place in
     `ids` of the last splat that counted.
     """
@@ -154,7 +158,12 @@ def blend(splats, boxes, offsets, ids, width, height):
 
 @compiled(parallel=True)
 def blend_backward(splats, boxes, offsets, ids, width, height, image, last, grad_image):
-    """Gradient of `blend` by a walk from back to front. Returns Shape (len(ids), 9): for each splat of each tile."""
+    """Gradient of `blend` by a walk from back to front.
+
+    image, last: what it returned.
+    grad_image: Shape (H, W, 4).
+    Returns Shape (len(ids), 9): for each splat of each tile.
+    """
     columns = (width + TILE - 1) // TILE
     grads = np.zeros((len(ids), 9), np.float32)
     for tile in numba.prange(len(offsets) - 1):

@@ -106,8 +106,13 @@ def _span(centre, radius, reach, size):
 
 @compiled(parallel=True)
 def project(means, quats, scales, opacities, sh0, camera, width, height):
-    """Returns depths (N,), splats (N, 9), as `kernels` describes them, and boxes (N, 4), the pixels each may paint.
+    """Gaussians as one camera sees them.
 
+    means, quats, scales, opacities, sh0: as of `Gaussians`.
+    camera: Shape (16,), as above.
+    width, height: of the picture, pixels.
+
+    Returns depths (N,), splats (N, 9), as `kernels` describes them, and boxes (N, 4), the pixels each may paint.
     A depth of 0 marks what cannot be seen (too near, too faint, not a number); its box is empty and its splat is not set.
     """
     count = len(means)
@@ -142,7 +147,11 @@ def project(means, quats, scales, opacities, sh0, camera, width, height):
 
 @compiled(parallel=True)
 def project_backward(means, quats, scales, opacities, sh0, camera, width, height, splats, boxes, grad_splats):
-    """Gradient of `project`: of means, quats, scales, opacities and sh0, in their shapes; 0 for what is not in the picture."""
+    """Gradient of `project`: of means, quats, scales, opacities and sh0, in their shapes; 0 for what is not in the picture.
+
+    splats, boxes: what it returned.
+    grad_splats: Shape (N, 9).
+    """
     d_means, d_quats, d_scales = np.zeros_like(means), np.zeros_like(quats), np.zeros_like(scales)
     d_opacities, d_sh0 = np.zeros_like(opacities), np.zeros_like(sh0)
     count = len(means)

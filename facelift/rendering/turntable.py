@@ -21,7 +21,11 @@ ENCODING = {
 
 
 def turntable_frames(gaussians: Gaussians, frames: int, size: int, backend: str = "auto") -> Iterator[np.ndarray]:
-    """Yields uint8 (size, size, 3) pictures of one turn from the front over the subject's left, at eye level, on white."""
+    """Yields uint8 (size, size, 3) pictures of one turn from the front over the subject's left, at eye level, on white.
+
+    frames: how many.
+    backend: as of `render`.
+    """
     cameras = turntable(frames, size)
     gaussians = gaussians.detach()
     for frame in range(frames):
@@ -39,8 +43,11 @@ def save_turntable(
 ) -> Path:
     """Films one turn as an .mp4 (H.264, yuv420p) and returns its path.
 
+    frames: how many the turn has.
     size: side of the picture in pixels, even.
+    fps: frames a second.
     progress: called with (frames done, frames in all); what it raises ends the film and removes the file.
+    backend: as of `render`.
     Raises ValueError for an odd size or no frames and RuntimeError, with ffmpeg's words, if the film cannot be written.
     """
     path = Path(path)

@@ -11,6 +11,7 @@ import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -94,7 +95,7 @@ def fetch(release: Release) -> WeightSet:
         needed = sum(release.files[name]["bytes"] for name in missing) + CONVERTED_BYTES
         _require_space(Path(constants.HF_HUB_CACHE), needed)
     for name in release.files:
-        path = _download(release.repo, name, lambda name=name: hf_hub_download(release.repo, name, revision=release.revision))
+        path = _download(release.repo, name, partial(hf_hub_download, release.repo, name, revision=release.revision))
     folder = Path(path).parents[len(Path(name).parts) - 1]
     verify(release, folder)
     note = f"released weights {release.repo}, revision {release.revision[:8]}, SHA-256 verified"

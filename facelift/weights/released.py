@@ -50,7 +50,7 @@ def rig_of(folder: Path) -> str:
 
 def require_layout(folder: Path) -> None:
     """Raises WeightsError that names what is missing."""
-    optional = ("LICENSE", "model_index.json", "special_tokens_map.json")
+    optional: tuple[str, ...] = ("LICENSE", "model_index.json", "special_tokens_map.json")
     if any(folder.rglob("clr_embeds.pt")):
         optional += ("text_encoder/", "tokenizer/")
     names = [n for n in openfacelift().files if n.startswith(PIPELINE) and not any(part in n for part in optional)]
@@ -118,9 +118,10 @@ def _encode_prompts(folder: Path, rig: ViewRig) -> Tensor:
     from transformers import CLIPTextModel, CLIPTokenizer
 
     tokenizer = CLIPTokenizer.from_pretrained(folder / PIPELINE / "tokenizer", local_files_only=True)
-    encoder, info = CLIPTextModel.from_pretrained(
+    loaded: tuple[CLIPTextModel, dict] = CLIPTextModel.from_pretrained(  # type: ignore[assignment]  # a pair, with loading info
         folder / PIPELINE / "text_encoder", dtype=torch.float32, local_files_only=True, output_loading_info=True
     )
+    encoder, info = loaded
     if info["missing_keys"]:
         raise WeightsError(f"The text encoder in {folder} lacks {len(info['missing_keys'])} tensors.")
 
