@@ -11,7 +11,7 @@ import gradio as gr
 import numpy as np
 from PIL import Image, ImageOps
 
-from ..portrait import Portrait, load_photo, make_portrait
+from ..portrait import Crop, Portrait, load_photo, make_portrait
 from ..portrait.crop import FACE_CENTRE, SIZE
 from . import texts
 from .viewer import file_data
@@ -57,7 +57,7 @@ def adjusted(data: bytes, portrait: Portrait, adjustment: CropAdjustment) -> Por
     """
     if adjustment == CropAdjustment() or portrait.crop is None:
         return portrait
-    framed = _framed(load_photo(data), portrait, adjustment)
+    framed = _framed(load_photo(data), portrait.crop, adjustment)
     rgb, alpha = _moved(portrait.image, adjustment, (255, 255, 255)), _moved(portrait.alpha, adjustment, 0)
     inner = Image.new("L", (SIZE - 6, SIZE - 6), 255)  # the outermost rows of a portrait may be empty
     known = _moved(ImageOps.expand(inner, 3), adjustment, 0) > 253
@@ -76,9 +76,8 @@ def _moved(image: Image.Image, adjustment: CropAdjustment, fill) -> np.ndarray:
     )
 
 
-def _framed(photo: Image.Image, portrait: Portrait, adjustment: CropAdjustment) -> Image.Image:
+def _framed(photo: Image.Image, crop: Crop, adjustment: CropAdjustment) -> Image.Image:
     """The part of the photo that the moved portrait shows, 512x512, white (or clear) beyond its border."""
-    crop = portrait.crop
     scaled_size = [max(1, round(side * adjustment.zoom)) for side in crop.scaled_size]
     left, top = crop.crop_in_scaled[0] - crop.paste_at[0], crop.crop_in_scaled[1] - crop.paste_at[1]
     a, b, c, d, e, f = _matrix(adjustment, 1.0, left, top)
@@ -142,5 +141,8 @@ def faces_shown(portrait: Portrait, chosen: int) -> dict[str, Any]:
 
 
 def portrait_shown(picture: Path, adjustment: CropAdjustment, movable: bool, anew: bool = False) -> dict[str, Any]:
-    """adjustment: what the picture shows already. anew: another photo or face, so that what the visitor did to the last one is void."""
+    """adjustment: what the picture shows already.
+    movable: whether the visitor may change that.
+    anew: another photo or face, so that what the visitor did to the last one is void.
+    """
     return {"picture": file_data(picture), "adjustment": asdict(adjustment), "movable": movable, "anew": anew}

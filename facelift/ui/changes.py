@@ -6,19 +6,27 @@ import html
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 
+from ..weights.find import WeightSet
 from . import texts
 from .downloads import MESH
 from .history import HistoryEntry
-from .jobs import Update
+from .jobs import Finished, Update
 from .viewer import shown
 
+Changes = dict[Block, Any]  # component -> its new value, or itself with new looks
 
-def of_update(ui: SimpleNamespace, update: Update, weights, keep_view: bool = False) -> dict:
-    done = update.stage == "done"
-    changes = {ui.status: sentence(texts.DONE) if done else progress(update)}
+
+def of_update(ui: SimpleNamespace, update: Update, weights: WeightSet, keep_view: bool = False) -> Changes:
+    """weights: what the head is made with, for the words below it.
+    keep_view: the visitor goes on looking from where they stand.
+    """
+    done = isinstance(update, Finished)
+    changes: Changes = {ui.status: sentence(texts.DONE) if done else progress(update)}
     if update.views is not None:
         changes[ui.views] = captioned(update.views)
     if update.splat is not None:
@@ -29,32 +37,33 @@ def of_update(ui: SimpleNamespace, update: Update, weights, keep_view: bool = Fa
     for name in update.files.keys() - {MESH}:
         path = update.files[name]
         changes[ui.downloads[name]] = gr.DownloadButton(value=path, interactive=True)
-    if done:
+    if isinstance(update, Finished):
         changes |= {ui.ran: sentence(texts.what_ran(update.report, weights)), **buttons(ui, running=False)}
     return changes
 
 
-def of_entry(ui: SimpleNamespace, entry: HistoryEntry | None) -> dict:
+def of_entry(ui: SimpleNamespace, entry: HistoryEntry | None) -> Changes:
     """The head that is shown, and its mesh: to be made, or to be had."""
-    there = entry is not None and MESH in entry.files
+    mesh = entry.files.get(MESH) if entry is not None else None
+    there = mesh is not None
     return {
         ui.entry: entry,
         ui.mesh: gr.Button(MESH, visible=not there, interactive=entry is not None),
-        ui.downloads[MESH]: gr.DownloadButton(value=entry.files[MESH] if there else None, visible=there, interactive=there),
+        ui.downloads[MESH]: gr.DownloadButton(value=mesh, visible=there, interactive=there),
     }
 
 
-def cleared(ui: SimpleNamespace) -> dict:
+def cleared(ui: SimpleNamespace) -> Changes:
     downloads = {button: gr.DownloadButton(value=None, interactive=False) for button in ui.downloads.values()}
     return {ui.views: None, ui.viewer: None, ui.ran: "", **downloads, **of_entry(ui, None)}
 
 
-def buttons(ui: SimpleNamespace, running: bool) -> dict:
-    changes = {ui.generate: gr.Button(visible=not running), ui.stop: gr.Button(visible=running)}
+def buttons(ui: SimpleNamespace, running: bool) -> Changes:
+    changes: Changes = {ui.generate: gr.Button(visible=not running), ui.stop: gr.Button(visible=running)}
     return {**changes, ui.another: gr.Button(visible=False)} if running else changes
 
 
-def gallery(history: list[HistoryEntry]):
+def gallery(history: list[HistoryEntry]) -> gr.Gallery:
     pictures = [(entry.thumbnail, str(i + 1)) for i, entry in enumerate(history)]
     return gr.Gallery(value=pictures, selected_index=len(history) - 1, visible=len(history) > 1)
 

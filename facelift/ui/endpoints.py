@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from PIL import Image
@@ -18,10 +19,10 @@ from ..rendering import render as draw
 from ..rendering import to_bytes
 from . import texts
 from .changes import captioned
-from .jobs import Jobs, Settings, Stopped, Update, sentence_for
+from .jobs import Finished, Jobs, Settings, Stopped, Update, sentence_for
 
-ONE_HEAD_AT_A_TIME = {"concurrency_id": "head", "concurrency_limit": 1}
-ONE_PORTRAIT_AT_A_TIME = {"concurrency_id": "portrait", "concurrency_limit": 1}
+ONE_HEAD_AT_A_TIME: dict[str, Any] = {"concurrency_id": "head", "concurrency_limit": 1}
+ONE_PORTRAIT_AT_A_TIME: dict[str, Any] = {"concurrency_id": "portrait", "concurrency_limit": 1}
 MOST_GAUSSIANS = 1_000_000  # that /render reads: heads have 150,000 to 400,000; decoding a million takes 0.3 GB
 MOST_TILES = 3_000_000  # that /render touches: 1.1 million for 400,000 Gaussians at 1024 px; ten seconds of one core at the worst
 
@@ -42,9 +43,10 @@ def add_endpoints(jobs: Jobs, settings: list) -> None:
             for update in jobs.run(request.session_hash, photo, wanted):
                 made = made if update.portrait is None else update.portrait
                 views = views if update.views is None else captioned(update.views)
-                done = update.stage == "done"
-                files = [str(update.files[name]) for name in ("head.ply", "turntable.mp4")] if done else [None, None]
-                yield made, views, *files, update.report if done else _stage(update)
+                if isinstance(update, Finished):
+                    yield made, views, str(update.files["head.ply"]), str(update.files["turntable.mp4"]), update.report
+                else:
+                    yield made, views, None, None, _stage(update)
         except Stopped:
             raise gr.Error(texts.STOPPED, print_exception=False) from None
         except Exception as error:
@@ -78,7 +80,7 @@ def add_endpoints(jobs: Jobs, settings: list) -> None:
             Image.fromarray(picture).save(path)
             yield path
 
-    hidden = {"visible": False}  # components that say what goes in and comes out
+    hidden: dict[str, Any] = {"visible": False}  # components that say what goes in and comes out
     picture = {**hidden, "type": "filepath"}
     photo, _, _, _, crop, face = settings
     head = [
@@ -99,6 +101,7 @@ def add_endpoints(jobs: Jobs, settings: list) -> None:
 
 
 def settings_from(seed, steps, guidance_scale, crop, face) -> Settings:
+    """From what the page's inputs hold, of which each but the crop may be empty."""
     return Settings(int(seed or 0), int(steps) if steps else None, guidance_scale, bool(crop), int(face or 1))
 
 

@@ -48,8 +48,10 @@ class Settings:
 class Update:
     """News of a running job. Fields left None have not changed.
 
-    stage: a key of `texts.STAGES`. fraction: of the stage, 0 to 1. portrait, views, splat: picture and splat files to show.
-    files: what can be downloaded by now, by file name. report and folder, where all files are: only in the last update ("done").
+    stage: a key of `texts.STAGES`; "done" is that of a `Finished`.
+    fraction: of the stage, 0 to 1.
+    portrait, views, splat: picture and splat files to show.
+    files: what can be downloaded by now, by file name.
     seconds_left: a guess, None where there is no ground for one.
     """
 
@@ -60,9 +62,20 @@ class Update:
     views: list[Path] | None = None
     splat: Path | None = None
     files: dict[str, Path] = field(default_factory=dict)
-    report: dict | None = None
-    folder: Path | None = None
     seconds_left: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished(Update):
+    """The last update. folder: where all files are."""
+
+    stage: str = "done"
+    fraction: float = 1.0
+    report: dict
+    folder: Path
+
+
+News = SimpleQueue[Update | BaseException | None]  # from the thread that works: updates, then None or the error that ended it
 
 
 class Stopped(Exception):
@@ -86,7 +99,7 @@ class Jobs:
         self.pipeline = pipeline
         self._model = threading.Lock()
         self._portraits = threading.Lock()
-        self._stops: dict[str, threading.Event] = {}
+        self._stops: dict[str | None, threading.Event] = {}
         self._spent: dict[str, float] = {}  # seconds of each stage of the last job, to guess how long the next will take
 
     def portrait(self, photo: str | Path, crop: bool = True, face: int = 1, adjustment: CropAdjustment | None = None) -> Portrait:
@@ -100,18 +113,22 @@ class Jobs:
                 portrait = self.pipeline.make_portrait(data, crop=crop, face_index=face - 1)
             return adjusted(data, portrait, adjustment or CropAdjustment())
 
-    def stop(self, visitor: str) -> None:
+    def stop(self, visitor: str | None) -> None:
         """Ends the visitor's job at its next step, if there is one."""
         if stop := self._stops.get(visitor):
             stop.set()
 
-    def run(self, visitor: str, photo: str | Path, settings: Settings) -> Iterator[Update]:
-        """Makes a head and tells about it on the way; the last update has stage "done".
+    def run(self, visitor: str | None, photo: str | Path, settings: Settings) -> Iterator[Update]:
+        """Makes a head and tells about it on the way; the last update is a `Finished`.
+
+        visitor: the session, None for those without; one job each can be stopped.
+        photo: its file.
 
         The files live until the iterator is finished or closed. Closing it stops the job at its next step.
         Raises what the pipeline raises, and Stopped.
         """
-        stop, released, news = threading.Event(), threading.Event(), SimpleQueue()
+        stop, released = threading.Event(), threading.Event()
+        news: News = SimpleQueue()
         self._stops[visitor] = stop
         threading.Thread(target=self._work, args=(photo, settings, stop, released, news), daemon=True).start()
         try:
@@ -122,7 +139,7 @@ class Jobs:
             if self._stops.get(visitor) is stop:
                 del self._stops[visitor]
 
-    def _work(self, photo, settings: Settings, stop, released, news: SimpleQueue) -> None:
+    def _work(self, photo: str | Path, settings: Settings, stop: threading.Event, released: threading.Event, news: News) -> None:
         try:
             waiting = False
             while not self._model.acquire(timeout=0.2):  # a stopped job may still be in its last step
@@ -141,7 +158,7 @@ class Jobs:
         except BaseException as error:  # handed over to the visitor's thread
             news.put(error)
 
-    def _make(self, photo, settings: Settings, stop, news: SimpleQueue, folder: Path) -> None:
+    def _make(self, photo: str | Path, settings: Settings, stop: threading.Event, news: News, folder: Path) -> None:
         clock = _Clock(self._spent)
 
         def tell(stage: str, fraction: float = 0.0, detail: str = "", **news_of_it) -> None:
@@ -179,7 +196,7 @@ class Jobs:
         write_report(report, folder)
         clock.left("done", 1.0)
         self._spent = clock.spent
-        news.put(Update("done", 1.0, portrait=portrait_file, views=views_of(folder), files=_files(folder), report=report, folder=folder))
+        news.put(Finished(portrait=portrait_file, views=views_of(folder), files=_files(folder), report=report, folder=folder))
 
 
 def make_mesh(folder: Path, device: torch.device | str) -> Iterator[Update]:
@@ -187,7 +204,8 @@ def make_mesh(folder: Path, device: torch.device | str) -> Iterator[Update]:
 
     Raises MeshError.
     """
-    stop, news, path = threading.Event(), SimpleQueue(), folder / "head.glb"
+    stop, path = threading.Event(), folder / "head.glb"
+    news: News = SimpleQueue()
     started = time.perf_counter()
 
     def tell(done: int, total: int) -> None:
@@ -211,8 +229,7 @@ def make_mesh(folder: Path, device: torch.device | str) -> Iterator[Update]:
         stop.set()
 
 
-def _told(news: SimpleQueue) -> Iterator[Update]:
-    """What a thread tells: updates, then None or the error that ended it."""
+def _told(news: News) -> Iterator[Update]:
     while (item := news.get()) is not None:
         if isinstance(item, BaseException):
             raise item
@@ -228,8 +245,10 @@ class _Clock:
     """Measures stages as they pass, and guesses what is left from this job's pace and the last job's later stages."""
 
     def __init__(self, before: dict[str, float]):
-        self.before, self.spent = before, {}
-        self.stage, self.since = None, time.perf_counter()
+        self.before = before
+        self.spent: dict[str, float] = {}
+        self.stage: str | None = None
+        self.since = time.perf_counter()
 
     def left(self, stage: str, fraction: float) -> float | None:
         now = time.perf_counter()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from abc import ABCMeta
 from types import SimpleNamespace
+from typing import Any
 
 import gradio as gr
 
@@ -98,13 +99,13 @@ def qualities(default: int, steps: int | None = None) -> list[tuple[str, int]]:
 
 def _results(ui: SimpleNamespace) -> None:
     ui.viewer = splat_viewer("viewer")
-    options = {"rows": 1, "object_fit": "contain", "show_label": False, "buttons": [], "interactive": False}
+    options: dict[str, Any] = {"rows": 1, "object_fit": "contain", "show_label": False, "buttons": [], "interactive": False}
     ui.gallery = gr.Gallery(
         label=texts.HISTORY, elem_id="history", columns=KEPT, height="auto", allow_preview=False, visible=False, **options
     )
     ui.views = gr.Gallery(label=texts.VIEWS, elem_id="views", columns=6, height=150, **options)
     with gr.Row(elem_id="downloads"):
-        button = {"size": "sm", "interactive": False, "min_width": 80}
+        button: dict[str, Any] = {"size": "sm", "interactive": False, "min_width": 80}
         ui.downloads = {}
         for name in NAMES:
             if name == MESH:

@@ -19,7 +19,7 @@ from .changes import progress, sentence, wrong
 from .downloads import MESH
 from .endpoints import ONE_HEAD_AT_A_TIME, ONE_PORTRAIT_AT_A_TIME, add_endpoints, settings_from
 from .history import keep
-from .jobs import Jobs, Stopped, Update, make_mesh, sentence_for, views_of
+from .jobs import Finished, Jobs, Stopped, Update, make_mesh, sentence_for, views_of
 from .layout import LARGEST_SEED, layout, qualities
 from .theme import style
 from .uploads import MOST_SENT, GuardedBlocks
@@ -92,7 +92,7 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
         for news in prepare(photo, crop, face, adjustment):
             yield *news, ((photo, face), adjustment)
 
-    def make_head(request: gr.Request, photo, seed, steps, guidance_scale, crop, face, adjustment, history) -> Iterator[dict]:
+    def make_head(request: gr.Request, photo, seed, steps, guidance_scale, crop, face, adjustment, history) -> Iterator[changes.Changes]:
         """Every update of the job, as changes of the page."""
         if not photo:
             yield {**changes.buttons(ui, running=False), ui.status: wrong(texts.NO_PHOTO)}
@@ -106,7 +106,7 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
                 news = changes.of_update(ui, update, weights)
                 if update.portrait is not None:
                     news[ui.portrait] = portrait_shown(update.portrait, adjustment, bool(crop))
-                if update.stage == "done":
+                if isinstance(update, Finished):
                     history = keep(history, update.folder, update.report)
                     news |= {ui.history: history, ui.gallery: changes.gallery(history), ui.another: gr.Button(visible=True)}
                     news |= changes.of_entry(ui, history[-1])
@@ -121,11 +121,11 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
         if not 0 <= event.index < len(history):
             return {}
         entry = history[event.index]
-        done = Update("done", views=views_of(entry.folder), files=entry.files, report=entry.report, folder=entry.folder)
+        done = Finished(views=views_of(entry.folder), files=entry.files, report=entry.report, folder=entry.folder)
         news = {**changes.of_update(ui, done, weights, keep_view=True), **changes.of_entry(ui, entry)}
         return {**news, ui.status: sentence(texts.shown_again(entry.report))}
 
-    def mesh(entry) -> Iterator[dict]:
+    def mesh(entry) -> Iterator[changes.Changes]:
         """Makes the mesh of the head that is shown, while the next visitor's head may be in the making."""
         yield {ui.mesh: gr.Button(f"{MESH} 0 %", interactive=False), ui.status: progress(Update("mesh"))}
         try:
@@ -170,7 +170,7 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
         """The quality that goes with a number of steps."""
         return gr.Dropdown(choices=qualities(default_steps, int(steps)), value=int(steps))
 
-    quiet = {"show_progress": "hidden", "api_visibility": "private"}
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     at_once = {**quiet, "queue": False}
     prepared = [ui.portrait, ui.faces, ui.note, ui.adjustment]
     portraits = {**quiet, **ONE_PORTRAIT_AT_A_TIME, "trigger_mode": "always_last"}
