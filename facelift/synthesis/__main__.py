@@ -50,8 +50,8 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, NoContextError, NoBlenderError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    for name, error in failed.items():
-        print(f"{name} could not be made: {error}", file=sys.stderr)
+    for name, reason in failed.items():
+        print(f"{name} could not be made: {reason}", file=sys.stderr)
     print(f"{args.heads - len(failed) * per_folder} heads in {args.out}")
     return 1 if failed else 0
 

@@ -100,6 +100,11 @@ def summary(found: list[dict]) -> dict:
     }
 
 
+def keep(file: Path, found: list[dict]) -> None:
+    content = json.dumps(found)
+    write_whole(file, lambda partial: partial.write_text(content))
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m facelift.synthesis.audit", description=__doc__.split("\n")[0])
     parser.add_argument("--heads", type=int, default=100)
@@ -116,8 +121,7 @@ def main(argv: list[str] | None = None) -> int:
             for chunk in tqdm(pool.map(find, chunks), total=len(chunks), unit="x10 heads"):
                 found.update({f["seed"]: f for f in chunk})
                 if args.keep:
-                    content = json.dumps(list(found.values()))
-                    write_whole(args.keep, lambda partial, content=content: partial.write_text(content))
+                    keep(args.keep, list(found.values()))
     except (NoContextError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

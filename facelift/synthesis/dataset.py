@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from multiprocessing import util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -121,6 +122,7 @@ def start_worker() -> None:
     prepare_worker()
     util.Finalize(None, os._exit, args=(0,), exitpriority=-100)
     parent = multiprocessing.parent_process()
+    assert parent is not None
 
     def leave_too() -> None:
         parent.join()
@@ -156,16 +158,23 @@ def write_head(folder: Path, heads: Iterator[RenderedHead], output: Output) -> N
             steps = np.round(head.views.depth[i] / DEPTH_UNIT).clip(0, 65535).astype(np.uint16)
             Image.fromarray(steps).save(folder / f"{i:03d}_depth.png", compress_level=1)
         if output.normals:
-            normal = np.round((head.views.normals[i] * 0.5 + 0.5) * 255).astype(np.uint8)
+            normal = np.round((made(head.views.normals)[i] * 0.5 + 0.5) * 255).astype(np.uint8)
             Image.fromarray(normal).save(folder / f"{i:03d}_normal.png", compress_level=1)
         if output.classes:
-            Image.fromarray(head.views.classes[i]).save(folder / f"{i:03d}_classes.png", compress_level=1)
+            Image.fromarray(made(head.views.classes)[i]).save(folder / f"{i:03d}_classes.png", compress_level=1)
     (folder / "cameras.json").write_text(json.dumps(camera_list(head.cameras)))
     (folder / "head.json").write_text(json.dumps(head.metadata, indent=1))
 
 
+def made(pictures: np.ndarray | None) -> np.ndarray:
+    """What `Output` wants written must be among what `Settings` has rendered. Raises ValueError."""
+    if pictures is None:
+        raise ValueError("normals or classes are to be written but were not rendered")
+    return pictures
+
+
 def save_picture(rgba: np.ndarray, path: Path) -> None:
-    options = WEBP if path.suffix == ".webp" else dict(compress_level=1)
+    options: dict[str, Any] = WEBP if path.suffix == ".webp" else dict(compress_level=1)
     Image.fromarray(rgba).save(path, **options)
 
 
@@ -176,14 +185,14 @@ def camera_list(cameras: Cameras) -> list[dict]:
 
 
 def write_shard(folder: Path, heads: Iterator[RenderedHead], output: Output) -> None:
-    heads = list(heads)
+    together = list(heads)
     shards.write_shard(
         folder,
-        rgba=np.stack([head.views.rgba for head in heads]),
-        ray_depth=np.stack([shards.ray_depth(head.views.depth, head.cameras) for head in heads]),
-        c2w=np.stack([head.cameras.c2w.numpy() for head in heads]),
-        classes=np.stack([head.views.classes for head in heads]) if output.classes else None,
-        heads=[head.metadata for head in heads],
+        rgba=np.stack([head.views.rgba for head in together]),
+        ray_depth=np.stack([shards.ray_depth(head.views.depth, head.cameras) for head in together]),
+        c2w=np.stack([head.cameras.c2w.numpy() for head in together]),
+        classes=np.stack([made(head.views.classes) for head in together]) if output.classes else None,
+        heads=[head.metadata for head in together],
     )
 
 

@@ -69,8 +69,12 @@ class RenderedHead:
 
 
 def plan(seed: int, heads: int | None, appearances: int = 1, split: str = "train") -> Iterator[tuple[int, int]]:
-    """(seed, appearance) of each head, identities counted from `seed` within the split; without `heads` to the end of the split.
+    """(seed, appearance) of each head.
 
+    seed: the first identity, counted from the start of the split.
+    heads: how many; None goes to the end of the split.
+    appearances: of each identity.
+    split: of SPLITS.
     Raises ValueError when the split is too small.
     """
     if split not in SPLITS:
@@ -108,12 +112,15 @@ def chosen(
 
 
 def make_renderer(kind: str, samples: int = 64) -> Renderer | CyclesRenderer:
-    """kind: of RENDERERS; one of each per process. Raises NoContextError or NoBlenderError."""
+    """kind: of RENDERERS; one of each per process.
+    samples: paths a pixel, of cycles alone.
+    Raises NoContextError or NoBlenderError.
+    """
     return CyclesRenderer(samples) if kind == "cycles" else Renderer()
 
 
 def render_head(renderer: Renderer | CyclesRenderer, seed: int, appearance: int, settings: Settings) -> RenderedHead:
-    """seed: absolute, as `plan` gives it."""
+    """seed, appearance: as `plan` gives them."""
 
     def stream(part: int) -> np.random.Generator:
         return np.random.default_rng([seed, part, appearance])
@@ -156,15 +163,19 @@ def iterate_heads(
 ) -> Iterator[RenderedHead]:
     """Renders heads as they are asked for; endless within the split unless `heads` is given.
 
+    seed, heads, appearances, split: as of `plan`.
+    views, size: as of `Settings`.
     worker, workers: this process's share, so that of several processes no two render the same head; every process makes its own
-    iterator (and with it its OpenGL context, unless `renderer` is one and no name). settings: the other fields of Settings.
+        iterator (and with it its OpenGL context, unless `renderer` is one and no name).
+    renderer: of RENDERERS, or one that is there.
+    settings: the other fields of Settings.
     Raises ValueError, NoContextError and NoBlenderError.
     """
-    named = isinstance(renderer, str)
-    chosen = Settings(views=views, size=size, **settings, **(dict(renderer=renderer) if named else {}))
+    kind = renderer if isinstance(renderer, str) else "opengl"
+    chosen = Settings(views=views, size=size, renderer=kind, **settings)
     if not 0 <= worker < workers:
         raise ValueError(f"worker {worker} of {workers}")
     tasks = plan(seed, heads, appearances, split)
-    renderer = make_renderer(chosen.renderer, chosen.samples) if named else renderer
+    draws = make_renderer(kind, chosen.samples) if isinstance(renderer, str) else renderer
     for identity, appearance in itertools.islice(tasks, worker, None, workers):
-        yield render_head(renderer, identity, appearance, chosen)
+        yield render_head(draws, identity, appearance, chosen)

@@ -97,8 +97,9 @@ class Strands(NamedTuple):
 class Light:
     """D directions of ambient light and up to three key lights; directions point to the light.
 
-    directions, radiance: Shape (D, 3). key_directions, key_colors: Shape (K, 3). exposure: a factor on the automatic one.
-    key_radii: Shape (K,) or None. Half the angle each key light fills, radians: how soft its shadows are.
+    directions, radiance: Shape (D, 3). key_directions, key_colors: Shape (K, 3).
+    key_radii: Shape (K,). Half the angle each key light fills, radians: how soft its shadows are.
+    exposure: a factor on the automatic one.
     environment: Shape (32, 64, 3) or None. The ambient light in detail, for reflections (light.py: ENVIRONMENT); None: evenly grey.
     """
 
@@ -107,8 +108,8 @@ class Light:
     radiance: np.ndarray
     key_directions: np.ndarray
     key_colors: np.ndarray
+    key_radii: np.ndarray
     exposure: float = 1.0
-    key_radii: np.ndarray | None = None
     environment: np.ndarray | None = None
 
 

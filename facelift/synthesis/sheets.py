@@ -57,7 +57,8 @@ def hair(style: str, seed: int) -> Iterator[Row]:
 
 def ages(seed: int) -> Iterator[Row]:
     """Children, adults and old people, women and men."""
-    template, group = load_template(), {}
+    template = load_template()
+    group: dict[str, int] = {}
     for i in range(seed, seed + 3000):
         identity = draw_identity(stream(i, 0, 0), template)
         age = "child" if identity.child else "old" if identity.old > 0.6 else "young" if identity.old < 0.2 else ""

@@ -60,12 +60,12 @@ def draw_skin_appearance(rng: np.random.Generator, identity: Identity) -> SkinAp
     if rng.random() < 0.25:
         melanin = float(rng.random())
     color = tone(melanin) * np.exp(rng.normal(0, 0.05, 3) * [0.5, 1, 1.2]) * np.exp(rng.normal(0, 0.08))
-    redness = tuple(float(rng.uniform(*span)) for span in ((0.15, 0.9), (0.1, 0.8), (0, 0.5), (0.1, 0.4)))
+    cheeks, nose, chin, eyes = (float(rng.uniform(*span)) for span in ((0.15, 0.9), (0.1, 0.8), (0, 0.5), (0.1, 0.4)))
     made_up = rng.random() < (0.03 if identity.male or identity.child else 0.45)
     return SkinAppearance(
         melanin=melanin,
         color=np.clip(color, 0.012, 0.86),
-        redness=redness,
+        redness=(cheeks, nose, chin, eyes),
         under_eyes=float(rng.uniform(0.05, 0.45)),
         dark_lids=float(rng.uniform(0.05, 0.3)),
         blotches=float(rng.uniform(0.2, 1.0)),

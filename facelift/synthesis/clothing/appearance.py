@@ -70,13 +70,14 @@ class ClothingAppearance:
     glasses: GlassesAppearance | None
     hat: str | None
     scarf: str | None
-    head_fabric: Fabric | None
+    head_fabric: Fabric
     earrings: str | None
     necklace: bool
     metal: tuple[float, float, float]
 
 
 def draw_clothing_appearance(rng: np.random.Generator, identity: Identity, options: Options) -> ClothingAppearance:
+    """identity: male, child and old are read. options: what may be worn; the rest is drawn all the same, so that it stays as it is."""
     odds = MEN if identity.male else WOMEN
     top = pick(rng, odds)
     buttoned = bool(rng.random() < 0.35)
@@ -86,8 +87,8 @@ def draw_clothing_appearance(rng: np.random.Generator, identity: Identity, optio
     glasses = draw_glasses_appearance(rng)
     wears_glasses = rng.random() < 0.11 + 0.12 * identity.old
     on_head = rng.random()
-    hat = pick(rng, {"cap": 0.35, "beanie": 0.3, "brimmed": 0.2, "headband": 0.15})
-    scarf = pick(rng, {"turban": 1.0} if identity.male else {"hijab": 0.85, "turban": 0.15})
+    hat: str | None = pick(rng, {"cap": 0.35, "beanie": 0.3, "brimmed": 0.2, "headband": 0.15})
+    scarf: str | None = pick(rng, {"turban": 1.0} if identity.male else {"hijab": 0.85, "turban": 0.15})
     earrings = pick(rng, {"studs": 0.45, "hoops": 0.3, "drops": 0.25} if not identity.male else {"studs": 0.75, "hoops": 0.25})
     wears_earrings = rng.random() < (0.21 if not identity.male else 0.03) and not identity.child
     metals = ((0.85, 0.62, 0.28), (0.72, 0.72, 0.72), (0.80, 0.52, 0.42))

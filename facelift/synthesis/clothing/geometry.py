@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from ..scene import Mesh
 from ..template import face_normals, unit
+
+Piece = tuple[np.ndarray, np.ndarray, np.ndarray]  # vertices and normals, Shape (V, 3), triangles, Shape (T, 3)
 
 
 def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
@@ -28,13 +30,14 @@ def sheet_triangles(rows: int, columns: int, closed: bool = False) -> np.ndarray
     return np.stack([a, b, c, b, d, c], 1).reshape(-1, 3)
 
 
-def sheet(points: np.ndarray, closed: bool = False, inside: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def sheet(points: np.ndarray, closed: bool = False, inside: np.ndarray | None = None) -> Piece:
     """Vertices, normals and triangles of a grid of points, Shape (rows, columns, 3).
 
     Normals face outward: away from the sheet's own middle, or its last rows away from the point `inside`.
     """
     vertices = points.reshape(-1, 3)
-    triangles = sheet_triangles(*points.shape[:2], closed=closed)
+    rows, columns, _ = points.shape
+    triangles = sheet_triangles(rows, columns, closed)
     judged = triangles if inside is None else triangles[-len(triangles) // 3 :]
     middle = vertices.mean(0) if inside is None else inside
     if (face_normals(vertices, judged) * (vertices[judged].mean(1) - middle)).sum() < 0:
@@ -42,7 +45,9 @@ def sheet(points: np.ndarray, closed: bool = False, inside: np.ndarray | None = 
     return vertices, vertex_normals(vertices, triangles), triangles
 
 
-def tube(path: np.ndarray, radius: float | np.ndarray, closed: bool = False, sides: int = 6, flat: float = 1.0, up=(0.1, 1.0, 0.15)):
+def tube(
+    path: np.ndarray, radius: float | np.ndarray, closed: bool = False, sides: int = 6, flat: float = 1.0, up=(0.1, 1.0, 0.15)
+) -> Piece:
     """Vertices, normals and triangles of a tube around points (N, 3). flat < 1 makes it a band, thin across `up`."""
     forward = np.roll(path, -1, 0) - np.roll(path, 1, 0) if closed else np.gradient(path, axis=0)
     across = unit(np.cross(forward, np.asarray(up, float)))
@@ -61,15 +66,17 @@ def tube(path: np.ndarray, radius: float | np.ndarray, closed: bool = False, sid
     return ring.reshape(-1, 3), normals.reshape(-1, 3), triangles
 
 
-def join(parts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Several (vertices, normals, triangles) as one."""
+def join(parts: Sequence[Piece]) -> Piece:
+    """Several as one."""
     starts = np.cumsum([0] + [len(part[0]) for part in parts])
     triangles = [part[2] + start for part, start in zip(parts, starts, strict=False)]
     return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts]), np.concatenate(triangles)
 
 
-def solid(part, color, gloss: float = 1.0, roughness: float = 0.5, rest: np.ndarray | None = None, kind: str = "solid", **more) -> Mesh:
-    """A mesh of one colour from (vertices, normals, triangles)."""
+def solid(
+    part: Piece, color, gloss: float = 1.0, roughness: float = 0.5, rest: np.ndarray | None = None, kind: str = "solid", **more
+) -> Mesh:
+    """A mesh of one colour (linear RGB). more: the other fields of `Mesh`."""
     vertices, normals, triangles = part
     albedo = np.tile(np.asarray(color, np.float32), (len(vertices), 1))
     rest = vertices if rest is None else rest

@@ -64,7 +64,7 @@ def glasses_meshes(surface: Surface, glasses: GlassesAppearance) -> list[Mesh]:
     """Built in the head's frame (left, back, up) from the middle between the eyes, resting on nose and ears."""
     middle, turn = surface.eye_centers.mean(0), surface.head_rotation
     skin = (surface.body[0] - middle) @ turn
-    half = np.linalg.norm(surface.eye_centers[0] - surface.eye_centers[1]) / 2
+    half = float(np.linalg.norm(surface.eye_centers[0] - surface.eye_centers[1])) / 2
     width = min(glasses.width, half - 0.0065)
     front = lens_plane(surface, skin, half, width)
     frame, lenses = [], []

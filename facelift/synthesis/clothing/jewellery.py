@@ -8,7 +8,7 @@ from ..scene import Mesh, Surface
 from ..template import unit
 from .clothes import Shell
 from .collars import neck_ring
-from .geometry import join, sheet, solid, tube
+from .geometry import Piece, join, sheet, solid, tube
 
 STONES = ((0.8, 0.78, 0.74), (0.02, 0.12, 0.25), (0.25, 0.01, 0.02), (0.01, 0.16, 0.07), (0.01, 0.01, 0.01))
 
@@ -19,7 +19,8 @@ def earrings(surface: Surface, kind: str, metal: tuple[float, float, float], rng
     vertices, normals = surface.body
     rest = template.rest[: template.body]
     size = rng.uniform(0.8, 1.25)
-    parts, stones = [], []
+    parts: list[Piece] = []
+    stones: list[Piece] = []
     for side in (1, -1):
         ear = np.flatnonzero((template.masks["ears"] > 0.3) & (rest[:, 0] * side > 0))
         lobe = ear[vertices[ear, 2] < vertices[ear, 2].min() + 0.012]
@@ -43,13 +44,13 @@ def earrings(surface: Surface, kind: str, metal: tuple[float, float, float], rng
     return meshes
 
 
-def ball(center: np.ndarray, radius: float, tall: float = 1.0):
+def ball(center: np.ndarray, radius: float, tall: float = 1.0) -> Piece:
     azimuth, height = np.linspace(0, 2 * np.pi, 12, endpoint=False), np.linspace(-1.5, 1.5, 8)[:, None]
     offset = np.stack([np.cos(height) * np.cos(azimuth), np.cos(height) * np.sin(azimuth), tall * np.sin(height) + 0 * azimuth], -1)
     return sheet(center + radius * offset, True)
 
 
-def hoop(place: np.ndarray, radius: float, thickness: float, side: int):
+def hoop(place: np.ndarray, radius: float, thickness: float, side: int) -> Piece:
     angle = np.linspace(0, 2 * np.pi, 36, endpoint=False)
     ring = np.stack([side * 0.12 * radius * (1 - np.cos(angle)), 0.96 * radius * np.sin(angle), radius * np.cos(angle) - radius], 1)
     return tube(place + ring, thickness, closed=True, sides=6, up=(1.0, 0.05, 0.02))

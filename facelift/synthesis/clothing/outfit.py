@@ -63,9 +63,11 @@ def merged(meshes: list[Mesh]) -> list[Mesh]:
 
 def merge(group: list[Mesh]) -> Mesh:
     starts = np.cumsum([0] + [len(mesh.vertices) for mesh in group])
-    arrays = {name: np.concatenate([getattr(mesh, name) for mesh in group]) for name in ("vertices", "normals", "albedo", "rest")}
+    vertices, normals, albedo, rest = (
+        np.concatenate([getattr(mesh, name) for mesh in group]) for name in ("vertices", "normals", "albedo", "rest")
+    )
     triangles = np.concatenate([mesh.triangles + start for mesh, start in zip(group, starts, strict=False)])
-    return replace(group[0], triangles=triangles, **arrays)
+    return replace(group[0], vertices=vertices, normals=normals, triangles=triangles, albedo=albedo, rest=rest)
 
 
 def skin_shell(surface: Surface) -> clothes.Shell:
@@ -113,11 +115,13 @@ def finish_neck(
 
 def jacket(surface: Surface, under: clothes.Shell, clothing: ClothingAppearance, rng: np.random.Generator) -> tuple[list[Mesh], Callable]:
     """Blazer, coat or cardigan over the garment, and its opening."""
+    fabric = clothing.outer_fabric
+    assert fabric is not None  # drawn with `outer`
     over = clothes.shell(surface, clothing.ease + 0.007, clothing.folds * 0.6, rng, under)
     button, width = rng.uniform(0.27, 0.36), rng.uniform(0.052, 0.064)
     inside = collars.jacket_opening(button, width)
-    front, _, edge = clothes.panel(over, inside, clothing.outer_fabric)
-    meshes = [front, clothes.hems(over, surface, clothing.outer_fabric)]
+    front, _, edge = clothes.panel(over, inside, fabric)
+    meshes = [front, clothes.hems(over, surface, fabric)]
     if clothing.outer == "cardigan":
-        return meshes + clothes.neck_band(over, inside, edge, clothing.outer_fabric, 0.022), inside
-    return meshes + collars.lapels(over, clothing.outer_fabric, button, width, rng), inside
+        return meshes + clothes.neck_band(over, inside, edge, fabric, 0.022), inside
+    return meshes + collars.lapels(over, fabric, button, width, rng), inside

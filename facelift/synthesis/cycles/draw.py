@@ -122,8 +122,7 @@ class CyclesRenderer:
         picture = np.concatenate([environment[::-1, ::-1], np.ones((*environment.shape[:2], 1))], 2)  # Blender counts up and clockwise
         node = g.make("ShaderNodeTexEnvironment", image=image_of(bpy, picture))
         g.output(g.shader("ShaderNodeBackground", Color=Value(g, node.outputs["Color"])), "ShaderNodeOutputWorld")
-        radii = np.full(len(light.key_directions), 0.05) if light.key_radii is None else light.key_radii
-        for direction, color, radius in zip(light.key_directions[:3], light.key_colors, radii, strict=False):
+        for direction, color, radius in zip(light.key_directions[:3], light.key_colors, light.key_radii, strict=False):
             lamp = bpy.data.lights.new("key", "SUN")
             strongest = float(np.max(color))
             lamp.color, lamp.energy, lamp.angle = (np.asarray(color) / strongest).tolist(), np.pi * strongest, 2 * float(radius)

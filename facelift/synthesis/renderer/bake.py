@@ -138,7 +138,7 @@ def light_matrices(directions: np.ndarray, center: np.ndarray) -> np.ndarray:
 
 def penumbras(light: Light) -> np.ndarray:
     """Width in metres of each key light's shadow edges, as if everything that throws one were 5 cm away. Shape (max(K, 1),)."""
-    radii = np.full(len(light.key_directions), 0.05) if light.key_radii is None else np.asarray(light.key_radii)
+    radii = np.asarray(light.key_radii)
     return (radii * 0.05).clip(0.0006, 0.008) if len(radii) else np.zeros(1)
 
 

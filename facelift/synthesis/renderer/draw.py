@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from . import ribbons
 from .bake import REACH, Baked, Baker
 from .context import Programs, Targets, assign, create_context, noise_volume
 
+if TYPE_CHECKING:
+    from moderngl import Buffer, Texture, VertexArray
+
 NEAR, FAR = 0.5, 6.0  # of the cameras' world
 # of the kinds of meshes and strands, as numbers; brows and down count as the skin they grow from, glass as what is seen through it
 CLASS_OF = {
@@ -23,7 +27,7 @@ CLASS_OF = {
 }
 ORDER = ("skin", "cloth", "solid", "mouth", "eye", "lash", "lens")
 # what a mesh may set by Mesh.parameters, and what holds otherwise
-PARAMETERS = {
+PARAMETERS: dict[str, dict[str, Any]] = {
     "skin": dict(bump=1.0, freckles=0.0, age=0.0, spots=0.0, blotches=0.5, melanin=0.3, marks=0, moles=np.zeros((6, 4))),
     "eye": dict(iris=(0.06, 0.03, 0.015), iris_angle=24.0, pupil_angle=10.0),
     "mouth": {},
@@ -39,9 +43,9 @@ MESH_LAYOUT = (("position", 3), ("normal", 3), ("albedo", 3), ("rest", 3), ("irr
 class Drawable:
     kind: str
     two_sided: bool
-    array: object
-    buffers: list
-    uniforms: dict
+    array: VertexArray
+    buffers: list[Buffer]
+    uniforms: dict[str, Any]
 
 
 class Renderer:
@@ -59,7 +63,14 @@ class Renderer:
         self.screen = self.context.vertex_array(self.programs.resolve, [])
         self.meshes: list[Drawable] = []
         self.strands: list[ribbons.Ribbons] = []
-        self.scene: Scene | None = None
+        self._scene: Scene | None = None
+
+    @property
+    def scene(self) -> Scene:
+        """What is loaded. Raises RuntimeError where nothing is."""
+        if self._scene is None:
+            raise RuntimeError("load a scene first")
+        return self._scene
 
     def load(self, scene: Scene) -> None:
         """Bakes the light of a scene and keeps it on the GPU in place of the last one. Raises ValueError for what no shader takes."""
@@ -68,7 +79,7 @@ class Renderer:
         with self.context:
             self.unload()
             self.upload(scene, self.baker.bake(scene))
-        self.scene = scene
+        self._scene = scene
 
     def upload(self, scene: Scene, baked: Baked) -> None:
         self.share_light(scene.light, baked)
@@ -81,11 +92,12 @@ class Renderer:
 
     def unload(self) -> None:
         for drawable in self.meshes:
-            for thing in (drawable.array, *drawable.buffers):
-                thing.release()
+            drawable.array.release()
+            for buffer in drawable.buffers:
+                buffer.release()
         for strands in self.strands:
             strands.release()
-        self.meshes, self.strands, self.scene = [], [], None
+        self.meshes, self.strands, self._scene = [], [], None
 
     def share_light(self, light: Light, baked: Baked) -> None:
         environment = light.environment
@@ -101,9 +113,8 @@ class Renderer:
         count = min(len(light.key_directions), 3)
         directions, colors, focus, spread = np.zeros((3, 3)), np.zeros((3, 3)), np.full(3, 260.0), np.zeros(3)
         directions[:count], colors[:count] = light.key_directions[:3], light.key_colors[:3]
-        if light.key_radii is not None:  # a large light is a large highlight: the exponent of a lobe as wide
-            spread[:count] = np.asarray(light.key_radii[:3]) ** 2 / 2
-            focus[:count] = (3.0 / np.asarray(light.key_radii[:3]) ** 2).clip(60, 1500)
+        spread[:count] = np.asarray(light.key_radii[:3]) ** 2 / 2
+        focus[:count] = (3.0 / np.asarray(light.key_radii[:3]) ** 2).clip(60, 1500)  # a large light is a large highlight: a lobe as wide
         shared = dict(
             keys=count,
             key_direction=directions,
@@ -135,8 +146,6 @@ class Renderer:
         supersample: samples a pixel and side. exact: draws every strand in every view; otherwise fewer and wider ones in small
         pictures and on the far side of the head, so that single strands differ between views. classes: tell what each pixel shows.
         """
-        if self.scene is None:
-            raise RuntimeError("load a scene first")
         c2w, intrinsics = cameras.c2w.double().numpy(), cameras.intrinsics.double().numpy()
         size = (cameras.width, cameras.height)
         with self.context:
@@ -144,7 +153,8 @@ class Renderer:
         rgba, depth, normal, class_ = zip(*views, strict=True)
         return Views(np.stack(rgba), np.stack(depth), np.stack(normal) if normals else None, np.stack(class_) if classes else None)
 
-    def view(self, c2w, intrinsics, size, supersample: int, normals: bool, exact: bool):
+    def view(self, c2w: np.ndarray, intrinsics: np.ndarray, size: tuple[int, int], supersample: int, normals: bool, exact: bool):
+        """As `Views`, of one camera: rgba, depth, normals and classes. c2w: Shape (4, 4). intrinsics: Shape (4,). size: width, height."""
         width, height = size[0] * supersample, size[1] * supersample
         framebuffer, textures = self.targets.pictures(width, height, depth_buffer=True)
         framebuffer.use()
@@ -194,8 +204,10 @@ class Renderer:
                     assign(program, dict(widen=kept**-0.6, shine=shine, label=label))
                     array.render(vertices=math.ceil(strands.counts[i] * kept) * indices, first=int(starts[i]) * indices)
 
-    def resolve(self, textures, size, factor: int, normals: bool):
-        framebuffer, results = self.targets.pictures(*size, depth_buffer=False)
+    def resolve(self, textures: list[Texture], size: tuple[int, int], factor: int, normals: bool):
+        """Samples to pixels. textures: as of `Targets.pictures`, `factor` times as large as `size`. Returns as `view`."""
+        width, height = size
+        framebuffer, results = self.targets.pictures(width, height, depth_buffer=False)
         framebuffer.use()
         self.context.enable_only(self.context.NOTHING)
         for i, texture in enumerate(textures):
@@ -204,7 +216,7 @@ class Renderer:
         self.screen.render(self.context.TRIANGLES, vertices=3)
 
         def read(texture, channels: int, dtype) -> np.ndarray:
-            return np.frombuffer(texture.read(), dtype).reshape(size[1], size[0], channels)[::-1]
+            return np.frombuffer(texture.read(), dtype).reshape(height, width, channels)[::-1]
 
         rgba, depth = read(results[0], 4, np.uint8), read(results[1], 1, np.float32)[..., 0]
         if not normals:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..scene import Light, Strands
 from ..template import unit
+
+if TYPE_CHECKING:
+    from moderngl import Buffer, VertexArray
 
 BINS = 12  # sectors around the head
 VERTEX = "3f 3f 4f 3f 3f 4f", "position", "tangent", "place", "diffuse", "tinted", "visibility"
@@ -21,16 +25,18 @@ class Ribbons:
 
     kind: str
     counts: np.ndarray
-    full: object
+    full: VertexArray
     full_indices: int
-    half: object | None
+    half: VertexArray | None
     half_indices: int
-    buffers: list
+    buffers: list[Buffer]
 
     def release(self) -> None:
-        for thing in (self.full, self.half, *self.buffers):
-            if thing is not None:
-                thing.release()
+        self.full.release()
+        if self.half is not None:
+            self.half.release()
+        for buffer in self.buffers:
+            buffer.release()
 
 
 def tangents(points: np.ndarray) -> np.ndarray:
