@@ -25,7 +25,7 @@ from .report import published, published_table
 from .results import Report, better, format_value, label
 from .tables import ARROWS, table
 
-SHOWN = ("true_six.psnr", "generated.psnr", "front.psnr", "near.psnr", "half.psnr")
+SHOWN: tuple[str, ...] = ("true_six.psnr", "generated.psnr", "front.psnr", "near.psnr", "half.psnr")
 SHOWN += tuple(f"extra.{metric}" for metric in ("psnr", "ssim", "lpips", "dreamsim", "arcface", "dlib"))
 JUDGED = "extra.psnr"
 PAPER = "facelift_table4_ablation"

@@ -25,7 +25,10 @@ def similarity_from_landmarks(source: np.ndarray, target: np.ndarray) -> tuple[f
 def warp(picture: np.ndarray, scale: float, translation: np.ndarray, size: tuple[int, int], background: int = 255) -> np.ndarray:
     """The picture moved so that its point p comes to s * p + t; points are pixels from the corner of the picture, not pixel centres.
 
-    picture: uint8 (H, W, 3). size: width and height of the result.
+    picture: uint8 (H, W, 3).
+    scale, translation: s, and t of Shape (2,).
+    size: width and height of the result.
+    background: grey level of what comes in from outside.
     """
     import cv2
 

@@ -23,13 +23,15 @@ THUMBNAIL = 32
 def gaussians_of_surface(rgba: Tensor, ray_depth: Tensor, cameras: Cameras) -> Gaussians:
     """One Gaussian per pixel with a known surface, as the reconstructor is taught.
 
-    rgba: Shape (V, 4, H, W), on white. ray_depth: Shape (V, H, W), `EMPTY` where there is no surface.
+    rgba: Shape (V, 4, H, W), on white.
+    ray_depth: Shape (V, H, W), `EMPTY` where there is no surface.
+    cameras: V of them.
     """
     origins, directions = (r.numpy() for r in rays(cameras))
-    rgba, ray_depth = rgba.numpy().astype(np.float32), ray_depth.numpy().astype(np.float32)
-    target = torch.from_numpy(pixel_targets(rgba, ray_depth, origins, directions, cameras.c2w.numpy(), float(cameras.intrinsics[0, 0])))
+    pictures, depths = (t.numpy().astype(np.float32) for t in (rgba, ray_depth))
+    target = torch.from_numpy(pixel_targets(pictures, depths, origins, directions, cameras.c2w.numpy(), float(cameras.intrinsics[0, 0])))
     keep = target[..., 1] > 0
-    depth = ray_depth - (origins * directions).sum(1)
+    depth = depths - (origins * directions).sum(1)
     means = torch.from_numpy(origins + depth[:, None] * directions).permute(0, 2, 3, 1)[keep]
     target = target[keep]
     return Gaussians(means, target[:, 5:9], target[:, 9:12], torch.full((len(target),), OPAQUE), (target[:, 2:5] - 0.5) / SH_C0)

@@ -25,8 +25,10 @@ PLACE = re.compile(r"(?<![\w.~:/-])/[\w.~+@%-]+(?:/[\w.~+@%-]*)+")  # absolute p
 
 
 def publish(report: Report, folder: Path, path: Path, against: Report | None = None) -> Path:
-    """Writes path (.md), .webp and .json. folder: where the report lies. against: an earlier report, compared at the end.
+    """Writes path (.md), .webp and .json.
 
+    folder: where the report lies.
+    against: an earlier report, compared at the end.
     Raises ValueError for a path that is no .md, or an earlier report of another benchmark.
     """
     if path.suffix != ".md":

@@ -32,7 +32,7 @@ def write_report(report: Report, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     sheet, plots = write_sheet(report, folder), write_plots(report, folder)
     path = folder / "report.md"
-    path.write_text(markdown(report, sheet and sheet.name, plots))
+    path.write_text(markdown(report, sheet.name if sheet else None, plots))
     report.save(folder / "report.json")
     return path
 

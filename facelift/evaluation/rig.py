@@ -29,7 +29,9 @@ def into_our_system(input_c2w: np.ndarray, test_c2w: np.ndarray, centre: np.ndar
     The origin moves to `centre`; the rotation from the input to the test camera is carried over; translations are rescaled so that the
     input camera stands at our radius. Intrinsics are ours, as in the paper: landmark alignment makes up for what remains.
 
-    input_c2w: Shape (4, 4). test_c2w: Shape (V, 4, 4). centre: Shape (3,). OpenCV axes, any world frame and unit.
+    input_c2w: Shape (4, 4), OpenCV axes, any world frame and unit.
+    test_c2w: Shape (V, 4, 4), in the same.
+    centre: Shape (3,). Where the head is.
     Raises ValueError for an input camera at the centre or a rotation that is none.
     """
     input_c2w, test_c2w = np.asarray(input_c2w, np.float64), np.asarray(test_c2w, np.float64)

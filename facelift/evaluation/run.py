@@ -36,8 +36,10 @@ def run(
     settings: dict | None = None,
     label: str | None = None,
 ) -> Report:
-    """Measures every item (or `limit` of them, evenly spread), keeps a sheet of each in out/cases, goes on past bad items.
+    """Measures every item, keeps a sheet of each in out/cases, goes on past bad items.
 
+    limit: how many items, evenly spread; None for all.
+    command, settings: told in the report.
     label: what the weight set is called in tables. Raises BenchmarkError where nothing could be measured.
     """
     start = time.perf_counter()

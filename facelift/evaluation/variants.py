@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from typing import Any
 
 from ..pipeline import FaceLiftPipeline
 from ..reconstruction.lgm import load_lgm
@@ -31,10 +32,10 @@ def load_variant(text: str, device: str | None = None) -> FaceLiftPipeline:
     return pipe
 
 
-def split_variant(text: str) -> tuple[str, dict]:
+def split_variant(text: str) -> tuple[str, dict[str, Any]]:
     """ "compact:fuse_depths=off" -> "compact", {"fuse_depths": False}. Raises ValueError."""
     name, _, rest = text.rpartition(":") if "=" in text.rpartition(":")[2] else (text, "", "")
-    settings = {}
+    settings: dict[str, Any] = {}
     for part in filter(None, rest.split(",")):
         key, _, value = part.partition("=")
         if key == "reconstructor":

@@ -37,9 +37,9 @@ class Measured:
 class Benchmark(ABC):
     """name: on the command line. published: tables that a report stands beside. rank: the column that sorts cases."""
 
-    name: ClassVar[str]
-    title: ClassVar[str]
-    published: ClassVar[tuple[str, ...]] = ()
+    name: str
+    title: str
+    published: tuple[str, ...] = ()
     rank: ClassVar[str]
     notes: ClassVar[tuple[str, ...]] = ()
 

@@ -54,19 +54,19 @@ def pose(matrix, path: Path, transposed: bool = False) -> np.ndarray:
 
 
 def open_picture(source: Path | bytes, name: str | Path | None = None) -> Image.Image:
-    """Raises BadItem that names the file."""
-    name = name or source
+    """source: a file, or what is in one. name: what to call it. Raises BadItem that names the file."""
+    called = name or (source if isinstance(source, Path) else "The picture")
     try:
         picture = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
         picture.load()
     except FileNotFoundError as error:
-        raise BadItem(f"{name} is missing") from error
+        raise BadItem(f"{called} is missing") from error
     except Image.DecompressionBombError as error:
-        raise BadItem(f"{name} is too large") from error
+        raise BadItem(f"{called} is too large") from error
     except Exception as error:  # damaged files raise nearly anything
-        raise BadItem(f"{name} is not a picture that can be read") from error
+        raise BadItem(f"{called} is not a picture that can be read") from error
     if min(picture.size) < SMALLEST:
-        raise BadItem(f"{name} is {picture.width}x{picture.height}; at least {SMALLEST} pixels a side are needed")
+        raise BadItem(f"{called} is {picture.width}x{picture.height}; at least {SMALLEST} pixels a side are needed")
     return picture
 
 

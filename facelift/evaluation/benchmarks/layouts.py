@@ -212,7 +212,7 @@ class PosedFolder(Layout):
         return assemble(view, front, [k for k in poses if k != front], find_centre)
 
 
-LAYOUTS = {"cafca": Cafca, "ava256": Ava256, "facescape": FaceScape, "posed": PosedFolder}
+LAYOUTS: dict[str, type[Layout]] = {"cafca": Cafca, "ava256": Ava256, "facescape": FaceScape, "posed": PosedFolder}
 
 
 def frontmost(view: Callable[[str], PosedView], names: Sequence[str], path: Path) -> str:

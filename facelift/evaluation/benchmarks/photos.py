@@ -36,7 +36,7 @@ class Photos(Benchmark):
 
     name, rank = "photos", "half.dlib"
     title = "Photos"
-    published = ("gen3d_face_table1_ffhq",)
+    published: tuple[str, ...] = ("gen3d_face_table1_ffhq",)
     notes = (
         "Distances compare the aligned portrait with renders of the head. 'About 20', '45' and 'about 70 degrees' are means of both sides.",
         "Identity among outputs and from input to output follows Gen3D-Face section 4 (mean cosine similarity; here of 16 renders around"

@@ -122,8 +122,9 @@ def own_transform(render: np.ndarray, truth: np.ndarray) -> tuple[float, np.ndar
 
 
 def aligned(render: np.ndarray, truth: np.ndarray, front: tuple[float, np.ndarray]) -> tuple[np.ndarray, bool]:
-    """The render moved onto its truth, and whether by its own landmarks."""
+    """The render moved onto its truth, and whether by its own landmarks. front: scale and shift of the input view."""
     own = own_transform(render, truth)
-    plausible = own is not None and 1 / PLAUSIBLE < own[0] / front[0] < PLAUSIBLE
-    scale, shift = own if plausible else front
-    return warp(render, scale, shift, Image.fromarray(truth).size), plausible
+    size = Image.fromarray(truth).size
+    if own is None or not 1 / PLAUSIBLE < own[0] / front[0] < PLAUSIBLE:
+        return warp(render, *front, size), False
+    return warp(render, *own, size), True

@@ -113,13 +113,14 @@ class SyntheticHeads(Benchmark):
         seconds["reconstruction.seconds"] = time.perf_counter() - start
 
         values: dict[str, float | None] = {}
-        if None not in known:
-            truth = resized(sample.rgba[known], work)[:, :channels].to(pipe.device)
+        whole_rig = [v for v in known if v is not None]
+        if len(whole_rig) == len(known):
+            truth = resized(sample.rgba[whole_rig], work)[:, :channels].to(pipe.device)
             context = pipe.context(GeneratedViews(truth, None), portrait)
             reconstruction = pipe.reconstruct(truth)
             renders = draw(pipe.refine(reconstruction, context).filtered(pipe.filters), cameras_of(sample, extras))
             values |= {f"true_six.{k}": v for k, v in averaged(metrics(renders, to_bytes(sample.rgba[extras]), faces=False)).items()}
-            values["pixels.depth"] = self.depth(pipe, reconstruction, context, sample, known)
+            values["pixels.depth"] = self.depth(pipe, reconstruction, context, sample, whole_rig)
         made = to_bytes(resized(generated.views[:, :3].float().cpu(), size))
         pairs = [(i, v) for i, v in enumerate(known) if v is not None]
         scores = metrics(made[[i for i, _ in pairs]], to_bytes(sample.rgba[[v for _, v in pairs]]), faces=False)
@@ -147,15 +148,16 @@ class SyntheticHeads(Benchmark):
     def generated(views: Tensor, sample: Sample, known: list[int | None], starts_with_photo: bool) -> dict[str, float | None]:
         """The grid of the new views beside that of their truth, at the size they are made; hair of the back.
 
-        views: Shape (V, 3 or 4, H, W). known: where the sample has each of them.
+        views: Shape (V, 3 or 4, H, W).
+        known: where the sample has each of them.
         """
         values: dict[str, float | None] = {}
         new = [i for i, place in enumerate(known) if place is not None and (i or not starts_with_photo)]
         if new:
             truth = resized(sample.rgba[[known[i] for i in new]], views.shape[-1])
             alpha = torch.minimum(truth[:, 3], views[new, 3]) if views.shape[1] == 4 else truth[:, 3]
-            for name, pictures in (("generated.grid", views[new, :3]), ("truth.grid", truth[:, :3])):
-                values[name] = mean_of(grid(pictures, alpha).tolist())
+            for name, shown in (("generated.grid", views[new, :3]), ("truth.grid", truth[:, :3])):
+                values[name] = mean_of(grid(shown, alpha).tolist())
         if BACK in known:
             back = resized(views[known.index(BACK)][None], sample.rgba.shape[-1])
             pictures, alphas = to_bytes(sample.rgba[:6]), sample.rgba[:6, 3].numpy().copy()
@@ -167,7 +169,10 @@ class SyntheticHeads(Benchmark):
 
     @staticmethod
     def depth(pipe: FaceLiftPipeline, reconstruction: Reconstruction, context: Context, sample: Sample, known: list[int]) -> float:
-        """Mean error of what the reconstructor found and the views settled on, before anything else is refined."""
+        """Mean error of what the reconstructor found and the views settled on, before anything else is refined.
+
+        known: where the sample has the views of the rig.
+        """
         for fusion in (r for r in pipe.refinements if isinstance(r, FuseDepths)):
             reconstruction = fusion(reconstruction, context)
         ray_depth = reconstruction.pixel.ray_depth[0].float().cpu()

@@ -26,7 +26,9 @@ def colours_beside_truth(
 
     Skin is what looks like the true cheeks, hair what looks like the true back of the head, both above the chin.
 
-    pictures: uint8 (6, H, W, 3). alpha: Shape (6, H, W), 0..1. truth: Shape (6, 4, H, W), on white, 0..1.
+    pictures: uint8 (6, H, W, 3).
+    alpha: Shape (6, H, W), 0..1.
+    truth: Shape (6, 4, H, W), on white, 0..1.
     """
     size = truth.shape[-1]
     k, (x, y) = size / SIZE, FACE_CENTRE
@@ -61,7 +63,8 @@ def colours_beside_photo(
 ) -> dict[str, float | None]:
     """Renders against the portrait, where no other truth is known: cheeks at 45 degrees, the top of the head all around.
 
-    front: uint8 (H, W, 3), the portrait, with alpha (H, W), 0..1. turned: azimuth -> picture and alpha.
+    front, alpha: uint8 (H, W, 3), the portrait, and (H, W), 0..1.
+    turned: azimuth -> picture and alpha.
     """
     skins, hairs = [], []
     crown = _crown(front, alpha)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from itertools import combinations
+from typing import Protocol
 
 import numpy as np
 from PIL import Image
@@ -27,6 +28,20 @@ class Seen:
 
     vector: np.ndarray | None
     by: str | None
+
+
+class FaceEmbedder(Protocol):
+    """A network that knows faces again."""
+
+    name: str
+
+    def __call__(self, picture: np.ndarray) -> Seen:
+        """picture: uint8 (H, W, 3)."""
+        ...
+
+    def distance(self, a: np.ndarray, b: np.ndarray) -> float:
+        """Of the vectors of two faces."""
+        ...
 
 
 @lru_cache(maxsize=64)
@@ -191,4 +206,4 @@ def janus(pictures: list[np.ndarray]) -> float:
 def _dlib_box(face: Face) -> tuple[int, int, int, int]:
     """MTCNN's box -> one as dlib's detector draws it: a square around brows and chin."""
     (x, y), half = face.centre, 0.5 * face.size
-    return tuple(round(v) for v in (x - half, y - 0.9 * half, x + half, y + 1.1 * half))
+    return round(x - half), round(y - 0.9 * half), round(x + half), round(y + 1.1 * half)

@@ -23,6 +23,9 @@ class LPIPS(nn.Module):
     backbone: AlexNet's own state dict ("features.0.weight", ...). heads: that of LPIPS ("lin0.model.1.weight", ...).
     """
 
+    shift: Tensor
+    scale: Tensor
+
     def __init__(self, backbone: dict[str, Tensor], heads: dict[str, Tensor]):
         super().__init__()
         self.layers, self.heads = nn.ModuleList(), nn.ModuleList()
@@ -53,8 +56,8 @@ class LPIPS(nn.Module):
     @torch.inference_mode()
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """a, b: Shape (N, 3, H, W), 0..1. Returns Shape (N,); lower is more alike."""
-        a, b = (self.features(((2 * t - 1) - self.shift) / self.scale) for t in (a, b))
-        return sum(head((x - y).square()).mean((1, 2, 3)) for head, x, y in zip(self.heads, a, b, strict=True))
+        first, second = (self.features(((2 * t - 1) - self.shift) / self.scale) for t in (a, b))
+        return sum(head((x - y).square()).mean((1, 2, 3)) for head, x, y in zip(self.heads, first, second, strict=True))
 
 
 class DreamSim:

@@ -16,6 +16,7 @@ from ..registry import METRICS, OFFERED
 from .files import Unavailable
 
 if TYPE_CHECKING:
+    from .faces import FaceEmbedder
     from .networks import Clip, Inception
 
 BATCH = 8
@@ -23,19 +24,21 @@ BATCH = 8
 
 @dataclass
 class PairMetrics:
-    """What can be measured here. tensors: functions of two (N, 3, H, W); embedders: of one picture; landmarks: of two pictures;
-    missing: name -> reason."""
+    """What can be measured here. tensors: functions of two (N, 3, H, W); landmarks: of two pictures; missing: name -> reason."""
 
     device: torch.device
     tensors: dict[str, Callable[[Tensor, Tensor], Tensor]] = field(default_factory=dict)
-    embedders: dict[str, Callable] = field(default_factory=dict)
+    embedders: dict[str, FaceEmbedder] = field(default_factory=dict)
     landmarks: Callable[[np.ndarray, np.ndarray], float | None] | None = None
     clip: Clip | None = None
     inception: Inception | None = None
     missing: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, pictures: np.ndarray, truth: np.ndarray, faces: bool = True) -> list[dict[str, float | None]]:
-        """pictures, truth: uint8 (N, H, W, 3). faces: whether they can show faces. Returns one dict a pair; None: no face to compare."""
+        """pictures, truth: uint8 (N, H, W, 3).
+        faces: whether they can show faces.
+        Returns one dict a pair; None: no face to compare.
+        """
         rows: list[dict[str, float | None]] = [{} for _ in pictures]
         for start in range(0, len(pictures), BATCH):
             part = slice(start, start + BATCH)
@@ -49,7 +52,9 @@ class PairMetrics:
         return rows
 
     def compare_faces(self, a: np.ndarray, b: np.ndarray, landmarks: bool = True) -> dict[str, float | None]:
-        """a, b: uint8 (H, W, 3). landmarks: whether the two have the same pose, so that landmarks can be compared."""
+        """a, b: uint8 (H, W, 3).
+        landmarks: whether the two have the same pose, so that landmarks can be compared.
+        """
         row: dict[str, float | None] = {}
         for name, embed in self.embedders.items():
             first, second = embed(a).vector, embed(b).vector
@@ -64,7 +69,11 @@ class PairMetrics:
 
 
 def load_pair_metrics(device: torch.device, names: Iterable[str] | None = None, download: bool = False) -> PairMetrics:
-    """names: which of `OFFERED`; None for all. Those that cannot run go to `missing` with the reason."""
+    """device: where they run.
+    names: which of `OFFERED`; None for all. Those that cannot run go to `missing` with the reason.
+    download: whether weights that are not here may be fetched.
+    Raises ValueError for a name that is none of `OFFERED`.
+    """
     wanted = set(OFFERED if names is None else names)
     if unknown := wanted - set(OFFERED):
         raise ValueError(f"unknown metrics {', '.join(sorted(unknown))}: choose from {', '.join(sorted(OFFERED))}")

@@ -13,7 +13,9 @@ RGB_TO_XYZ = ((0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169), (0
 def psnr(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
     """Peak signal-to-noise ratio in decibels, at most 100.
 
-    a, b: Shape (N, 3, H, W), 0..1. mask: Shape (N, H, W) bool, where to look. Returns Shape (N,); NaN where a mask is empty.
+    a, b: Shape (N, 3, H, W), 0..1.
+    mask: Shape (N, H, W) bool, where to look.
+    Returns Shape (N,); NaN where a mask is empty.
     """
     error = (a - b).square().mean(1)
     if mask is None:
@@ -49,7 +51,9 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
 def depth_error(ray_depth: Tensor, truth: Tensor, surface: Tensor) -> Tensor:
     """Mean absolute difference along the rays where there is a surface, in world units (one is about 19 cm).
 
-    ray_depth, truth: Shape (V, H, W). surface: Shape (V, H, W) bool. Returns Shape (V,); NaN for a view without surface.
+    ray_depth, truth: Shape (V, H, W).
+    surface: Shape (V, H, W) bool.
+    Returns Shape (V,); NaN for a view without surface.
     """
     gap = (ray_depth - truth).abs() * surface
     return gap.flatten(1).sum(1) / surface.flatten(1).sum(1)

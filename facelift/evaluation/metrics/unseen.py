@@ -27,7 +27,9 @@ def sharpness(a: Tensor, b: Tensor) -> Tensor:
 def grid(pictures: Tensor, alpha: Tensor) -> Tensor:
     """Correlation of what is finer than the period with itself one period aside and below, inside the alpha: 1 is nothing but a grid.
 
-    pictures: Shape (N, 3, H, W). alpha: Shape (N, H, W), 0..1. Returns Shape (N,); NaN where nothing is far enough inside.
+    pictures: Shape (N, 3, H, W).
+    alpha: Shape (N, H, W), 0..1.
+    Returns Shape (N,); NaN where nothing is far enough inside.
     """
     blurred = F.avg_pool2d(pictures, PERIOD + 1, 1, PERIOD // 2, count_include_pad=False)
     fine, inside = pictures - blurred, eroded(alpha)
@@ -45,7 +47,8 @@ def sharpness_beside_photo(front: np.ndarray, alpha: np.ndarray, turned: Iterabl
     """Fine detail of the head in renders from the sides and back, as a share of the portrait's own around its face; mean over renders.
 
     Detail is the root of the mean squared Laplacian, above the chin. None where the portrait shows no face, or little beside it.
-    front: uint8 (H, W, 3), the portrait, with alpha (H, W), 0..1. turned: pictures and alphas, as large.
+    front, alpha: uint8 (H, W, 3), the portrait, and (H, W), 0..1.
+    turned: pictures and alphas, as large.
     """
     face = face_in(front)
     if face is None or face.landmarks is None:
@@ -54,8 +57,8 @@ def sharpness_beside_photo(front: np.ndarray, alpha: np.ndarray, turned: Iterabl
     cv2.fillConvexPoly(inner, cv2.convexHull(face.landmarks[:, :2].round().astype(np.int32)), 1)
     own = _detail(front, _head(alpha) & (inner == 0))
     found = [_detail(picture, _head(a)) for picture, a in turned]
-    found = [value for value in found if value is not None]
-    return float(np.mean(found) / own) if own and found else None
+    known = [value for value in found if value is not None]
+    return float(np.mean(known) / own) if own and known else None
 
 
 def loose_pieces(alphas: np.ndarray) -> float:
