@@ -65,8 +65,8 @@ def load_released(folder: Path, prompt_embeds: Tensor, device: torch.device, dty
     rig: of the views that the UNet makes.
     """
     unet, num_views = load_unet(folder / "unet", dtype)
-    vae = AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=dtype, low_cpu_mem_usage=False).eval().to(device)
-    encoder = CLIPVisionModelWithProjection.from_pretrained(folder / "image_encoder", dtype=dtype).eval().to(device)
+    vae = AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=dtype, low_cpu_mem_usage=False).eval().requires_grad_(False).to(device)
+    encoder = CLIPVisionModelWithProjection.from_pretrained(folder / "image_encoder", dtype=dtype).eval().requires_grad_(False).to(device)
     normalizer = StableUnCLIPImageNormalizer.from_pretrained(folder / "image_normalizer", torch_dtype=dtype, low_cpu_mem_usage=False).to(
         device
     )

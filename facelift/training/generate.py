@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..devices import placed
 from ..multiview.codec import PixelCodec
 from ..multiview.compact import FACTOR, compact_scheduler
 from .data import HeadShards
@@ -29,7 +30,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
-    model = load_generator(args.views).to(args.device, memory_format=torch.channels_last)
+    model = placed(load_generator(args.views), args.device)
     heads, codec, scheduler = HeadShards(args.data, run_settings(args.views)["rig"]), PixelCodec(FACTOR), compact_scheduler()
     warper = Warper(args.depth, heads.rig)
     args.out.mkdir(parents=True, exist_ok=True)

@@ -30,16 +30,18 @@ def init_gslrm(model: GSLRM) -> GSLRM:
     for module in model.modules():
         if isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=0.02)
-    for layer in model.transformer_layers:
-        for out in (layer.attn.fc, layer.mlp.mlp[2]):
-            out.weight.data /= (2 * model.config.layers) ** 0.5
+    for name, weight in model.transformer_layers.named_parameters():
+        if name.endswith(("attn.fc.weight", "mlp.mlp.2.weight")):
+            weight.data /= (2 * model.config.layers) ** 0.5
     return model
 
 
 def init_compact_gslrm(model: CompactGSLRM, focal: float) -> CompactGSLRM:
     """As `init_gslrm`, at a plausible head."""
     raw = plausible_raw(model.config.hull, focal)
-    init_gslrm(model).pixel_gaussian_decoder[1].bias.data.copy_(raw.repeat(model.config.patch_size**2))
+    out = init_gslrm(model).pixel_gaussian_decoder[1]
+    assert isinstance(out, nn.Linear)
+    out.bias.data.copy_(raw.repeat(model.config.patch_size**2))
     return model
 
 

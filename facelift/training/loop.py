@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,7 @@ from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+from ..devices import Net
 from ..files import write_whole
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 HOPELESS = 50  # steps in a row without a finite gradient: the weights are spoilt
 
-Evaluation = tuple[dict[str, float], list[torch.Tensor]]  # numbers for the curve, rows of pictures (N, 3, H, W) for the sheet
+# numbers for the curve, rows of pictures (N, 3, H, W) for the sheet
+Evaluation = tuple[Mapping[str, float | list[float]], list[torch.Tensor]]
 
 
 def trapezoid(progress: float, step: int, warmup: int, decay: float = 0.25) -> float:
@@ -59,9 +61,13 @@ def samples_from(dataset: Dataset, start: int, stop: int, batch: int, workers: i
     return DataLoader(dataset, batch, sampler=range(start * batch, stop * batch), num_workers=workers, drop_last=True)
 
 
-class Trainer:
+class Trainer(Generic[Net]):
     """Optimizer, EMA and checkpoint of one model. `folder` then holds last.pt (everything), log.jsonl (the curve), sheets/ (samples).
 
+    folder: made where it is not there.
+    lr, steps, warmup, decay: as of `trapezoid`, times the highest learning rate.
+    betas, weight_decay: of AdamW.
+    ema: decay of the average.
     minutes: a budget after which `running` says no, whatever the step; the learning rate then follows the clock if that is ahead.
     accelerator: mixed precision, gradient accumulation and several processes; train `trainer.model`, inside `accumulate`. A checkpoint
         does not depend on it: it holds the bare model.
@@ -71,7 +77,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Net,
         folder: str | Path,
         lr: float,
         steps: int,
@@ -201,16 +207,21 @@ class Trainer:
 
     def record(
         self,
-        norm: torch.Tensor,
+        norm: torch.Tensor | None,
         log_every: int,
         evaluate_every: int,
-        evaluate: Callable[[nn.Module], Evaluation] | None = None,
+        evaluate: Callable[[Net], Evaluation] | None = None,
         **more: float,
     ) -> bool:
         """After a step: now and then a line of the curve, more seldom what `evaluate` finds of the average, and a checkpoint.
 
-        norm: as `update` gave it. more: stands in the line too. Returns whether training goes on.
+        norm: as `update` gave it.
+        log_every, evaluate_every: steps.
+        more: stands in the line too.
+        Returns whether training goes on.
         """
+        if norm is None:
+            return True
         last = not self.running
         if self.step % log_every == 0 or last:
             means = {name: round(value.item(), 5) for name, value in self.means.items()}

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..cameras import RIGS, Cameras, ViewRig, rays, six_views
+from ..devices import placed
 from ..gaussians import SH_C0, Gaussians
 from ..reconstruction.compact_gslrm import CompactGSLRM, CompactGSLRMConfig, compact_config_from_state
 from ..reconstruction.pixel_gaussians import PixelGaussians, flatten_gaussians
@@ -58,12 +59,12 @@ class DirectTargets:
     def __init__(self, size: int, rig: ViewRig = RIGS["six"]):
         cameras, self.views = rig.cameras(size), len(rig)
         self.focal = float(cameras.intrinsics[0, 0])
-        self.rays = tuple(r.numpy() for r in rays(cameras))
+        self.origins, self.directions = (r.numpy() for r in rays(cameras))
         self.c2w = cameras.c2w.numpy()
 
     def __call__(self, sample: Sample) -> Tensor:
         rgba, ray_depth = sample.rgba[: self.views].numpy(), sample.ray_depth[: self.views].numpy()
-        target = pixel_targets(rgba, ray_depth, *self.rays, self.c2w, self.focal)
+        target = pixel_targets(rgba, ray_depth, self.origins, self.directions, self.c2w, self.focal)
         return torch.from_numpy(target)
 
 
@@ -215,7 +216,7 @@ def main(argv: list[str] | None = None) -> None:
     keep_settings(Path(args.out), {"rig": args.rig, "image_size": size})
     unet = UNetReconstructorConfig(channels=numbers(args.channels), image_size=size, num_views=len(heads.rig))
     config = unet if args.model == "unet" else CompactGSLRMConfig(image_size=size, width=args.width, layers=args.layers)
-    model = new_reconstructor(config).to(device, memory_format=torch.channels_last)
+    model = placed(new_reconstructor(config), device)
     print(f"{args.model}: {sum(p.numel() for p in model.parameters()) / 1e6:.1f} M parameters", flush=True)
     lr = args.lr or (5e-4 if args.stage == "direct" else 2e-4)
     trainer = Trainer(model, args.out, lr, args.steps, 50, args.minutes, betas=(0.9, 0.95), ema=0.995)

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..cameras import ViewRig, view_rig
+from ..devices import placed
 from ..multiview.codec import PixelCodec
 from ..multiview.compact import FACTOR, CompactViewGenerator, compact_scheduler, compact_unet
 from ..multiview.decoder import DecoderConfig, ViewDecoder
@@ -58,7 +59,7 @@ class Warper:
     """Portrait -> warped views, as at inference. path: as of `load_depth`."""
 
     def __init__(self, path: Path, rig: ViewRig):
-        self.depth, self.rig = load_depth(path).to(memory_format=torch.channels_last), rig
+        self.depth, self.rig = placed(load_depth(path)), rig
 
     @torch.no_grad()
     def __call__(self, portrait: Tensor, rng: np.random.Generator | None = None) -> Tensor:
@@ -103,14 +104,18 @@ def predict(
     generator: torch.Generator,
     pure: float,
 ) -> Predicted:
-    """batch: as of `ViewSamples`, batched. pure: share of samples at pure noise."""
+    """batch: as of `ViewSamples`, batched.
+    generator: of all noise, on the model's device.
+    pure: share of samples at pure noise.
+    """
     views, portrait, warped = batch[:3]
     clean, warped = codec.encode(views.flatten(0, 1)), codec.encode(warped.flatten(0, 1))
     condition = codec.encode(portrait).repeat_interleave(model.views, 0)
-    device, last = clean.device, scheduler.config.num_train_timesteps - 1
+    device, last = clean.device, scheduler.config["num_train_timesteps"] - 1
     t = torch.randint(0, last + 1, (len(views),), generator=generator, device=device)
     t = torch.where(torch.rand(len(views), generator=generator, device=device) < pure, last, t).repeat_interleave(model.views)
-    noisy = scheduler.add_noise(clean, torch.randn(clean.shape, generator=generator, device=device), t)
+    noise = torch.randn(clean.shape, generator=generator, device=device)
+    noisy = scheduler.add_noise(clean, noise, t)  # type: ignore[arg-type]  # diffusers says IntTensor and takes any whole numbers
     with mixed_precision(device):
         output = model(noisy, condition, warped, t)
     return Predicted(output, clean, warped, t)
@@ -129,7 +134,11 @@ def base_loss(model: CompactViewGenerator, scheduler: DDIMScheduler, predicted: 
 def sample_views(
     model: CompactViewGenerator, scheduler: DDIMScheduler, codec: PixelCodec, portrait: Tensor, warped: Tensor, steps: int, seed: int = 4
 ) -> Tensor:
-    """portrait: Shape (4, H, W). warped: Shape (V, 4, H, W). Returns Shape (V, 4, H, W), on the CPU."""
+    """portrait: Shape (4, H, W).
+    warped: Shape (V, 4, H, W).
+    steps, seed: of denoising, and of its noise.
+    Returns Shape (V, 4, H, W), on the CPU.
+    """
     device = next(model.parameters()).device
     condition = codec.encode(portrait[None].to(device)).expand(model.views, -1, -1, -1)
     warped = codec.encode(warped.to(device))
@@ -141,7 +150,7 @@ def sample_views(
     for t in scheduler.timesteps:
         with mixed_precision(device):
             clean = model.clean_latents(model(x, condition, warped, t.to(device).expand(model.views)), warped, noise)
-        x = scheduler.step(clean, t, x).prev_sample
+        x, _ = scheduler.step(clean, t, x, return_dict=False)
     return codec.decode(x).cpu()
 
 
@@ -152,7 +161,8 @@ def evaluate(
 
     Rows of the sheet, for each of two heads: the portrait as the other cameras see it, the true views, those made.
     """
-    per_view, rows = {"views": [], "views_8_steps": []}, []
+    per_view: dict[str, list[list[float]]] = {"views": [], "views_8_steps": []}
+    rows = []
     for i in range(min(len(heads), count)):
         s = heads.sample(i, None, slice(model.views))
         warped = warper(s.portrait)
@@ -187,7 +197,7 @@ def main(argv: list[str] | None = None) -> None:
     keep_settings(Path(args.out), {"rig": args.rig, "attention": args.attention, "image_size": heads.size})
     unet = compact_unet(numbers(args.channels), heads.size, len(heads.rig), args.attention)
     model = CompactViewGenerator(unet, decoder=new_decoder(numbers(args.channels)) if args.decoder else None)
-    model.unet.to(memory_format=torch.channels_last)  # not the decoder: its backward pass is twice as slow then
+    placed(model.unet)  # not the decoder: its backward pass is twice as slow then
     model = model.to(device)
     codec, scheduler = PixelCodec(FACTOR), compact_scheduler()
     judge = Judge(device, int(heads.rig.starts_with_photo)) if args.decoder else None

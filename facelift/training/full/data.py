@@ -86,7 +86,9 @@ class FolderPictures:
         return resized(on_white(rgba), self.size), Cameras(intrinsics * (self.size / 512), poses, self.size, self.size)
 
     def load_head(self, index: int, rng: np.random.Generator, degrade: bool) -> tuple[Tensor, Tensor]:
-        """As `ShardPictures.load_head`. Raises ValueError where a view is missing."""
+        """As `ShardPictures.load_head`. Raises ValueError where a view is missing, or no rig says which they are."""
+        if self.rig is None:
+            raise ValueError("pictures in any order do not tell which views belong to a head: name their rig")
         pictures, _ = self.load(index, list(range(len(self.rig))), rng)
         rgba = self.picture(self.folders[index], self.places(index, self.entries(index), orbit([0.0]))[0])
         front = degrade_portrait(rgba[:3], rgba[3:], rng)[None, :3] if degrade else on_white(rgba[None])
@@ -97,8 +99,8 @@ class FolderPictures:
 
     def places(self, index: int, entries: list[dict], cameras: Cameras) -> list[int]:
         """Which pictures were taken by these cameras. Raises ValueError."""
-        places = views_at(np.array([entry["c2w"] for entry in entries]), cameras)
-        if None in places:
+        places = [v for v in views_at(np.array([entry["c2w"] for entry in entries]), cameras) if v is not None]
+        if len(places) < len(cameras):
             raise ValueError(f"{self.folders[index]} lacks views: render with python -m facelift.synthesis --views six+ the rig's name")
         return places
 

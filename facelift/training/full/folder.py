@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import TypedDict
 
 import torch
 from diffusers.models import UNet2DConditionModel
@@ -31,7 +32,7 @@ UNET_FILE = "diffusion_pytorch_model.safetensors"
 
 def widened_unet(unet: UNet2DConditionModel, num_views: int = 6) -> UNet2DConditionModel:
     """The same function with twice the input channels: those of the condition begin at zero (kit 3.3)."""
-    config = dict(unet.config) | {"in_channels": 2 * unet.config.in_channels}
+    config = dict(unet.config) | {"in_channels": 2 * unet.config["in_channels"]}
     wide = UNet2DConditionModel(**{k: v for k, v in config.items() if not k.startswith("_")})
     wide.load_state_dict(widened(unet.state_dict(), wide))
     return set_view_attention(wide, num_views, "sparse")
@@ -42,8 +43,15 @@ def pipeline_of(folder: Path) -> Path:
     return folder / PIPELINE if (folder / PIPELINE).is_dir() else folder
 
 
-def views_of(folder: Path) -> dict[str, str]:
-    """{"rig", "attention"}. folder: as of `pipeline_of`. Raises WeightsError, and OSError, KeyError or ValueError for a damaged config."""
+class ViewSettings(TypedDict):
+    """Which views a UNet makes, a name of `cameras.RIGS`, and what they know of each other."""
+
+    rig: str
+    attention: ViewAttention
+
+
+def views_of(folder: Path) -> ViewSettings:
+    """folder: as of `pipeline_of`. Raises WeightsError, and OSError, KeyError or ValueError for a damaged config."""
     config = json.loads((pipeline_of(folder) / "unet" / "config.json").read_text())
     return {"rig": rig_of(folder), "attention": stock_unet_config(config)[2]}
 
@@ -70,7 +78,7 @@ def start_folder(base: Path, weights: Path, rig: str | None = None, attention: V
     views = views_of(base)
     rig, attention = rig or views["rig"], attention or views["attention"]
     unet, _ = load_unet(source / "unet", torch.float32)
-    if unet.config.in_channels == unet.config.out_channels:
+    if unet.config["in_channels"] == unet.config["out_channels"]:
         unet = widened_unet(unet)
     across = {"num_views": len(view_rig(rig)), "multiview_attention": attention != "none", "sparse_mv_attention": attention == "sparse"}
     write_unet(partial / "unet", unet.state_dict(), dict(unet.config) | across)

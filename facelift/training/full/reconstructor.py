@@ -58,12 +58,17 @@ class TrainableGSLRM(GSLRM):
 
 
 def decode(config: GSLRMConfig, free_raw: Tensor, raw: Tensor, images: Tensor, cameras: Cameras) -> Gaussians:
-    """All Gaussians of one sample. free_raw: Shape (free, 14). raw: Shape (V, H, W, 14). images: Shape (V, 3, H, W)."""
+    """All Gaussians of one sample.
+
+    free_raw: Shape (free, 14).
+    raw: Shape (V, H, W, 14).
+    images: Shape (V, 3, H, W).
+    """
     pixel = decode_pixel_gaussians(raw[None], images[None], *rays(cameras))
     return Reconstruction(free_gaussians(free_raw), pixel, config.patch_size).gaussians()
 
 
-def renders(model: nn.Module, config: GSLRMConfig, batch: tuple[Tensor, Tensor, Tensor], inputs: int) -> Iterator[Tensor]:
+def renders(model: nn.Module, config: GSLRMConfig, batch: tuple[Tensor, ...], inputs: int) -> Iterator[Tensor]:
     """Of each sample all its pictures (T, 3, S, S), drawn from what the first `inputs` of them become. batch: as of `rendering_loss`."""
     pictures, intrinsics, c2w = batch
     size = pictures.shape[-1]
@@ -78,13 +83,13 @@ def renders(model: nn.Module, config: GSLRMConfig, batch: tuple[Tensor, Tensor, 
 def rendering_loss(
     model: nn.Module,
     config: GSLRMConfig,
-    batch: tuple[Tensor, Tensor, Tensor],
+    batch: tuple[Tensor, ...],
     inputs: int,
     perceptual: Perceptual | None = None,
     weight: float = 0.5,
 ) -> dict[str, Tensor]:
     """{"loss", "mse", "perceptual" where asked}. batch: pictures (B, T, 3, S, S), intrinsics (B, T, 4), c2w (B, T, 4, 4)."""
-    values: dict[str, list[Tensor]] = {"mse": []} | ({"perceptual": []} if perceptual else {})
+    values: dict[str, list[Tensor]] = {"mse": [], "perceptual": []} if perceptual else {"mse": []}
     for truth, drawn in zip(batch[0], renders(model, config, batch, inputs), strict=True):
         values["mse"].append(F.mse_loss(drawn, truth))
         if perceptual:
@@ -100,7 +105,9 @@ def evaluate(model: nn.Module, config: GSLRMConfig, samples: PosedSamples, count
     Rows of the sheet, for each of two: the views given, the truth of the others, their renders.
     """
     device, inputs = next(model.parameters()).device, samples.inputs
-    given, unseen, rows = [], [], []
+    given: list[float] = []
+    unseen: list[float] = []
+    rows = []
     for i in range(count):
         batch = tuple(t[None].to(device) for t in samples[i])
         truth, drawn = batch[0][0], next(renders(model, config, batch, inputs))
@@ -169,6 +176,7 @@ def main(argv: list[str] | None = None) -> None:
     held_out = samples(args.test) if args.test else None
 
     def measured(model: nn.Module) -> Evaluation:
+        assert held_out is not None
         with accelerator.autocast():
             return evaluate(model, config, held_out, args.test_heads)
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from ...devices import Net
 from ..loop import Evaluation, Trainer, bf16_pays
 
 
@@ -49,30 +50,38 @@ def make_accelerator(args: argparse.Namespace) -> Accelerator:
     return accelerator
 
 
-def batches(dataset: Dataset, trainer: Trainer, args: argparse.Namespace) -> Iterator[tuple[int, tuple[Tensor, ...]]]:
-    """(number, batch) of this process. A step's samples depend on its number alone: step s sees s * batch to (s + 1) * batch."""
-    accelerator = trainer.accelerator
+def batches(dataset: Dataset, accelerator: Accelerator, start: int, args: argparse.Namespace) -> Iterator[tuple[int, tuple[Tensor, ...]]]:
+    """(number, batch) of this process from step `start` on.
+
+    A step's samples depend on its number alone: step s sees s * batch to (s + 1) * batch.
+    """
     size, world, rank = args.micro_batch, accelerator.num_processes, accelerator.process_index
-    blocks = range(trainer.step * args.batch // size + rank, args.steps * args.batch // size, world)
-    loader = DataLoader(dataset, batch_sampler=[range(b * size, (b + 1) * size) for b in blocks], num_workers=args.workers)
+    blocks = range(start * args.batch // size + rank, args.steps * args.batch // size, world)
+    samples = [range(b * size, (b + 1) * size) for b in blocks]
+    loader = DataLoader(dataset, batch_sampler=samples, num_workers=args.workers)  # type: ignore[arg-type]  # not only lists will do
     yield from zip(blocks, loader, strict=True)
 
 
 def train(
-    trainer: Trainer,
+    trainer: Trainer[Net],
     dataset: Dataset,
     loss_of: Callable[[tuple[Tensor, ...], torch.Generator], dict[str, Tensor]],
     args: argparse.Namespace,
-    evaluate: Callable[[nn.Module], Evaluation] | None = None,
+    evaluate: Callable[[Net], Evaluation] | None = None,
 ) -> None:
-    """Runs to `args.steps`. loss_of: a batch on the device and its noise -> {"loss": what is minimised, other parts of the curve}."""
+    """Runs to `args.steps`.
+
+    trainer: with an accelerator.
+    loss_of: a batch on the device and its noise -> {"loss": what is minimised, other parts of the curve}.
+    evaluate: as of `Trainer.record`.
+    """
     accelerator = trainer.accelerator
+    assert accelerator is not None
     device = accelerator.device
-    for number, batch in batches(dataset, trainer, args):
+    for number, batch in batches(dataset, accelerator, trainer.step, args):
         generator = torch.Generator(device).manual_seed(number)
         with trainer.accumulate():
             values = loss_of(tuple(t.to(device) for t in batch), generator)
             norm = trainer.update(values["loss"], values)
-        if norm is not None:
-            trainer.record(norm, args.log_every, args.save_every, evaluate)
+        trainer.record(norm, args.log_every, args.save_every, evaluate)
     accelerator.wait_for_everyone()

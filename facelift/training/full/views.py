@@ -34,7 +34,9 @@ from .run import make_accelerator, options, train
 def encode(pipeline: MultiViewPipeline, views: Tensor, portraits: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
     """Clean and condition latents, both (B*V, C, h, w), and class labels (B*V, 2 D), by the parts that inference uses.
 
-    views: Shape (B, V, 3, S, S). portraits: Shape (B, 3, S, S).
+    views: Shape (B, V, 3, S, S).
+    portraits: Shape (B, 3, S, S).
+    generator: of all noise, on the device.
     """
 
     def latents(pictures: Tensor) -> Tensor:  # one at a time: a batch at 512 px needs gigabytes
@@ -51,21 +53,29 @@ def encode(pipeline: MultiViewPipeline, views: Tensor, portraits: Tensor, genera
 def velocity_loss(
     unet: UNet2DConditionModel,
     pipeline: MultiViewPipeline,
-    batch: tuple[Tensor, Tensor],
+    batch: tuple[Tensor, ...],
     generator: torch.Generator,
     drop: float = 0.05,
 ) -> Tensor:
-    """Mean squared error of v. unet: the one that trains; pipeline: everything frozen. drop: share without picture, as guidance needs."""
+    """Mean squared error of v.
+
+    unet: the one that trains.
+    pipeline: everything frozen.
+    batch: views (B, V, 3, S, S) and portraits (B, 3, S, S).
+    drop: share without picture, as guidance needs.
+    """
     views, portraits = batch
     clean, condition, labels = encode(pipeline, views, portraits, generator)
     (b, v), device = views.shape[:2], clean.device
     keep = (torch.rand(b, generator=generator, device=device) >= drop).float().repeat_interleave(v)
-    t = torch.randint(0, pipeline.scheduler.config.num_train_timesteps, (b,), generator=generator, device=device).repeat_interleave(v)
+    scheduler = pipeline.scheduler
+    t = torch.randint(0, scheduler.config["num_train_timesteps"], (b,), generator=generator, device=device).repeat_interleave(v)
     noise = torch.randn(clean.shape, generator=generator, device=device)
-    x = torch.cat([pipeline.scheduler.add_noise(clean, noise, t), condition * keep.view(-1, 1, 1, 1)], 1)
+    noisy = scheduler.add_noise(clean, noise, t)  # type: ignore[arg-type]  # diffusers says IntTensor and takes any whole numbers
+    x = torch.cat([noisy, condition * keep.view(-1, 1, 1, 1)], 1)
     text = pipeline.prompt_embeds.to(device, torch.float32).repeat(b, 1, 1)  # stays where the picture is dropped (kit 3.2, step 5)
     predicted = unet(x, t, text, class_labels=labels * keep[:, None]).sample
-    return F.mse_loss(predicted.float(), pipeline.scheduler.get_velocity(clean, noise, t))
+    return F.mse_loss(predicted.float(), scheduler.get_velocity(clean, noise, t))  # type: ignore[arg-type]  # as above
 
 
 def evaluate(unet: UNet2DConditionModel, pipeline: MultiViewPipeline, samples: ViewSamples, count: int, steps: int) -> Evaluation:
@@ -111,10 +121,8 @@ def main(argv: list[str] | None = None) -> None:
         pipeline = load_released(args.weights / PIPELINE, prompts, accelerator.device, torch.float32, rig)
     except WeightsError as error:
         raise SystemExit(str(error)) from error
-    if pipeline.scheduler.config.prediction_type != "v_prediction":
-        raise SystemExit(f"the scheduler in {args.weights} predicts {pipeline.scheduler.config.prediction_type}, this training v")
-    pipeline.codec.vae.requires_grad_(False)
-    pipeline.conditioner.encoder.requires_grad_(False)
+    if (kind := pipeline.scheduler.config["prediction_type"]) != "v_prediction":
+        raise SystemExit(f"the scheduler in {args.weights} predicts {kind}, this training v")
     unet = pipeline.unet.train().requires_grad_(True)
     if not args.no_checkpointing:
         unet.enable_gradient_checkpointing()
@@ -128,6 +136,7 @@ def main(argv: list[str] | None = None) -> None:
     held_out = samples(args.test) if args.test else None
 
     def measured(unet: UNet2DConditionModel) -> Evaluation:
+        assert held_out is not None
         with accelerator.autocast():
             return evaluate(unet, pipeline, held_out, args.test_heads, args.test_steps)
 
