@@ -276,15 +276,15 @@ def test_matting_says_what_ran(portraits, astronaut):
 
 def test_rembg_that_cannot_run_is_an_error_only_where_it_was_asked_for(astronaut, tmp_path, monkeypatch):
     """Its model is looked for in an empty folder, its host at an address that answers nothing."""
-    from facelift.portrait import matte
+    from facelift.portrait import rembg_session
 
     monkeypatch.setenv("U2NET_HOME", str(tmp_path))
-    monkeypatch.setattr(matte, "REMBG_HOST", "http://127.0.0.1:9")
-    matte._rembg.cache_clear()
+    monkeypatch.setattr(rembg_session, "HOST", "http://127.0.0.1:9")
+    rembg_session.rembg_session.cache_clear()
     with pytest.raises(MattingUnavailable, match="rembg cannot run"):
         make_portrait(astronaut, matting="rembg")
     assert make_portrait(astronaut, matting="auto").matting == "mediapipe selfie segmentation"
-    matte._rembg.cache_clear()
+    rembg_session.rembg_session.cache_clear()
 
 
 def test_shipped_models_are_the_ones_described():

@@ -10,8 +10,9 @@ from PIL import Image
 
 from .crop import FACE_CENTRE, FACE_SIZE, SIZE, Crop, apply_crop, crop_window, fit_square, select_face
 from .faces import Face, find_face_near, find_faces
-from .matte import Cutout, MattingUnavailable, mediapipe_cutout, rembg_cutout
+from .matte import Cutout, person_cutout, rembg_cutout, without_others
 from .photo import MAX_PIXELS, PhotoError, load_photo, on_white
+from .rembg_session import MattingUnavailable
 
 __all__ = [
     "MAX_PIXELS",
@@ -68,7 +69,7 @@ class Portrait:
 
 
 def make_portrait(photo: str | Path | bytes | Image.Image, crop: bool = True, face_index: int = 0, matting: str = "auto") -> Portrait:
-    """Cuts the person out of a photo, puts them on white and aligns the face.
+    """Cuts one person out of a photo, puts them on white and aligns the face.
 
     photo: see `load_photo`.
     crop: False keeps the framing and fits the whole photo into the square.
@@ -87,11 +88,15 @@ def make_portrait(photo: str | Path | bytes | Image.Image, crop: bool = True, fa
     if faces and not 0 <= face_index < len(faces):
         raise PhotoError(f"Faces in the photo: {len(faces)}; face_index must be 0 to {len(faces) - 1}, not {face_index}.")
     face = faces[face_index] if faces else None
+    others = faces[:face_index] + faces[face_index + 1 :]
+    region = _surroundings(face) if crop and face else None
     if cutout is None:  # MediaPipe has too few pixels for a whole photo and needs to know where to look
-        cutout = mediapipe_cutout(image, face, _surroundings(face) if crop and face else None)
+        cutout = person_cutout(image, face, others, region)
         if crop and face:
             face = _face_on_white(cutout, face)
             faces = faces[:face_index] + (face,) + faces[face_index + 1 :]
+    elif face and others and cutout.matting.startswith("rembg"):
+        cutout = without_others(cutout, image, face, others, region)
     if not crop or face is None:
         return Portrait(fit_square(cutout.image), fit_square(cutout.alpha, 0), face, faces, cutout.matting, None)
     window = crop_window(*image.size, face.box)
