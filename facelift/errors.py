@@ -25,3 +25,11 @@ class WeightsError(RuntimeError):
 
 class ResourceError(RuntimeError):
     """A file that belongs to FaceLift, but is no code, is not there; the message says where it was sought and where to get it."""
+
+
+class TrackError(ValueError):
+    """A track that is none, or whose numbers make no sense."""
+
+
+class RigFileError(ValueError):
+    """A file that is no head rig, or is damaged."""

