@@ -113,3 +113,15 @@ def lid_edge(model: FaceModel, eye: int) -> np.ndarray:
     near = np.flatnonzero((template.masks["eyelids"][template.triangles["body"]].mean(1) > 0.3) & (np.sign(rest[:, 0]) == (1, -1)[eye]))
     away = np.linalg.norm(rest[near][:, None] - chain, axis=-1).min(1)
     return near[away < LID_EDGE]
+
+
+def lip_middles(model: FaceModel) -> tuple[int, int]:
+    """Vertices in the middle of the inner edges of the upper and the lower lip."""
+    template = model.template
+    corners = template.triangles["body"]
+    places = (model.on_landmarks @ template.control_rest)[[LIP_UPPER_INNER[5], LIP_LOWER_INNER[5]]]
+    found = []
+    for place, side in zip(places, around_mouth(model), strict=True):
+        mine = np.unique(corners[side])
+        found.append(int(mine[np.linalg.norm(template.rest[mine] - place, axis=1).argmin()]))
+    return found[0], found[1]

@@ -15,12 +15,13 @@ from ..face.geometry import nearest_triangles, project
 from ..face.landmarks import EYES, LID_LOWER, LID_UPPER, LIP_LOWER_INNER, LIP_UPPER_INNER
 from ..gaussians import Gaussians
 from .anatomy import FittedFace
-from .head_rig import EYE_LEFT, EYE_RIGHT, MOUTH, SKIN
+from .head_rig import EYE_LEFT, EYE_RIGHT, MOUTH, SEAM, SKIN
 
 NEAR, FAR = 0.05, 0.16  # world units from the face's surface: up to the first a Gaussian follows in full, beyond the second not at all
 FRONT_LAYER = 0.12  # world units behind what the photo's camera sees: what is deeper is neither eye nor mouth
 MOVING = 2e-4  # world units by which a unit moves what it moves
 LASHES = 0.3  # of the eye's height, above the upper lid
+SEAM_WIDTH = 1.2  # pixels of 512
 TEETH_GAP = 0.012  # world units that teeth stand behind the lips, at least
 
 
@@ -67,6 +68,8 @@ def regions(landmarks: np.ndarray, pixels: np.ndarray, front: np.ndarray) -> tup
     within = (pixels[:, 0] > upper[0, 0]) & (pixels[:, 0] < upper[-1, 0])
     kind = np.full(len(pixels), SKIN, np.uint8)
     kind[front & within & (bottom - top > 1.5) & (pixels[:, 1] > top + 0.3) & (pixels[:, 1] < bottom - 0.3)] = MOUTH
+    seam = front & within & (np.abs(pixels[:, 1] - (top + bottom) / 2) < SEAM_WIDTH + (bottom - top) / 2)
+    kind[seam & (kind == SKIN)] = SEAM
     for side, eye in enumerate((EYE_LEFT, EYE_RIGHT)):
         outline = np.concatenate([landmarks[list(LID_UPPER[side]), :2], landmarks[list(LID_LOWER[side][-2:0:-1]), :2]])
         middle = outline.mean(0)

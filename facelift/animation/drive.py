@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ..face.units import UNITS
 from ..gaussians import Gaussians
-from .head_rig import BALL_LEFT, BALL_RIGHT, CAVITY, EYE_LEFT, EYE_RIGHT, MOUTH, UNDER, HeadRig
-from .rotations import IDENTITY, matrices, multiply, quaternions, rotate
+from .head_rig import BALL_LEFT, BALL_RIGHT, CAVITY, EYE_LEFT, EYE_RIGHT, MOUTH, SEAM, UNDER, HeadRig
+from .rotations import matrices, multiply, quaternions, rotate
 from .track import Pose
 
 HIDDEN = -12.0  # logit: no renderer draws it
@@ -20,9 +20,9 @@ STRETCH = (1.06, 1.25)  # of a triangle's longest-grown edge: where the skin bel
 LIMITS = (0.35, 3.0)  # of what a Gaussian is stretched
 REACH = 0.03  # world units: Gaussians farther from the skin turn with it as if they were this near
 STEP_BACK = 0.03  # world units that an eyeball goes back below a lid that shuts
+APART = (0.004, 0.03)  # world units between the lips, more than at rest, over which the line between them fades
 SET_OFF = 0.12  # change of a unit at which all that lies behind lids or lips is in its place
 GAZE_SET_OFF = 5.0  # degrees, likewise
-STILL = 1e-6  # world units
 
 MOUTH_UNITS = [i for i, unit in enumerate(UNITS) if unit.startswith(("mouth", "jaw", "tongue", "cheekPuff"))]
 EYE_UNITS = [[i for i, unit in enumerate(UNITS) if unit.startswith("eye") and unit.endswith(side)] for side in ("Left", "Right")]
@@ -33,18 +33,13 @@ LOOKS = {"OutLeft": (17.5, 0), "InRight": (17.5, 0), "InLeft": (-17.5, 0), "OutR
 
 @dataclass(frozen=True)
 class Skin:
-    """What the moved triangles do to what is bound to them, for the L of them that move at all.
+    """What moved triangles do to what is bound to them. turn: Shape (4, T), quaternions. gradient: Shape (9, T), of the deformation, row
+    by row. shift: Shape (9, T), of the corners, one after the other. growth: Shape (T,), of the edge that grows most."""
 
-    place: Shape (T,), into the L. turn: Shape (L, 4), quaternions. gradient: Shape (L, 3, 3), of the deformation. growth: Shape (L,),
-    of the edge that grows most. shift: Shape (L, 3, 3), of the corners.
-    """
-
-    live: Tensor
-    place: Tensor
     turn: Tensor
     gradient: Tensor
-    growth: Tensor
     shift: Tensor
+    growth: Tensor
 
 
 class Driver:
@@ -58,21 +53,25 @@ class Driver:
         self.device = self.base.means.device
         kind, self.triangle = self._tensor(rig.kind), self._tensor(rig.triangle).long()
         self.hidden = torch.where(kind >= UNDER, HIDDEN, self.base.opacities)
-        self.barycentric, self.follow = self._tensor(rig.barycentric), self._tensor(rig.follow)
         self.vertices, self.triangles = self._tensor(rig.vertices), self._tensor(rig.triangles).long()
         self.moves = self._tensor(rig.moves)
-        self.bend, self.axes, self.pivot, self.eyes = (self._tensor(a) for a in (rig.bend, rig.axes, rig.pivot, rig.eyes))
+        self.axes, self.pivot, self.eyes = (self._tensor(a) for a in (rig.axes, rig.pivot, rig.eyes))
+        self.bend = ramp((self.base.means - self.pivot) @ self.axes[:, 2], *rig.neck.tolist())
         corners = self.vertices[self.triangles]
         self.inverse, self.upright = torch.linalg.inv(spans(corners)), uprights(corners)
         self.edges = edges(corners)
         self.bound = torch.nonzero(self.triangle >= 0).squeeze(1)
-        place = (self.barycentric[..., None] * corners[self.triangle.clamp_min(0)]).sum(1)
-        off = self.base.means - place
-        self.off = off * (REACH / off.norm(dim=1, keepdim=True).clamp_min(1e-9)).clamp_max(1)
-        self.own_axes = matrices(torch.nn.functional.normalize(self.base.quats, dim=1))
+        self.at = self.triangle[self.bound]
+        barycentric, bound = self._tensor(rig.barycentric)[self.bound], self.base[self.bound]
+        off = bound.means - (barycentric[..., None] * corners[self.at]).sum(1)
+        off = off * (REACH / off.norm(dim=1, keepdim=True).clamp_min(1e-9)).clamp_max(1)
+        self.follow = self._tensor(rig.follow)[self.bound]
+        axes = matrices(torch.nn.functional.normalize(bound.quats, dim=1)).flatten(1)
+        # components first: so many small vectors are several times faster one component at a time
+        self.parts = [t.T.contiguous() for t in (barycentric, off, bound.means, bound.quats, bound.scales, axes)]
         ray = torch.nn.functional.normalize(self.base.means - self._tensor(rig.eye), dim=1)
         self.back = ray * self._tensor(rig.recess)[:, None]
-        self.kinds = {k: torch.nonzero(kind == k).squeeze(1) for k in range(8)}
+        self.kinds = {k: torch.nonzero(kind == k).squeeze(1) for k in range(9)}
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.as_tensor(array, device=self.device)
@@ -111,35 +110,43 @@ class Driver:
         units = np.flatnonzero(change)
         weights = torch.as_tensor(change[units], dtype=torch.float32, device=self.device)
         moved = torch.tensordot(weights, self.moves[torch.as_tensor(units, device=self.device)], 1)
-        live = moved.abs().amax(1)[self.triangles].amax(1) > STILL
-        which = torch.nonzero(live).squeeze(1)
-        triangles = self.triangles[which]
-        corners = (self.vertices + moved)[triangles]
-        gradient = spans(corners) @ self.inverse[which]
-        turn = quaternions(uprights(corners) @ self.upright[which].transpose(1, 2))
-        growth = (edges(corners) / self.edges[which].clamp_min(1e-9)).amax(1)
-        place = torch.cumsum(live, 0) - 1
-        return Skin(live, place, turn, gradient, growth, moved[triangles])
+        corners = (self.vertices + moved)[self.triangles]
+        gradient = (spans(corners) @ self.inverse).flatten(1)
+        turn = quaternions(uprights(corners) @ self.upright.transpose(1, 2))
+        growth = (edges(corners) / self.edges.clamp_min(1e-9)).amax(1)
+        turn, gradient, shift = (t.T.contiguous() for t in (turn, gradient, moved[self.triangles].flatten(1)))
+        return Skin(turn, gradient, shift, growth)
 
     def deform(self, skin: Skin, means: Tensor, quats: Tensor, scales: Tensor, opacities: Tensor) -> None:
-        index = self.bound[skin.live[self.triangle[self.bound]]]
-        at = skin.place[self.triangle[index]]
-        follow, off = self.follow[index, None], self.off[index]
-        turn = skin.turn[at]
-        shift = (self.barycentric[index][..., None] * skin.shift[at]).sum(1)
-        means[index] += follow * (shift + rotate(turn, off) - off)
-        quats[index] = multiply(torch.lerp(IDENTITY.to(turn), turn, follow), quats[index])
-        lengths = times(skin.gradient[at], self.own_axes[index]).norm(dim=1).clamp(*LIMITS)
-        scales[index] += follow * lengths.log()
-        under = skin.live[self.triangle[self.kinds[UNDER]]]
-        index = self.kinds[UNDER][under]
-        opacities[index] = shown(ramp(skin.growth[skin.place[self.triangle[index]]], *STRETCH))
+        turn, gradient, shift = (t.index_select(1, self.at) for t in (skin.turn, skin.gradient, skin.shift))
+        barycentric, off, old_means, old_quats, old_scales, axes = self.parts
+        follow, w = self.follow, turn[0]
+        away = rotate(turn, off, 0)
+        new = [
+            old_means[d] + follow * (sum(barycentric[k] * shift[3 * k + d] for k in range(3)) + away[d] - off[d]) for d in range(3)
+        ]
+        means.index_copy_(0, self.bound, torch.stack(new, 1))
+        part = torch.stack([1 + follow * (w - 1), *(follow * turn[d] for d in (1, 2, 3))])
+        quats.index_copy_(0, self.bound, multiply(part, old_quats, 0).T)  # not of length 1, as Gaussians need not be
+        grown = []
+        for axis in range(3):
+            a, b, c = axes[axis], axes[3 + axis], axes[6 + axis]
+            squares = sum((gradient[3 * i] * a + gradient[3 * i + 1] * b + gradient[3 * i + 2] * c).square() for i in range(3))
+            grown.append(old_scales[axis] + follow / 2 * squares.clamp(LIMITS[0] ** 2, LIMITS[1] ** 2).log())
+        scales.index_copy_(0, self.bound, torch.stack(grown, 1))
+        under = self.kinds[UNDER]
+        opacities[under] = shown(ramp(skin.growth[self.triangle[under]], *STRETCH))
 
     def open_mouth(self, change: np.ndarray, means: Tensor, opacities: Tensor) -> None:
-        """What shows between the lips steps back to the teeth, and what is behind it comes into being."""
+        """What shows between the lips steps back to the teeth, what is behind it comes into being, the line where lips touched goes."""
         amount = float(ramp(torch.tensor(np.abs(change[MOUTH_UNITS]).max()), 0, SET_OFF))
         means[self.kinds[MOUTH]] += amount * self.back[self.kinds[MOUTH]]
         opacities[self.kinds[CAVITY]] = shown(torch.tensor(amount)).to(opacities)
+        upper, lower = self.rig.lips
+        moved = np.tensordot(change, self.rig.moves[:, [upper, lower]], 1)
+        apart = ramp(torch.tensor(float((moved[0] - moved[1]) @ self.rig.axes[:, 2])), *APART)
+        seam = self.kinds[SEAM]
+        opacities[seam] = torch.lerp(opacities[seam], torch.full_like(opacities[seam], HIDDEN), float(apart))
 
     def move_eye(self, side: int, change: np.ndarray, gaze: tuple[float, float], means: Tensor, quats: Tensor, opacities: Tensor) -> None:
         own, ball = self.kinds[(EYE_LEFT, EYE_RIGHT)[side]], self.kinds[(BALL_LEFT, BALL_RIGHT)[side]]
@@ -209,9 +216,5 @@ def uprights(corners: Tensor) -> Tensor:
 
 def edges(corners: Tensor) -> Tensor:
     """Lengths (L, 3)."""
-    return (corners - corners.roll(1, 1)).norm(dim=2)
-
-
-def times(a: Tensor, b: Tensor) -> Tensor:
-    """Products of matrices (n, 3, 3), faster than matmul for so small ones."""
-    return (a[:, :, 0, None] * b[:, None, 0]) + (a[:, :, 1, None] * b[:, None, 1]) + (a[:, :, 2, None] * b[:, None, 2])
+    a, b, c = ((corners[:, i] - corners[:, i - 1]).unbind(1) for i in range(3))
+    return torch.stack([(x * x + y * y + z * z).sqrt() for x, y, z in (a, b, c)], 1)

@@ -9,10 +9,9 @@ import torch
 from scipy.spatial import cKDTree
 
 from ..arrays import smoothstep
-from ..face.anatomy import upper_teeth
 from ..face.landmarks import ABOVE_EYE, BELOW_EYE, LIPS_OUTER
 from ..face.units import UNITS, unit_weights
-from ..gaussians import SH_C0, Gaussians
+from ..gaussians import Gaussians
 from .anatomy import FittedFace
 from .binding import Binding
 from .head_rig import BALL_LEFT, BALL_RIGHT, CAVITY, EYE_LEFT, EYE_RIGHT, MOUTH, SKIN, UNDER
@@ -89,8 +88,7 @@ def under_skin(face: FittedFace, paint: Paint, rng: np.random.Generator) -> Laye
     """Opaque skin in the photo's colours below all that moves."""
     moved = np.abs(face.moves).max((0, 2)) > 2e-3
     chosen = np.flatnonzero(moved[face.body].any(1) & (face.mask("inside_mouth") < 0.45) & (face.mask("eyelids") < 0.9))
-    wide = face.vertices + np.abs(face.moves[[UNITS.index(u) for u in ("jawOpen",)]]).sum(0) * 0
-    index, barycentric = sample(wide, face.body[chosen], SPACING["under"], rng)
+    index, barycentric = sample(face.vertices, face.body[chosen], SPACING["under"], rng)
     color = paint.at(on(face.vertices, face.body[chosen[index]], barycentric))
     return Layer(UNDER, chosen[index], barycentric, -INSET, color, SPACING["under"] * OVERLAP)
 
@@ -108,31 +106,30 @@ def lids(face: FittedFace, paint: Paint, landmarks_at: np.ndarray, rng: np.rando
 
 
 def cavity(face: FittedFace, paint: Paint, landmarks_at: np.ndarray, mouth: np.ndarray, rng: np.random.Generator) -> list[Layer]:
-    """mouth: Shape (n, 3), colours that the photo shows between the lips."""
+    """Lining, teeth and tongue. mouth: Shape (n, 3), colours that the photo shows between the lips."""
     template = face.model.template
     body, teeth, tongue = (template.triangles[part] for part in ("body", "teeth", "tongue"))
-    rest = template.rest
-    lip = np.median(paint.at(landmarks_at[list(LIPS_OUTER)]), 0)
-    enamel = np.array(TEETH)
+    lip = paint.light(landmarks_at[list(LIPS_OUTER)], 0.2)
+    enamel = np.array(TEETH) * min(1.0, float(paint.light(landmarks_at[list(BELOW_EYE[0] + BELOW_EYE[1])]).max()) + 0.05)
     if len(mouth) > 50:
         value = mouth.sum(1)
         enamel = np.median(mouth[value >= np.quantile(value, 0.7)], 0)
-    found = []
-    inner = np.flatnonzero((face.mask("inside_mouth") >= 0.45) & (rest[body].mean(1)[:, 1] > -0.150))
-    for start, part, name in ((0, inner, "lining"), (len(body), np.arange(len(teeth)), "teeth"), (len(body) + len(teeth), np.arange(len(tongue)), "tongue")):
-        triangles = (body, teeth, tongue)[("lining", "teeth", "tongue").index(name)]
-        opened = face.vertices + 0.7 * face.moves[UNITS.index("jawOpen")]
-        index, barycentric = sample(opened, triangles[part], SPACING[name], rng)
-        places = on(rest, triangles[part[index]], barycentric)
-        if name == "lining":
-            deep = smoothstep(-0.146, -0.125, places[:, 1])[:, None]
-            color = lip * 0.75 * (1 - deep) + np.array(LINING) * deep
-        elif name == "teeth":
-            color = enamel * (0.95 - 0.75 * smoothstep(-0.150, -0.115, places[:, 1])[:, None])
-        else:
-            color = np.array(TONGUE) * (0.95 - 0.6 * smoothstep(-0.140, -0.100, places[:, 1])[:, None])
-        found.append(Layer(CAVITY, start + part[index], barycentric, 0.0, color, SPACING[name] * OVERLAP))
-    return found
+    opened = face.vertices + 0.7 * face.moves[UNITS.index("jawOpen")]
+    inner = np.flatnonzero((face.mask("inside_mouth") >= 0.45) & (template.rest[body].mean(1)[:, 1] > -0.150))
+
+    def layer(name: str, triangles: np.ndarray, chosen: np.ndarray, start: int, front: np.ndarray, back: np.ndarray, reach) -> Layer:
+        """Colours from `front` to `back` over a reach of depths at rest, metres."""
+        index, barycentric = sample(opened, triangles[chosen], SPACING[name], rng)
+        depth = on(template.rest, triangles[chosen[index]], barycentric)[:, 1]
+        deep = smoothstep(*reach, depth)[:, None]
+        return Layer(CAVITY, start + chosen[index], barycentric, 0.0, front * (1 - deep) + back * deep, SPACING[name] * OVERLAP)
+
+    everything = np.arange(len(teeth)), np.arange(len(tongue))
+    return [
+        layer("lining", body, inner, 0, lip * 0.8, np.array(LINING), (-0.147, -0.128)),
+        layer("teeth", teeth, everything[0], len(body), enamel * 0.95, enamel * 0.2, (-0.150, -0.115)),
+        layer("tongue", tongue, everything[1], len(body) + len(teeth), np.array(TONGUE), np.array(TONGUE) * 0.35, (-0.140, -0.100)),
+    ]
 
 
 def eyeballs(face: FittedFace, gaussians: Gaussians, binding: Binding, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
@@ -154,17 +151,30 @@ def eyeballs(face: FittedFace, gaussians: Gaussians, binding: Binding, side: int
     return face.eyes[side] + normals * radius, normals, color, spacing * OVERLAP
 
 
-def flat(means: np.ndarray, normals: np.ndarray, color: np.ndarray, width: np.ndarray) -> Gaussians:
-    """Opaque discs. width: Shape (n,)."""
+def above(vertices: np.ndarray, triangles: np.ndarray, barycentric: np.ndarray, lift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Places (n, 3) at a height over triangles (n, 3), and the triangles' normals (n, 3)."""
+    corners = vertices[triangles]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12
+    return on(vertices, triangles, barycentric) + lift[:, None] * normals, normals
+
+
+def discs(means: np.ndarray, normals: np.ndarray, sh0: np.ndarray, width: np.ndarray) -> Gaussians:
+    """Opaque discs. means, normals, sh0: Shape (n, 3). width: Shape (n,)."""
     w = 1 + normals[:, 2]
     quats = np.stack([w, -normals[:, 1], normals[:, 0], np.zeros(len(w))], 1)
     quats[w < 1e-4] = (0, 1, 0, 0)
     quats /= np.linalg.norm(quats, axis=1, keepdims=True)
-    wide = np.log(width)
+    wide = np.log(np.maximum(width, 1e-5))
     scales = np.stack([wide, wide, wide + np.log(THIN)], 1)
-    parts = (means, quats, scales, np.full(len(means), OPAQUE), (color - 0.5) / SH_C0)
+    parts = (means, quats, scales, np.full(len(means), OPAQUE), sh0)
     return Gaussians(*(torch.from_numpy(np.ascontiguousarray(part, np.float32)) for part in parts))
 
 
+def disc_normals(quats: np.ndarray) -> np.ndarray:
+    """What `discs` was given, of its quats. Shape (n, 3)."""
+    w, x, y, z = quats.T
+    return np.stack([2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y)], 1)
+
+
 BALLS = BALL_LEFT, BALL_RIGHT
-__all__ = ["BALLS", "Layer", "eyeballs", "flat", "layers", "on", "upper_teeth"]

@@ -6,18 +6,17 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..arrays import smoothstep
 from ..cameras import Cameras, orbit
 from ..errors import PhotoError
 from ..face.fit import fit_face
 from ..face.landmarks import COUNT
 from ..face.model import load_face_model
 from ..face.units import read_face
-from ..gaussians import Gaussians, concatenate
-from .anatomy import fitted_face
+from ..gaussians import SH_C0, Gaussians, concatenate
+from .anatomy import fitted_face, lip_middles
 from .binding import bind
 from .head_rig import HeadRig
-from .layers import BALLS, eyeballs, flat, layers, on
+from .layers import BALLS, above, discs, eyeballs, layers
 
 NECK = (0.545, 0.645)  # heights at rest, metres, between which the neck bends
 PIVOT = np.array([0.0, 0.105, -0.112])  # metres from between the eyes to where the head turns
@@ -44,51 +43,53 @@ def rig_head(gaussians: Gaussians, portrait: Image.Image, camera: Cameras | None
     triangles = np.concatenate([model.template.triangles[part] for part in ("body", "teeth", "tongue")])
     parts, kinds = [gaussians], [binding.kind]
     triangle, barycentric, follow, recess = [binding.triangle], [binding.barycentric], [binding.follow], [binding.recess]
+    lift = [np.zeros(len(gaussians))]
     for layer in layers(face, gaussians, binding, at):
-        corners = face.vertices[triangles[layer.triangle]]
-        normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12
-        means = on(face.vertices, triangles[layer.triangle], layer.barycentric) + layer.lift * normals
-        n = len(means)
-        parts.append(flat(means, normals, layer.color, np.full(n, layer.width)))
+        n = len(layer.triangle)
+        means, normals = above(face.vertices, triangles[layer.triangle], layer.barycentric, np.full(n, layer.lift))
+        parts.append(discs(means, normals, (layer.color - 0.5) / SH_C0, np.full(n, layer.width)))
         kinds.append(np.full(n, layer.kind, np.uint8))
         triangle.append(layer.triangle), barycentric.append(layer.barycentric)
-        follow.append(np.ones(n)), recess.append(np.zeros(n))
+        follow.append(np.ones(n)), recess.append(np.zeros(n)), lift.append(np.full(n, layer.lift))
     for side in range(2):
         means, normals, color, width = eyeballs(face, gaussians, binding, side)
         n = len(means)
-        parts.append(flat(means, normals, color, np.full(n, width)))
+        parts.append(discs(means, normals, (color - 0.5) / SH_C0, np.full(n, width)))
         kinds.append(np.full(n, BALLS[side], np.uint8))
         triangle.append(np.full(n, -1)), barycentric.append(np.zeros((n, 3)))
-        follow.append(np.zeros(n)), recess.append(np.zeros(n))
+        follow.append(np.zeros(n)), recess.append(np.zeros(n)), lift.append(np.zeros(n))
     everything = concatenate(parts)
-    index, corners, used = compact(np.concatenate(triangle), triangles)
-    height = fit.to_model(everything.means.double().numpy())[:, 2] - fit.to_model(face.eyes).mean(0)[2] + EYE_HEIGHT
+    index, corners, used = compact(np.concatenate(triangle), triangles, lip_middles(model))
+    neck = fit.scale * (np.array(NECK) - EYE_HEIGHT - PIVOT[2])
     return HeadRig(
         gaussians=everything,
         own=len(gaussians),
         kind=np.concatenate(kinds),
         triangle=index,
         barycentric=np.concatenate(barycentric).astype(np.float32),
+        lift=np.concatenate(lift).astype(np.float32),
         follow=np.concatenate(follow).astype(np.float32),
         recess=np.concatenate(recess).astype(np.float32),
-        bend=smoothstep(*NECK, height).astype(np.float32),
         triangles=corners,
+        vertex=used.astype(np.int32),
         vertices=face.vertices[used].astype(np.float32),
         moves=np.ascontiguousarray(face.moves[:, used]),
         rest=fit.weights.astype(np.float32),
         shut=face.shut.astype(np.float32),
+        lips=np.searchsorted(used, lip_middles(model)).astype(np.int32),
         eyes=face.eyes.astype(np.float32),
         axes=fit.rotation.astype(np.float32),
         pivot=(face.eyes.mean(0) + fit.scale * fit.rotation @ PIVOT).astype(np.float32),
+        neck=neck.astype(np.float32),
         eye=camera.c2w[0, :3, 3].cpu().numpy().astype(np.float32),
     )
 
 
-def compact(triangle: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The triangles and vertices that are used at all: index into them (N,), -1 kept, triangles (T, 3), vertices' old indices (U,)."""
+def compact(triangle: np.ndarray, triangles: np.ndarray, needed: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The triangles and vertices that are used at all, and those `needed`: index into the triangles (N,), -1 kept, triangles (T, 3),
+    vertices' old indices (U,), rising."""
     kept, index = np.unique(triangle[triangle >= 0], return_inverse=True)
-    used, corners = np.unique(triangles[kept], return_inverse=True)
+    used = np.union1d(triangles[kept], needed)
     renumbered = np.full(len(triangle), -1, np.int32)
     renumbered[triangle >= 0] = index
-    return renumbered, corners.reshape(-1, 3).astype(np.int32), used
+    return renumbered, np.searchsorted(used, triangles[kept]).astype(np.int32), used

@@ -8,10 +8,10 @@ from torch import Tensor
 IDENTITY = torch.tensor([1.0, 0.0, 0.0, 0.0])
 
 
-def multiply(a: Tensor, b: Tensor) -> Tensor:
-    """First the turn b, then a. Shape (..., 4)."""
-    aw, ax, ay, az = a.unbind(-1)
-    bw, bx, by, bz = b.unbind(-1)
+def multiply(a: Tensor, b: Tensor, dim: int = -1) -> Tensor:
+    """First the turn b, then a. Components along `dim`."""
+    aw, ax, ay, az = a.unbind(dim)
+    bw, bx, by, bz = b.unbind(dim)
     return torch.stack(
         [
             aw * bw - ax * bx - ay * by - az * bz,
@@ -19,15 +19,16 @@ def multiply(a: Tensor, b: Tensor) -> Tensor:
             aw * by - ax * bz + ay * bw + az * bx,
             aw * bz + ax * by - ay * bx + az * bw,
         ],
-        -1,
+        dim,
     )
 
 
-def rotate(quats: Tensor, vectors: Tensor) -> Tensor:
-    """Vectors (..., 3) turned by unit quaternions (..., 4)."""
-    w, axis = quats[..., :1], quats[..., 1:].expand_as(vectors)
-    across = 2 * torch.linalg.cross(axis, vectors)
-    return vectors + w * across + torch.linalg.cross(axis, across)
+def rotate(quats: Tensor, vectors: Tensor, dim: int = -1) -> Tensor:
+    """Vectors turned by unit quaternions, components along `dim`. Component by component, which is several times faster on a CPU."""
+    w, x, y, z = quats.unbind(dim)
+    a, b, c = vectors.unbind(dim)
+    u, v, t = 2 * (y * c - z * b), 2 * (z * a - x * c), 2 * (x * b - y * a)
+    return torch.stack([a + w * u + y * t - z * v, b + w * v + z * u - x * t, c + w * t + x * v - y * u], dim)
 
 
 def matrices(quats: Tensor) -> Tensor:

@@ -184,13 +184,13 @@ def _encode_spz(means, quats, scales, opacities, sh0) -> bytes:
         _to_bytes(_sigmoid(opacities) * 255),
         _to_bytes(sh0 * (SPZ_COLOR * 255) + 127.5),
         _to_bytes((scales + 10) * 16),
-        _smallest_three(_unit(quats)[:, [1, 2, 3, 0]]),
+        smallest_three(_unit(quats)[:, [1, 2, 3, 0]]),
     )
     header = struct.pack("<IIIBBBB", SPZ_MAGIC, SPZ_VERSION, len(means), 0, SPZ_FRACTION_BITS, 0, 0)
     return gzip.compress(header + b"".join(block.tobytes() for block in blocks), 6, mtime=0)
 
 
-def _smallest_three(quats: np.ndarray) -> np.ndarray:
+def smallest_three(quats: np.ndarray) -> np.ndarray:
     """Unit quaternions x, y, z, w in 32 bits: which component is largest (2), then the others' signs and 9-bit sizes."""
     largest = np.abs(quats).argmax(1)
     quats = quats * np.where(np.take_along_axis(quats, largest[:, None], 1) < 0, -1, 1)
@@ -200,7 +200,7 @@ def _smallest_three(quats: np.ndarray) -> np.ndarray:
     return (largest.astype(np.uint32) << 30 | fields[:, 0] << 20 | fields[:, 1] << 10 | fields[:, 2]).astype("<u4")
 
 
-def _from_smallest_three(packed: np.ndarray) -> np.ndarray:
+def from_smallest_three(packed: np.ndarray) -> np.ndarray:
     fields = np.stack([packed >> 20, packed >> 10, packed], 1) & 1023
     others = (fields & 511) / (511 * 2**0.5) * np.where(fields >> 9, -1, 1)
     quats = np.zeros((len(packed), 4))
@@ -246,7 +246,7 @@ def _decode_spz(data: bytes, most: int) -> tuple[np.ndarray, ...]:
     words[..., 1:] = positions.reshape(count, 3, 3)  # in the upper bytes, so that the sign comes along
     means = words.view("<i4")[..., 0] / 2.0 ** (8 + fraction_bits)
     if version == 3:
-        quats = _from_smallest_three(quats.copy().view("<u4")[:, 0])
+        quats = from_smallest_three(quats.copy().view("<u4")[:, 0])
     else:
         xyz = quats / 127.5 - 1
         quats = np.concatenate([xyz, np.sqrt((1 - (xyz**2).sum(1, keepdims=True)).clip(0))], 1)

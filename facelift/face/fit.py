@@ -20,7 +20,7 @@ from .units import FaceReading
 
 STEPS = 25
 SURE_PIXELS, SURE_DEPTH = 6.0, 0.06  # beyond these a landmark is no longer believed in full; pixels and world units
-DEPTH_WEIGHT, IDENTITY_WEIGHT, UNIT_WEIGHT, BOUND_WEIGHT = 800.0, 0.0012, 0.1, 15.0  # beside one squared pixel of the mean landmark
+DEPTH_WEIGHT, IDENTITY_WEIGHT, UNIT_WEIGHT, BOUND_WEIGHT = 800.0, 0.003, 0.5, 15.0  # beside one squared pixel of the mean landmark
 FIRST_GUESS = 5.6, (0.0, -0.45, 0.0)  # world units a metre, and where the middle of the landmarks lies
 SPREAD_LIMIT = 0.006  # metres: landmarks that wander more say little
 REACHES = (0.030, 0.014, 0.007)  # metres over which the remaining field is smooth, one after the other
@@ -52,8 +52,7 @@ class FaceFit:
 
 def fit_face(model: FaceModel, reading: FaceReading, gaussians: Gaussians, camera: Cameras) -> FaceFit:
     """reading: of the portrait as `camera` (one, of the portrait's size) sees the head."""
-    c2w, intrinsics = camera.c2w[0].double().cpu().numpy(), camera.intrinsics[0].double().cpu().numpy()
-    target = Target(model, reading, *head_depth(gaussians, camera), c2w, intrinsics)
+    target = Target(model, reading, *head_depth(gaussians, camera), camera)
     prior = model.calibrated(reading.weights)
     fit = solve(model, target, prior)
     return replace(fit, residual=remaining_field(model, target, fit))
@@ -73,8 +72,8 @@ def head_depth(gaussians: Gaussians, camera: Cameras) -> tuple[np.ndarray, np.nd
 class Target:
     """What the landmarks should meet. pixels: Shape (468, 2). depths: Shape (468,). weight, deep: Shape (468,), how much each counts."""
 
-    def __init__(self, model: FaceModel, reading: FaceReading, depth: np.ndarray, alpha: np.ndarray, c2w: np.ndarray, intrinsics: np.ndarray):
-        self.c2w, self.intrinsics = c2w, intrinsics
+    def __init__(self, model: FaceModel, reading: FaceReading, depth: np.ndarray, alpha: np.ndarray, camera: Cameras):
+        self.c2w, self.intrinsics = camera.c2w[0].double().cpu().numpy(), camera.intrinsics[0].double().cpu().numpy()
         self.pixels = reading.landmarks[:COUNT, :2]
         x, y = np.clip(self.pixels, 0, len(depth) - 1).astype(int).T
         self.depths, sure = depth[y, x], model.spread < SPREAD_LIMIT
@@ -99,7 +98,7 @@ def solve(model: FaceModel, target: Target, prior: np.ndarray) -> FaceFit:
     people = len(model.identities)
     shape = np.concatenate([np.zeros(people), 0.8 * prior])
     scale, translation, rotation = FIRST_GUESS[0], np.array(FIRST_GUESS[1]), np.eye(3)
-    quiet = np.concatenate([np.full(people, IDENTITY_WEIGHT / people * 30), np.full(len(prior), UNIT_WEIGHT)])
+    quiet = np.concatenate([np.full(people, IDENTITY_WEIGHT), np.full(len(prior), UNIT_WEIGHT)])
     wanted = np.concatenate([np.zeros(people), prior])
     camera = target.c2w[:3, :3]
     fx, fy, cx, cy = target.intrinsics
