@@ -51,6 +51,11 @@ def portraits() -> dict:
     return {path.name: make_portrait(path, matting="mediapipe") for path in (ASTRONAUT, HOPPER)}
 
 
+@pytest.fixture(scope="module")
+def joined() -> dict:
+    return {path.name: make_portrait(path, matting="u2netp") for path in (ASTRONAUT, HOPPER)}
+
+
 def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
@@ -224,8 +229,10 @@ def test_face_lands_where_the_models_expect_it(portraits):
         assert face.centre == pytest.approx((251.8, 280.0), abs=5)
 
 
-def test_person_stands_on_clean_white(portraits):
+@pytest.mark.parametrize("matting", ("portraits", "joined"))
+def test_person_stands_on_clean_white(matting, request):
     """Neither flag nor wall is left around the heads; the people are whole."""
+    portraits = request.getfixturevalue(matting)
     for name, (empty, solid) in {
         ASTRONAUT.name: (((0, 0, 512, 80), (0, 80, 100, 320), (420, 80, 512, 480)), (190, 160, 300, 500)),
         HOPPER.name: (((0, 0, 512, 85), (0, 85, 130, 380), (380, 85, 512, 360)), (205, 150, 305, 500)),
@@ -267,8 +274,9 @@ def test_a_given_alpha_channel_is_kept(astronaut):
     assert portrait.image.getpixel((256, 100)) == pytest.approx(make_portrait(astronaut, matting="none").image.getpixel((256, 100)), abs=12)
 
 
-def test_matting_says_what_ran(portraits, astronaut):
+def test_matting_says_what_ran(portraits, joined, astronaut):
     assert {p.matting for p in portraits.values()} == {"mediapipe selfie segmentation"}
+    assert {p.matting for p in joined.values()} == {"mediapipe selfie segmentation and rembg u2netp"}
     assert make_portrait(astronaut, matting="none").matting == "none"
     with pytest.raises(ValueError, match="matting must be one of"):
         make_portrait(astronaut, matting="magic")
@@ -283,16 +291,17 @@ def test_rembg_that_cannot_run_is_an_error_only_where_it_was_asked_for(astronaut
     rembg_session.rembg_session.cache_clear()
     with pytest.raises(MattingUnavailable, match="rembg cannot run"):
         make_portrait(astronaut, matting="rembg")
-    assert make_portrait(astronaut, matting="auto").matting == "mediapipe selfie segmentation"
+    assert make_portrait(astronaut, matting="auto").matting == "mediapipe selfie segmentation and rembg u2netp"
     rembg_session.rembg_session.cache_clear()
 
 
-def test_shipped_models_are_the_ones_described():
-    folder = ROOT / "weights" / "mediapipe"
+@pytest.mark.parametrize("name", ("mediapipe", "rembg"))
+def test_shipped_models_are_the_ones_described(name):
+    folder = ROOT / "weights" / name
     rows = re.findall(r"^\| (\S+) \| ([\d,]+) \| ([0-9a-f]{64}) \|", (folder / "README.md").read_text(), re.M)
-    assert {name for name, *_ in rows} == {p.name for p in folder.iterdir()} - {"README.md", "LICENSE"}
-    for name, size, digest in rows:
-        data = (folder / name).read_bytes()
+    assert {file for file, *_ in rows} == {p.name for p in folder.iterdir()} - {"README.md", "LICENSE"}
+    for file, size, digest in rows:
+        data = (folder / file).read_bytes()
         assert len(data) == int(size.replace(",", "")) and hashlib.sha256(data).hexdigest() == digest
 
 

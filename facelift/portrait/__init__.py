@@ -30,7 +30,8 @@ __all__ = [
     "select_face",
 ]
 
-MATTINGS = ("auto", "rembg", "mediapipe", "none")
+SHIPPED = ("u2netp", "mediapipe")
+MATTINGS = ("auto", "rembg", *SHIPPED, "none")
 
 
 class NoFaceError(PhotoError):
@@ -43,7 +44,7 @@ class Portrait:
 
     image: RGB 512x512 on white. alpha: L 512x512.
     face: the one the portrait is of, None where crop=False found none. faces: all, largest first.
-    matting: "rembg u2net", "mediapipe selfie segmentation", "alpha channel" or "none".
+    matting: "rembg u2net", "mediapipe selfie segmentation and rembg u2netp", "mediapipe selfie segmentation", "alpha channel" or "none".
     crop: how the photo became the portrait; None for crop=False.
     """
 
@@ -74,7 +75,8 @@ def make_portrait(photo: str | Path | bytes | Image.Image, crop: bool = True, fa
     photo: see `load_photo`.
     crop: False keeps the framing and fits the whole photo into the square.
     face_index: which face of `Portrait.faces`, 0 the largest.
-    matting: "auto" is rembg where it can run, else MediaPipe; a photo with an alpha channel keeps its own whatever is asked here.
+    matting: "auto" is rembg's u2net where it can run, else what is shipped: "u2netp" joined with MediaPipe, or "mediapipe" alone. A photo
+    with an alpha channel keeps its own whatever is asked here.
     Raises PhotoError, NoFaceError among them, with a sentence to show, and ValueError for an unknown matting.
     """
     if matting not in MATTINGS:
@@ -90,8 +92,8 @@ def make_portrait(photo: str | Path | bytes | Image.Image, crop: bool = True, fa
     face = faces[face_index] if faces else None
     others = faces[:face_index] + faces[face_index + 1 :]
     region = _surroundings(face) if crop and face else None
-    if cutout is None:  # MediaPipe has too few pixels for a whole photo and needs to know where to look
-        cutout = person_cutout(image, face, others, region)
+    if cutout is None:  # small networks have too few pixels for a whole photo and need to know where to look
+        cutout = person_cutout(image, face, others, region, matting)
         if crop and face:
             face = _face_on_white(cutout, face)
             faces = faces[:face_index] + (face,) + faces[face_index + 1 :]
@@ -104,13 +106,13 @@ def make_portrait(photo: str | Path | bytes | Image.Image, crop: bool = True, fa
 
 
 def _cutout(image: Image.Image, matting: str) -> Cutout | None:
-    """The person on white where that needs no face; None leaves it to MediaPipe."""
+    """The person on white where that needs no face; None leaves it to what is shipped."""
     if image.mode == "RGBA":
         alpha = image.getchannel("A")
         return Cutout(on_white(image, alpha), alpha, "alpha channel")
     if matting == "none":
         return Cutout(image, Image.new("L", image.size, 255), "none")
-    if matting == "mediapipe":
+    if matting in SHIPPED:
         return None
     try:
         return rembg_cutout(image, retry=matting == "rembg")

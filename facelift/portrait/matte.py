@@ -1,7 +1,8 @@
 """Cutting one person out of a photo: rembg as the release does, or what is shipped where rembg cannot run.
 
-Shipped is MediaPipe's segmentation of persons; the colours on both sides of the outline decide about the pixels in between, wherever the
-background is plain enough to be told from the person. Beside other faces, only the chosen one's person stays.
+Shipped are MediaPipe's segmentation of persons and the small U-2-Net, which corrects the former's outline where both see the same person.
+The colours on both sides of the outline decide about the pixels in between, wherever the background is plain enough to be told from the
+person. Beside other faces, only the chosen one's person stays.
 """
 
 from __future__ import annotations
@@ -14,18 +15,25 @@ from PIL import Image
 
 from ..arrays import smoothstep
 from .faces import Face
+from .foreground import foreground
 from .photo import on_white
 from .rembg_session import MODEL as REMBG_MODEL
-from .rembg_session import rembg_session
+from .rembg_session import MattingUnavailable, rembg_session
+from .saliency import SaliencyUnavailable, saliency
 from .segmentation import Box, Pixels, clipped, person_probability
-from .separation import component_at, own_share
+from .separation import component_at, is_own
 
 WORK = 768  # pixels of the longer side at which edges are refined; lengths below are at this size
 COLOUR_REACH = 10.0  # sigma of the neighbourhood whose colours count as those of person and background
 EDGE = 6  # half width of the band around the outline in which colours decide
 LOOSE = 0.25  # alpha below which two parts do not hang together
 
+SALIENT = 0.6  # weight of the U-2-Net where it agrees
+AGREEMENT = (0.6, 0.9)  # share of a neighbourhood seen alike: from none of that weight to all of it
+AGREEMENT_REACH = 40.0  # sigma of that neighbourhood
+
 MEDIAPIPE = "mediapipe selfie segmentation"
+JOINED = f"{MEDIAPIPE} and rembg u2netp"
 
 
 @dataclass(frozen=True)
@@ -53,26 +61,40 @@ def rembg_cutout(image: Image.Image, retry: bool = True) -> Cutout:
     return Cutout(on_white(rgba, alpha), alpha, f"rembg {REMBG_MODEL}")
 
 
-def person_cutout(image: Image.Image, face: Face | None = None, others: Sequence[Face] = (), region: Box | None = None) -> Cutout:
+def person_cutout(
+    image: Image.Image, face: Face | None = None, others: Sequence[Face] = (), region: Box | None = None, matting: str = "auto"
+) -> Cutout:
     """By what is shipped.
 
-    image: RGB. face: the person to keep; without it, every person in sight. others: the neighbours' faces. region: the part of the photo
-    that is needed, the rest becomes white.
+    image: RGB.
+    face: the person to keep; without it, every person in sight. others: the neighbours' faces.
+    region: the part of the photo that is needed, the rest becomes white.
+    matting: "mediapipe" alone; "u2netp" joined with it, which raises MattingUnavailable without `weights/rembg/`; "auto" is the second
+    where it can run, else the first.
     """
     view = _View.of(image, region)
-    person = person_probability(image, face, view.region, view.size)
+    person, made_by = person_probability(image, face, view.region, view.size), MEDIAPIPE
+    if matting != "mediapipe":
+        try:
+            person, made_by = _joined(person, saliency(image.crop(view.region))), JOINED
+        except SaliencyUnavailable as error:
+            if matting == "u2netp":
+                raise MattingUnavailable(f"u2netp cannot run: {error}.") from error
     if face is None:
-        return view.cutout(image, _refined(view.pixels, _connected(person, None)), MEDIAPIPE)
+        return view.cutout(image, _refined(view.pixels, _connected(person, None)), made_by)
     box, neighbours = view.box(face), [view.box(other) for other in others]
-    alpha = _refined(view.pixels, _connected(person * own_share(view.pixels, person, box, neighbours), box))
-    return view.cutout(image, _without_loose_parts(alpha, box) if others else alpha, MEDIAPIPE)
+    alpha = _refined(view.pixels, _connected(person * is_own(view.pixels, person, box, neighbours), box))
+    return view.cutout(image, _without_loose_parts(alpha, box) if others else alpha, made_by)
 
 
 def without_others(cutout: Cutout, image: Image.Image, face: Face, others: Sequence[Face], region: Box | None = None) -> Cutout:
     """A cut-out of several persons -> of the one with this face. image: the photo. region: as for `person_cutout`."""
+    import cv2
+
     view = _View.of(image, region)
     alpha = np.asarray(cutout.alpha.resize(view.size, Image.Resampling.BILINEAR, box=view.region), np.float32) / 255
-    share = own_share(view.pixels, alpha, view.box(face), [view.box(f) for f in others])
+    own = is_own(view.pixels, alpha, view.box(face), [view.box(f) for f in others])
+    share = cv2.GaussianBlur(own.astype(np.float32), (0, 0), 1.5)
     return view.cutout(image, _without_loose_parts(alpha * share, view.box(face)), cutout.matting)
 
 
@@ -102,12 +124,32 @@ class _View:
         mask = _grey(alpha).resize(extent, Image.Resampling.BILINEAR)
         part = image.crop(self.region)
         soft = _grey((alpha < 0.99).astype(np.float32)).resize(extent, Image.Resampling.BILINEAR)
-        colours = Image.fromarray(np.rint(_foreground(self.pixels, alpha) * 255).astype(np.uint8))
+        colours = Image.fromarray(np.rint(foreground(self.pixels, alpha) * 255).astype(np.uint8))
         part.paste(colours.resize(extent, Image.Resampling.BICUBIC), (0, 0), soft)
         white, whole_mask = Image.new("RGB", image.size, (255, 255, 255)), Image.new("L", image.size, 0)
         white.paste(part, self.region[:2], mask)
         whole_mask.paste(mask, self.region[:2])
         return Cutout(white, whole_mask, matting)
+
+
+def _joined(person: np.ndarray, salient: np.ndarray) -> np.ndarray:
+    """Probability of a person, corrected by the U-2-Net: not where that misses half a shoulder, say, or takes a motorcycle for the person.
+
+    person: Shape (H, W). salient: of the same view, any shape. Returns Shape (H, W), float32 0..1.
+    """
+    import cv2
+
+    size = person.shape[::-1]
+    salient = cv2.resize(salient, size, interpolation=cv2.INTER_CUBIC).clip(0, 1)
+    small = [max(1, n // 8) for n in size]
+    a, b = (cv2.resize(x, small, interpolation=cv2.INTER_AREA) for x in (person, salient))
+
+    def share(of: np.ndarray, seen: np.ndarray) -> np.ndarray:
+        near, all_near = (cv2.GaussianBlur(x, (0, 0), AGREEMENT_REACH / 8) for x in (of * seen, of))
+        return (near + 1e-3) / (all_near + 1e-3)
+
+    agreement = cv2.resize(np.minimum(share(a, b), share(1 - a, 1 - b)), size)
+    return person + SALIENT * smoothstep(*AGREEMENT, agreement) * (salient - person)
 
 
 def _connected(person: np.ndarray, box: np.ndarray | None) -> np.ndarray:
@@ -178,17 +220,6 @@ def _without_loose_parts(alpha: np.ndarray, box: np.ndarray | None) -> np.ndarra
         return alpha
     body = component_at((alpha > LOOSE).astype(np.uint8), box)
     return alpha * cv2.dilate(body.astype(np.uint8), _disk(2 * EDGE)) if body.any() else alpha
-
-
-def _foreground(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """The person's own colours where background shines through: blur fusion (Forte 2021), one pass. Shape (H, W, 3), 0..1."""
-    import cv2
-
-    a = alpha[..., None]
-    share = cv2.blur(alpha, (61, 61))[..., None]
-    mine = cv2.blur(pixels * a, (61, 61)) / (share + 1e-4)
-    other = cv2.blur(pixels * (1 - a), (61, 61)) / (1 - share + 1e-4)
-    return (mine + a * (pixels - a * mine - (1 - a) * other)).clip(0, 1)
 
 
 def _disk(radius: int) -> np.ndarray:

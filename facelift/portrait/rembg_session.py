@@ -43,7 +43,7 @@ class RembgSession:
             if self.made is None:
                 incomplete = isinstance(self.failure, (ImportError, SystemExit))
                 reason = "rembg or onnxruntime is not installed" if incomplete else f"its model {MODEL} could not be downloaded"
-                raise MattingUnavailable(f"rembg cannot run: {reason}; matting='auto' uses MediaPipe instead.") from self.failure
+                raise MattingUnavailable(f"rembg cannot run: {reason}; matting='auto' uses what is shipped instead.") from self.failure
             return self.made
 
 

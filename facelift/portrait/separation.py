@@ -18,17 +18,17 @@ NO_BOX = (0, 0, 0, 0)  # GrabCut starts from a mask
 SHIRT = 0.6  # of the own face: a smaller one below the chin is a picture on the clothes
 
 
-def own_share(pixels: np.ndarray, person: np.ndarray, own: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
-    """How much of each pixel is the chosen person's rather than another's.
+def is_own(pixels: np.ndarray, person: np.ndarray, own: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
+    """Which pixels are the chosen person's rather than another's.
 
     pixels: Shape (H, W, 3), 0..1. person: Shape (H, W), probability of any person. own, others: face boxes x0, y0, x1, y1 in these pixels.
-    Returns Shape (H, W), float32 0..1; 1 everywhere without others.
+    Returns Shape (H, W), bool; True everywhere without others.
     """
     import cv2
 
     others = [box for box in others if not _on_clothes(box, own)]
     if not others:
-        return np.ones_like(person)
+        return np.ones(person.shape, bool)
     height, width = person.shape
     k = SIDE / max(width, height)
     size = (max(1, round(width * k)), max(1, round(height * k)))
@@ -37,8 +37,8 @@ def own_share(pixels: np.ndarray, person: np.ndarray, own: np.ndarray, others: S
     body = cv2.resize(person, size, interpolation=cv2.INTER_AREA) > 0.5
     labels = _cut(np.rint(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA) * 255).astype(np.uint8), body, mine, theirs)
     labels = cv2.morphologyEx(labels, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    own_part = component_at(labels, own * k).astype(np.float32)
-    return (cv2.resize(cv2.GaussianBlur(own_part, (0, 0), 1.5), (width, height)) * 1.3 - 0.15).clip(0, 1)
+    own_part = cv2.GaussianBlur(component_at(labels, own * k).astype(np.float32), (0, 0), 1.5)
+    return cv2.resize(own_part, (width, height)) > 0.5
 
 
 def component_at(mask: np.ndarray, box: np.ndarray) -> np.ndarray:
