@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=f"verbs, each with its own --help:\n{verbs}\n\nA photo that is called like a verb is written ./VERB.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="photos (JPEG, PNG, WEBP) or folders of them")
+    p.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="photos (JPEG, PNG, WEBP, HEIC, TIFF ...) or folders of them")
     p.add_argument("-o", "--output", type=Path, default=Path("outputs"), metavar="DIR", help="default: outputs")
     p.add_argument("--weights", default="auto", help="auto, compact, released, a folder or a Hub repo (default: auto)")
     p.add_argument("--seed", type=int, default=4, help="default: 4")
@@ -63,12 +63,14 @@ def main(argv: list[str] | None = None) -> int:
         raise SystemExit(2)
     args = parser().parse_args(argv)
 
-    from ..portrait.photo import find_photos  # seconds, which --help need not take
+    from ..portrait.photo import find_photos, other_files  # seconds, which --help need not take
 
     try:
         photos = find_photos(args.photos)
     except ValueError as error:
         parser().error(str(error))
+    for path in other_files(args.photos):
+        print(f"skipped: {path} is no picture by its name", file=sys.stderr)
 
     from ..pipeline import FaceLiftPipeline
     from ..portrait.quiet import without_native_chatter

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ...portrait.photo import eight_bits
+from ...portrait.colour import eight_bits
 from .base import BadItem
 
 SMALLEST = 64  # pixels a side

@@ -1,0 +1,141 @@
+"""Whatever phones, browsers and cameras write becomes the same upright picture in sRGB."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from facelift.portrait import PhotoError, load_photo
+from facelift.portrait.photo import SUFFIXES, find_photos, other_files
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "assets" / "examples"
+HEIC = Path(__file__).with_name("photos") / "astronaut.heic"  # 256 px, by an encoder that is not among our packages
+
+
+@pytest.fixture(scope="module")
+def astronaut() -> Image.Image:
+    return load_photo(EXAMPLES / "astronaut.png")
+
+
+def encoded(image: Image.Image, kind: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def apart(a: Image.Image, b: Image.Image) -> float:
+    """Mean difference of grey levels."""
+    return float(np.abs(np.asarray(a, int) - np.asarray(b, int)).mean())
+
+
+# --- formats ---
+
+
+@pytest.mark.parametrize(
+    ("kind", "most"), [("BMP", 0), ("TIFF", 0), ("AVIF", 3), ("GIF", 12), ("JPEG", 4), ("WEBP", 4), ("PNG", 0), ("MPO", 4)]
+)
+def test_every_format_gives_the_picture(astronaut, kind, most):
+    loaded = load_photo(encoded(astronaut, kind))
+    assert loaded.mode == "RGB" and apart(loaded, astronaut) <= most
+
+
+def test_iphone_pictures_are_read():
+    loaded = load_photo(HEIC)
+    assert loaded.mode == "RGB" and loaded.size == (256, 256)
+    assert apart(loaded.resize((16, 16)), load_photo(HEIC.read_bytes()).resize((16, 16))) == 0
+    assert np.asarray(loaded).std() > 40
+
+
+def test_the_first_of_several_pictures_counts(astronaut):
+    other = Image.new("RGB", astronaut.size, "red")
+    for kind in ("GIF", "TIFF", "WEBP"):
+        assert apart(load_photo(encoded(astronaut, kind, save_all=True, append_images=[other])), astronaut) < 12
+
+
+def test_64_megapixels_are_read():
+    assert load_photo(encoded(Image.new("L", (9280, 6944)), "PNG")).size == (9280, 6944)
+
+
+def test_camera_raw_is_named():
+    """A TIFF whose first picture is a preview of another."""
+    with pytest.raises(PhotoError, match="raw picture: save it as JPEG"):
+        load_photo(encoded(Image.new("RGB", (160, 120)), "TIFF", tiffinfo={254: 1}))
+
+
+# --- colours ---
+
+
+def profile(red: float, gamma: float, kind: bytes = b"RGB ") -> bytes:
+    """sRGB with another exponent and, for `red` other than 1, another red: written by hand, as few profiles come with Pillow."""
+    import struct
+
+    def fixed(value: float) -> bytes:
+        return struct.pack(">i", round(value * 65536))
+
+    def xyz(*values: float) -> bytes:
+        return b"XYZ \0\0\0\0" + b"".join(map(fixed, values))
+
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + b"\0\0"
+    text = b"desc\0\0\0\0" + struct.pack(">I", 5) + b"test\0" + b"\0" * 79
+    tags = {
+        b"desc": text, b"wtpt": xyz(0.9642, 1, 0.8249), b"rXYZ": xyz(0.4361 * red, 0.2225 * red, 0.0139 * red),
+        b"gXYZ": xyz(0.3851, 0.7169, 0.0971), b"bXYZ": xyz(0.1431, 0.0606, 0.7141), b"rTRC": curve, b"gTRC": curve, b"bTRC": curve,
+        b"kTRC": curve, b"cprt": b"text\0\0\0\0none",
+    }  # fmt: skip
+    table, body, at = struct.pack(">I", len(tags)), b"", 128 + 4 + 12 * len(tags)
+    for name, data in tags.items():
+        data += b"\0" * (-len(data) % 4)
+        table += name + struct.pack(">II", at + len(body), len(data))
+        body += data
+    head = struct.pack(">I4sI4s4s4s12s4s", at + len(body), b"lcms", 0x02100000, b"mntr", kind, b"XYZ ", b"\0" * 12, b"acsp")
+    head += b"\0" * 28 + xyz(0.9642, 1, 0.8249)[8:] + b"\0" * 48
+    return head[:128].ljust(128, b"\0") + table + body
+
+
+def test_colour_profiles_become_srgb(astronaut):
+    """A picture kept in wider or other colours is the plain one again."""
+    other = profile(0.9, 1.8)
+    source = ImageCms.ImageCmsProfile(io.BytesIO(other))
+    kept = ImageCms.profileToProfile(astronaut, ImageCms.createProfile("sRGB"), source)
+    for kind, options in (("PNG", {}), ("JPEG", {"quality": 98, "subsampling": 0}), ("TIFF", {}), ("WEBP", {"lossless": True})):
+        loaded = load_photo(encoded(kept, kind, icc_profile=other, **options))
+        assert apart(loaded, astronaut) < 1.5 < 8 < apart(kept, astronaut), kind
+    with_alpha = kept.copy()
+    with_alpha.putalpha(Image.new("L", kept.size, 255))
+    with_alpha.paste((0, 0, 0, 0), (0, 0, 512, 100))
+    cut = load_photo(encoded(with_alpha, "PNG", icc_profile=other))
+    assert cut.mode == "RGBA" and apart(cut.convert("RGB").crop((0, 100, 512, 512)), astronaut.crop((0, 100, 512, 512))) < 1.5
+
+
+def test_grey_pictures_have_profiles_too(astronaut):
+    dark = load_photo(encoded(astronaut.convert("L"), "PNG", icc_profile=profile(1, 1.0, b"GRAY")))
+    assert np.asarray(dark, int).mean() > np.asarray(astronaut.convert("L"), int).mean() + 20  # linear light, shown brighter
+
+
+def test_srgb_and_profiles_that_do_not_fit_change_nothing(astronaut):
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for unchanged in (srgb, b"no profile", profile(1, 1.8, b"GRAY"), profile(1, 1.8, b"CMYK")):
+        assert load_photo(encoded(astronaut, "PNG", icc_profile=unchanged)).tobytes() == astronaut.tobytes()
+
+
+def test_sixteen_bits_and_lab_keep_their_colours(astronaut):
+    lab = ImageCms.profileToProfile(astronaut, ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB")
+    assert apart(load_photo(encoded(lab, "TIFF")), astronaut) < 2
+    grey = astronaut.convert("L")
+    deep = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    assert apart(load_photo(encoded(deep, "TIFF")), grey.convert("RGB")) == 0
+
+
+# --- folders ---
+
+
+def test_folders_are_read_by_the_endings_of_pictures_and_the_rest_is_named(tmp_path):
+    for name in ("a.HEIC", "b.jfif", "c.tif", "d.gif", "._b.jfif", ".DS_Store", "notes.txt", "film.mov"):
+        (tmp_path / name).touch()
+    assert [p.name for p in find_photos([tmp_path])] == ["a.HEIC", "b.jfif", "c.tif", "d.gif"]
+    assert [p.name for p in other_files([tmp_path, tmp_path / "notes.txt"])] == ["film.mov", "notes.txt"]
+    assert {".heic", ".heif", ".avif", ".tiff", ".bmp", ".gif", ".jfif", ".mpo"} <= set(SUFFIXES)
