@@ -18,12 +18,13 @@ LAYERS = (  # each may import itself and what stands above it here
     {"__init__", "arrays", "cameras", "choices", "compiled", "devices", "errors", "files", "gaussians", "resources"},
     {"weights"},
     {"portrait", "rendering"},
-    {"export", "multiview", "reconstruction"},
+    {"export", "face", "multiview", "reconstruction"},
+    {"animation"},
     {"assembly", "head", "pipeline"},
     {"ui"},
     {"__main__", "app", "cli"},
 )
-PIPELINE, ENTRY = 4, 6
+PIPELINE, ENTRY = 5, 7
 APART = ("synthesis", "training", "evaluation")  # each may import those before it, and everything up to the pipeline
 CONVENIENCE = {("gaussians", "export")}  # Gaussians.save and .load, imported when called
 LONGEST = 300  # lines

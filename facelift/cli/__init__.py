@@ -22,6 +22,8 @@ class Verb:
 VERBS = {
     "app": Verb("the web page", "facelift.cli.app", "facelift.cli.app"),
     "render": Verb("pictures of a splat file from any cameras", "facelift.cli.render", "facelift.cli.render"),
+    "rig": Verb("a head that can be driven, of a head's output folder", "facelift.cli.rig", "facelift.cli.rig"),
+    "drive": Verb("a head driven by face units, pose and gaze", "facelift.cli.drive", "facelift.cli.drive"),
     "synthesize": Verb("synthetic heads with exact cameras", "facelift.synthesis.arguments", "facelift.synthesis.__main__"),
     "train": Verb("compact weights, stage by stage", "facelift.cli.train", "facelift.cli.train"),
     "evaluate": Verb("every number of the papers", "facelift.evaluation.arguments", "facelift.evaluation.__main__"),

@@ -37,11 +37,19 @@ SPZ_SH_VALUES = (0, 9, 24, 45)  # bytes of higher harmonics per Gaussian, by deg
 OTHER_THREE = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])  # the components of a quaternion but one
 
 
-def save_splats(gaussians: Gaussians, path: str | Path) -> Path:
-    """Writes .ply, .splat or .spz by the suffix and returns the path. Raises SplatFileError for any other suffix."""
+def save_splats(gaussians: Gaussians, path: str | Path, comment: str | None = None) -> Path:
+    """Writes .ply, .splat or .spz by the suffix and returns the path. Raises SplatFileError for any other suffix.
+
+    comment: one line kept in the header of a .ply; the other formats have no place for it, and it raises ValueError there.
+    """
     path = Path(path)
     encode, _ = _format(path)
-    path.write_bytes(encode(*_arrays(gaussians)))
+    data = encode(*_arrays(gaussians))
+    if comment is not None:
+        if encode is not _encode_ply or not comment.isprintable():
+            raise ValueError("only a .ply keeps a comment, of one line")
+        data = data.replace(b"\nelement", f"\ncomment {comment}\nelement".encode("ascii", "replace"), 1)
+    path.write_bytes(data)
     return path
 
 
