@@ -16,6 +16,7 @@ GPU = ("test_rendering::test_gsplat_backend_*",)
 SLOW_FIXTURES = {"stand_in", "renderer", "compact", "lifted", "relief", "metrics", "installed"}
 SLOW = (
     "test_app::*",
+    "test_architecture::test_every_module_can_be_imported",
     "test_cli::test_modules_are_commands_too",
     "test_crop_memory::test_as_if_*",  # tests/security
     "test_evaluation_ablations::*",
@@ -26,6 +27,7 @@ SLOW = (
     "test_page_flow::test_advice_*",
     "test_portrait::test_a_server_that_makes_many_portraits_*",
     "test_reference::test_full_size_keys",
+    "test_render_budget::test_tiles_left_out_change_no_bit",  # tests/security
     "test_synthe*::*",
     "test_training*::*",
 )

@@ -24,7 +24,7 @@ ADJUSTMENTS = [
 def portrait_of(width: int, height: int, box: tuple[float, float, float, float]) -> Portrait:
     """As far as moving it needs one."""
     blank = Image.new("RGB", (SIZE, SIZE), (255, 255, 255))
-    return Portrait(blank, Image.new("L", (SIZE, SIZE), 255), None, (), "none", crop_window(width, height, box))
+    return Portrait(blank, Image.new("L", (SIZE, SIZE), 255), None, (), "none", crop=crop_window(width, height, box))
 
 
 def whole(photo: Image.Image, portrait: Portrait, adjustment: CropAdjustment) -> Image.Image:
@@ -66,7 +66,7 @@ def resized(monkeypatch) -> list[tuple[int, int]]:
 def test_a_small_face_in_a_large_photo(resized, mode, adjustment):
     photo = Image.new(mode, (7000, 7000), 90)
     for box in ((3000, 3000, 3030, 3036), (5, 5, 35, 41), (6960, 6960, 6990, 6996)):
-        assert _framed(photo, portrait_of(7000, 7000, box), adjustment).size == (SIZE, SIZE)
+        assert _framed(photo, portrait_of(7000, 7000, box).crop, adjustment).size == (SIZE, SIZE)
     assert resized and max(max(size) for size in resized) <= LARGEST
 
 
@@ -86,7 +86,7 @@ def test_as_if_the_whole_photo_were_resized(mode, adjustment, box):
 def test_beside_the_photo_there_is_nothing():
     photo = Image.new("RGB", (600, 600), (10, 20, 30))
     portrait = portrait_of(600, 600, (-900, 250, -800, 350))
-    assert np.asarray(_framed(photo, portrait, CropAdjustment(x=-400, zoom=2.5))).min() == 255
+    assert np.asarray(_framed(photo, portrait.crop, CropAdjustment(x=-400, zoom=2.5))).min() == 255
 
 
 def test_a_crop_that_is_not_moved_is_the_release_s():
