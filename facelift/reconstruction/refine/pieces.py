@@ -18,13 +18,13 @@ class DropLoosePieces:
 
     name: ClassVar[str] = "drop_loose_pieces"
 
-    voxel: float = 0.03
+    voxel: float = 0.02
 
     def __call__(self, reconstruction: Reconstruction, context: Context) -> Reconstruction:
         return replace(reconstruction, pixel=drop_loose_pieces(reconstruction.pixel, **asdict(self)))
 
 
-def drop_loose_pieces(pixel: PixelGaussians, voxel: float = 0.03) -> PixelGaussians:
+def drop_loose_pieces(pixel: PixelGaussians, voxel: float = 0.02) -> PixelGaussians:
     """Keeps the Gaussians whose voxels hang together with most of the others'.
 
     pixel: one sample, Shape (1, V, H, W, ...).
