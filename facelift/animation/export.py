@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -56,14 +57,14 @@ def save_frames(
     if form == "mp4":
         path = folder / "driven.mp4"
         pictures = (to_bytes(render(g, camera.to(device)).rgb[0]) for g in driven(rig, track, device))
-        write_whole(path, lambda partial: save_film(pictures, partial, camera.width, track.fps, told, NOTE))
+        write_whole(path, lambda part: save_film(pictures, part, camera.width, track.fps, told, NOTE))
         return [path]
     paths = []
     digits = max(3, len(str(len(track) - 1)))
     for frame, gaussians in enumerate(driven(rig, track, device)):
         path = folder / f"{frame:0{digits}d}.{form}"
         if form == "ply":
-            write_whole(path, lambda partial, g=gaussians: save_splats(g, partial, NOTE))
+            write_whole(path, partial(save_splats, gaussians, comment=NOTE))
         else:
             save_picture(gaussians, camera.to(device), path)
         paths.append(path)

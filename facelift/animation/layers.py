@@ -117,18 +117,20 @@ def cavity(face: FittedFace, paint: Paint, landmarks_at: np.ndarray, mouth: np.n
     opened = face.vertices + 0.7 * face.moves[UNITS.index("jawOpen")]
     inner = np.flatnonzero((face.mask("inside_mouth") >= 0.45) & (template.rest[body].mean(1)[:, 1] > -0.150))
 
-    def layer(name: str, triangles: np.ndarray, chosen: np.ndarray, start: int, front: np.ndarray, back: np.ndarray, reach) -> Layer:
-        """Colours from `front` to `back` over a reach of depths at rest, metres."""
+    def layer(
+        name: str, triangles: np.ndarray, chosen: np.ndarray, start: int, front: np.ndarray, back: np.ndarray, near: float, far: float
+    ) -> Layer:
+        """Colours from `front` to `back`, between two depths at rest, metres."""
         index, barycentric = sample(opened, triangles[chosen], SPACING[name], rng)
         depth = on(template.rest, triangles[chosen[index]], barycentric)[:, 1]
-        deep = smoothstep(*reach, depth)[:, None]
+        deep = smoothstep(near, far, depth)[:, None]
         return Layer(CAVITY, start + chosen[index], barycentric, 0.0, front * (1 - deep) + back * deep, SPACING[name] * OVERLAP)
 
     everything = np.arange(len(teeth)), np.arange(len(tongue))
     return [
-        layer("lining", body, inner, 0, lip * 0.8, np.array(LINING), (-0.147, -0.128)),
-        layer("teeth", teeth, everything[0], len(body), enamel * 0.95, enamel * 0.2, (-0.150, -0.115)),
-        layer("tongue", tongue, everything[1], len(body) + len(teeth), np.array(TONGUE), np.array(TONGUE) * 0.35, (-0.140, -0.100)),
+        layer("lining", body, inner, 0, lip * 0.8, np.array(LINING), -0.147, -0.128),
+        layer("teeth", teeth, everything[0], len(body), enamel * 0.95, enamel * 0.2, -0.150, -0.115),
+        layer("tongue", tongue, everything[1], len(body) + len(teeth), np.array(TONGUE), np.array(TONGUE) * 0.35, -0.140, -0.100),
     ]
 
 
