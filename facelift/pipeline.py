@@ -104,6 +104,8 @@ class FaceLiftPipeline:
         guidance_scale: float | None = None,
         crop: bool = True,
         on_step: Callable[[Step], None] | None = None,
+        face_index: int = 0,
+        matting: str = "auto",
     ) -> Head:
         """One photo -> one head.
 
@@ -112,11 +114,12 @@ class FaceLiftPipeline:
         steps, guidance_scale: of the view generator; None is the weight set's own default.
         crop: False keeps the photo's framing.
         on_step: called after every denoising step; what it raises ends the call.
+        face_index, matting: as for `portrait.make_portrait`.
         Raises PhotoError for a photo that cannot be used and ValueError for impossible steps.
         """
         laps = Laps(self.device)
         with laps("portrait"):
-            portrait = photo if isinstance(photo, Portrait) else self.make_portrait(photo, crop)
+            portrait = photo if isinstance(photo, Portrait) else self.make_portrait(photo, crop, face_index, matting)
         with laps("views"):
             generated = self.make_views(portrait, seed, steps, guidance_scale, on_step)
         with laps("gaussians"):
@@ -131,9 +134,9 @@ class FaceLiftPipeline:
         cameras = self.rig.cameras(generated.views.shape[-1]).to(self.device)
         return Head(portrait.image, to_bytes(generated.views), cameras, gaussians, report, self.rig.names)
 
-    def make_portrait(self, photo, crop: bool = True, face_index: int = 0) -> Portrait:
+    def make_portrait(self, photo, crop: bool = True, face_index: int = 0, matting: str = "auto") -> Portrait:
         """As `portrait.make_portrait`."""
-        return make_portrait(photo, crop=crop, face_index=face_index)
+        return make_portrait(photo, crop=crop, face_index=face_index, matting=matting)
 
     def make_views(
         self,
@@ -184,7 +187,9 @@ class FaceLiftPipeline:
             "gaussians": gaussians,
             "filter": asdict(self.filters),
             "face": portrait.face_report(),
+            "faces": len(portrait.faces),
             "matting": portrait.matting,
+            "advice": list(portrait.advice),
             "seconds": {**seconds, "total": sum(seconds.values())},
             "versions": {"python": platform.python_version(), **{name: installed_version(name) for name in REPORTED_VERSIONS}},
         }

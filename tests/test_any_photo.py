@@ -1,4 +1,4 @@
-"""Whatever phones, browsers and cameras write becomes the same upright picture in sRGB."""
+"""Whatever phones, browsers and cameras write becomes the same upright picture in sRGB, and the same portrait."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageDraw
 
-from facelift.portrait import PhotoError, load_photo
+from facelift.portrait import PhotoError, Portrait, load_photo, make_portrait
 from facelift.portrait.photo import SUFFIXES, find_photos, other_files
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "assets" / "examples"
@@ -139,3 +139,89 @@ def test_folders_are_read_by_the_endings_of_pictures_and_the_rest_is_named(tmp_p
     assert [p.name for p in find_photos([tmp_path])] == ["a.HEIC", "b.jfif", "c.tif", "d.gif"]
     assert [p.name for p in other_files([tmp_path, tmp_path / "notes.txt"])] == ["film.mov", "notes.txt"]
     assert {".heic", ".heif", ".avif", ".tiff", ".bmp", ".gif", ".jfif", ".mpo"} <= set(SUFFIXES)
+
+
+# --- upright ---
+
+
+@pytest.fixture(scope="module")
+def plain(astronaut) -> Portrait:
+    return make_portrait(astronaut, matting="mediapipe")
+
+
+def psnr(a: Portrait, b: Portrait) -> float:
+    error = (np.asarray(a.image, float) - np.asarray(b.image, float)) ** 2
+    return float(10 * np.log10(255**2 / max(error.mean(), 1e-9)))
+
+
+def same_place(a: tuple[float, ...], b: tuple[float, ...], most: float) -> bool:
+    return bool(np.abs(np.array(a) - b).max() < most)
+
+
+@pytest.mark.parametrize("degrees", (90, 180, 270))
+def test_pictures_stored_sideways_or_upside_down_are_turned(astronaut, plain, degrees):
+    portrait = make_portrait(astronaut.rotate(degrees, expand=True), matting="mediapipe")
+    assert psnr(portrait, plain) > 30
+    assert any(f"turned by {min(degrees, 360 - degrees)} degrees" in words for words in portrait.advice)
+    x0, y0, x1, y1 = plain.face.box
+    there = {90: (y0, 512 - x1, y1, 512 - x0), 180: (512 - x1, 512 - y1, 512 - x0, 512 - y0), 270: (512 - y1, x0, 512 - y0, x1)}
+    assert same_place(portrait.face_report()["box"], there[degrees], 4)  # in the photo as it was given
+
+
+def test_tilted_heads_are_turned_and_what_lies_beyond_the_photo_is_empty(astronaut, plain):
+    tilted = astronaut.resize((1024, 1024)).rotate(-37, Image.Resampling.BICUBIC)
+    portrait = make_portrait(tilted, matting="mediapipe")
+    level = make_portrait(astronaut.rotate(3, Image.Resampling.BICUBIC), matting="mediapipe")  # she tilts her head a little herself
+    assert psnr(portrait, level) > 20
+    assert portrait.turn.degrees == pytest.approx(-37, abs=6)
+    middle = np.array(tilted.size) / 2
+    angle, centre = np.radians(37), 2 * np.array(plain.face.centre) - middle
+    there = middle + [np.cos(angle) * centre[0] - np.sin(angle) * centre[1], np.sin(angle) * centre[0] + np.cos(angle) * centre[1]]
+    x0, y0, x1, y1 = portrait.face_report()["box"]
+    assert same_place(((x0 + x1) / 2, (y0 + y1) / 2), tuple(there), 12)
+
+
+def test_upright_photos_stay_as_they_are(astronaut, plain):
+    """Also with a head slightly tilted, as people hold it."""
+    assert plain.turn is None and plain.advice == ()
+    slightly = make_portrait(astronaut.rotate(9, Image.Resampling.BICUBIC, fillcolor=(160, 150, 150)), matting="mediapipe")
+    assert slightly.turn is None
+    for path in sorted((EXAMPLES / "synthetic").glob("*.jpg")):
+        assert make_portrait(path, matting="mediapipe").turn is None
+
+
+# --- transparency that cuts nobody out ---
+
+
+def masked(photo: Image.Image, shape: str) -> Image.Image:
+    mask = Image.new("L", photo.size, 0)
+    draw = ImageDraw.Draw(mask)
+    draw.ellipse((60, -40, 400, 300), fill=255) if shape == "disk" else draw.rectangle((30, 0, 480, 480), fill=255)
+    cut = photo.copy()
+    cut.putalpha(mask)
+    return cut
+
+
+@pytest.mark.parametrize("shape", ("disk", "frame"))
+def test_round_pictures_and_frames_are_no_cut_outs(astronaut, plain, shape):
+    """The person within is cut out; nothing is left of the disk or the frame."""
+    portrait = make_portrait(masked(astronaut, shape))
+    assert portrait.matting != "alpha channel" and any("transparency" in words for words in portrait.advice)
+    alpha, wanted = (np.asarray(p.alpha, int)[:330] for p in (portrait, plain))  # above the collar, which the disk cuts
+    assert np.abs(alpha - wanted).mean() < 8
+    assert psnr(portrait, plain) > 18
+
+
+def test_a_person_cut_out_by_transparency_is_kept(astronaut):
+    cut = make_portrait(astronaut, crop=False, matting="mediapipe").rgba
+    again = make_portrait(cut)
+    assert again.matting == "alpha channel" and again.advice == ()
+    assert make_portrait(cut, matting="mediapipe").matting == "mediapipe selfie segmentation"  # asked for by name
+
+
+# --- advice ---
+
+
+def test_a_portrait_says_what_would_make_the_photo_better(astronaut, plain):
+    dark = make_portrait(Image.eval(astronaut, lambda v: v // 8), matting="mediapipe")
+    assert any("dark" in words for words in dark.advice) and not plain.advice

@@ -264,11 +264,12 @@ def test_without_crop_a_picture_without_a_face_is_fine():
 
 
 def test_a_given_alpha_channel_is_kept(astronaut):
+    """By name, whatever it cuts out."""
     mask = Image.new("L", astronaut.size, 0)
     mask.paste(255, (100, 0, 360, 260))  # with wall and flag: no matting would do that
     cut = astronaut.copy()
     cut.putalpha(mask)
-    portrait = make_portrait(cut)
+    portrait = make_portrait(cut, matting="alpha")
     assert portrait.matting == "alpha channel"
     assert portrait.alpha.tobytes() == apply_crop(mask, portrait.crop, 0).tobytes()
     assert portrait.image.getpixel((256, 100)) == pytest.approx(make_portrait(astronaut, matting="none").image.getpixel((256, 100)), abs=12)
@@ -278,6 +279,8 @@ def test_matting_says_what_ran(portraits, joined, astronaut):
     assert {p.matting for p in portraits.values()} == {"mediapipe selfie segmentation"}
     assert {p.matting for p in joined.values()} == {"mediapipe selfie segmentation and rembg u2netp"}
     assert make_portrait(astronaut, matting="none").matting == "none"
+    with pytest.raises(PhotoError, match="no transparency"):
+        make_portrait(astronaut, matting="alpha")
     with pytest.raises(ValueError, match="matting must be one of"):
         make_portrait(astronaut, matting="magic")
 

@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from .advice import advice
+from .alpha import given_alpha, opaque
 from .crop import FACE_CENTRE, FACE_SIZE, SIZE, Crop, apply_crop, crop_window, fit_square, select_face
 from .faces import Face, find_face_near, find_faces
 from .matte import Cutout, person_cutout, rembg_cutout, without_others
 from .photo import MAX_PIXELS, PhotoError, load_photo, on_white
 from .rembg_session import MattingUnavailable
+from .upright import Turn, find_turn
 
 __all__ = [
     "MAX_PIXELS",
@@ -22,6 +25,7 @@ __all__ = [
     "NoFaceError",
     "PhotoError",
     "Portrait",
+    "Turn",
     "apply_crop",
     "crop_window",
     "find_faces",
@@ -31,7 +35,7 @@ __all__ = [
 ]
 
 SHIPPED = ("u2netp", "mediapipe")
-MATTINGS = ("auto", "rembg", *SHIPPED, "none")
+MATTINGS = ("auto", "alpha", "rembg", *SHIPPED, "none")
 
 
 class NoFaceError(PhotoError):
@@ -45,7 +49,9 @@ class Portrait:
     image: RGB 512x512 on white. alpha: L 512x512.
     face: the one the portrait is of, None where crop=False found none. faces: all, largest first.
     matting: "rembg u2net", "mediapipe selfie segmentation and rembg u2netp", "mediapipe selfie segmentation", "alpha channel" or "none".
-    crop: how the photo became the portrait; None for crop=False.
+    crop: how the upright photo became the portrait; None for crop=False.
+    turn: what made the photo upright before; None where it was. Boxes and landmarks of faces are those of the upright photo.
+    advice: sentences on what was done to the photo and on what would make it better.
     """
 
     image: Image.Image
@@ -54,6 +60,8 @@ class Portrait:
     faces: tuple[Face, ...]
     matting: str
     crop: Crop | None
+    turn: Turn | None = None
+    advice: tuple[str, ...] = ()
 
     @property
     def rgba(self) -> Image.Image:
@@ -62,11 +70,19 @@ class Portrait:
         picture.putalpha(self.alpha)
         return picture
 
+    def upright(self, photo: Image.Image) -> Image.Image:
+        """The photo, as `load_photo` reads it, turned as for this portrait."""
+        return photo if self.turn is None else self.turn(photo)
+
+    def box_in_photo(self, face: Face) -> tuple[float, ...]:
+        """x0, y0, x1, y1 in pixels of the photo as its EXIF turns it."""
+        return tuple(map(float, face.box)) if self.turn is None else self.turn.back(face.box)
+
     def face_report(self) -> dict:
-        """For report.json. box: x0, y0, x1, y1 in pixels of the upright photo."""
+        """For report.json. box: x0, y0, x1, y1 in pixels of the photo as its EXIF turns it; of a tilted face, a box of the same size."""
         if self.face is None:
             return {"found": False, "box": None, "confidence": None}
-        return {"found": True, "box": [round(float(x), 1) for x in self.face.box], "confidence": self.face.confidence}
+        return {"found": True, "box": [round(x, 1) for x in self.box_in_photo(self.face)], "confidence": self.face.confidence}
 
 
 def make_portrait(photo: str | Path | bytes | Image.Image, crop: bool = True, face_index: int = 0, matting: str = "auto") -> Portrait:
@@ -75,21 +91,32 @@ def make_portrait(photo: str | Path | bytes | Image.Image, crop: bool = True, fa
     photo: see `load_photo`.
     crop: False keeps the framing and fits the whole photo into the square.
     face_index: which face of `Portrait.faces`, 0 the largest.
-    matting: "auto" is rembg's u2net where it can run, else what is shipped: "u2netp" joined with MediaPipe, or "mediapipe" alone. A photo
-    with an alpha channel keeps its own whatever is asked here.
+    matting: "auto" is the alpha channel where it follows a person, else rembg's u2net where it can run, else what is shipped: "u2netp"
+    joined with MediaPipe, or "mediapipe" alone. "alpha" is the alpha channel whatever it cuts out, "none" leaves the photo as it is.
     Raises PhotoError, NoFaceError among them, with a sentence to show, and ValueError for an unknown matting.
     """
     if matting not in MATTINGS:
         raise ValueError(f"matting must be one of {', '.join(MATTINGS)}, not {matting!r}")
     image = load_photo(photo)
-    cutout = _cutout(image, matting)
-    image = image.convert("RGB")
-    faces = find_faces(cutout.image if cutout else image)
+    if matting == "alpha" and image.mode != "RGBA":
+        raise PhotoError("The photo has no transparency that cuts somebody out: choose another matting.")
+    faces, turn = find_faces(on_white(image)), None
+    if crop and (turn := find_turn(on_white(image), faces)) is not None:
+        image = turn(image)
+        faces = find_faces(on_white(image))
+    given = given_alpha(image, faces[0] if faces else None, matting)
+    notes = _notes(turn, image, given)
+    uncovered, seen = image.convert("RGB"), image.getchannel("A") if image.mode == "RGBA" else None
+    image = on_white(image) if given or seen is None else opaque(image)
+    cutout = given or _cutout(image, matting)
+    if cutout and cutout.matting.startswith("rembg"):
+        faces = find_faces(cutout.image)
     if crop and not faces:
-        raise NoFaceError(_no_face(cutout, image))
+        raise NoFaceError(_no_face(cutout, uncovered))
     if faces and not 0 <= face_index < len(faces):
         raise PhotoError(f"Faces in the photo: {len(faces)}; face_index must be 0 to {len(faces) - 1}, not {face_index}.")
     face = faces[face_index] if faces else None
+    notes += advice(image, face) if face and crop else []
     others = faces[:face_index] + faces[face_index + 1 :]
     region = _surroundings(face) if crop and face else None
     if cutout is None:  # small networks have too few pixels for a whole photo and need to know where to look
@@ -99,17 +126,29 @@ def make_portrait(photo: str | Path | bytes | Image.Image, crop: bool = True, fa
             faces = faces[:face_index] + (face,) + faces[face_index + 1 :]
     elif face and others and cutout.matting.startswith("rembg"):
         cutout = without_others(cutout, image, face, others, region)
+    if seen is None and turn is not None and turn.oblique:
+        seen = turn.within()
+    if seen is not None and not given:
+        cutout = cutout.within(seen)
     if not crop or face is None:
-        return Portrait(fit_square(cutout.image), fit_square(cutout.alpha, 0), face, faces, cutout.matting, None)
+        return Portrait(fit_square(cutout.image), fit_square(cutout.alpha, 0), face, faces, cutout.matting, None, advice=tuple(notes))
     window = crop_window(*image.size, face.box)
-    return Portrait(apply_crop(cutout.image, window), apply_crop(cutout.alpha, window, 0), face, faces, cutout.matting, window)
+    image, alpha = apply_crop(cutout.image, window), apply_crop(cutout.alpha, window, 0)
+    return Portrait(image, alpha, face, faces, cutout.matting, window, turn, tuple(notes))
+
+
+def _notes(turn: Turn | None, image: Image.Image, given: Cutout | None) -> list[str]:
+    """What was done to the photo."""
+    found = []
+    if turn is not None:
+        found.append(f"The photo was turned by {abs(turn.degrees):.0f} degrees to make the face upright.")
+    if image.mode == "RGBA" and given is None:
+        found.append("The transparency of the photo follows no person, so the background was removed anew.")
+    return found
 
 
 def _cutout(image: Image.Image, matting: str) -> Cutout | None:
-    """The person on white where that needs no face; None leaves it to what is shipped."""
-    if image.mode == "RGBA":
-        alpha = image.getchannel("A")
-        return Cutout(on_white(image, alpha), alpha, "alpha channel")
+    """All persons on white where that needs no face; None leaves it to what is shipped. image: RGB."""
     if matting == "none":
         return Cutout(image, Image.new("L", image.size, 255), "none")
     if matting in SHIPPED:

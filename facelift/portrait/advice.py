@@ -10,7 +10,7 @@ from PIL import Image
 from .faces import Face
 from .occlusion import occlusion
 
-SMALL, DARK, BRIGHT, TURNED, TILTED = 90, 55, 235, 35, 15  # pixels, grey levels of 255, degrees
+SMALL, DARK, BRIGHT, TURNED = 90, 55, 235, 35  # pixels, grey levels of 255, degrees
 FRONTAL = 25  # degrees: up to here something before the face can be told from a face seen from the side
 OCCLUDED = {
     "mouth": "Something seems to cover the mouth: without hand, mask or scarf before it, it need not be guessed.",
@@ -25,12 +25,9 @@ def advice(photo: Image.Image, face: Face) -> list[str]:
     """Sentences about a face of a photo, the weightiest first; empty where all is well."""
     found = []
     if face.landmarks is not None:
-        turned, tilted = abs(yaw(face.landmarks)), roll(face.landmarks)
+        turned = abs(yaw(face.landmarks))
         if turned > TURNED:
             found.append(f"The face is turned about {5 * round(turned / 5)} degrees away: a photo from the front gives a better head.")
-        if abs(tilted) > TILTED:
-            side = "⟲" if tilted > 0 else "⟳"
-            found.append(f"The head is tilted by about {abs(tilted):.0f} degrees: {side} under the portrait turns it upright.")
         if face.size >= SMALL and turned < FRONTAL and (what := occlusion(photo.convert("RGB"), face)):
             found.append(OCCLUDED[what])
     if face.size < SMALL:

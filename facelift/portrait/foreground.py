@@ -16,11 +16,11 @@ def foreground(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     import cv2
 
     inside, outside = (cv2.erode(sure.astype(np.float32), np.ones((3, 3))) for sure in (alpha > SURE, alpha < 1 - SURE))
-    mine, other, a = _filled(pixels, inside), _filled(pixels, outside), alpha[..., None]
+    mine, other, a = continued(pixels, inside), continued(pixels, outside), alpha[..., None]
     return (mine + a * (pixels - a * mine - (1 - a) * other)).clip(0, 1)
 
 
-def _filled(colours: np.ndarray, known: np.ndarray) -> np.ndarray:
+def continued(colours: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Colours continued smoothly to where they are not known. colours: Shape (H, W, 3). known: Shape (H, W), 0..1, float32."""
     import cv2
 
@@ -31,5 +31,5 @@ def _filled(colours: np.ndarray, known: np.ndarray) -> np.ndarray:
     half = ((width + 1) // 2, (height + 1) // 2)
     share = cv2.resize(known, half, interpolation=cv2.INTER_AREA)
     coarse = cv2.resize(weighted, half, interpolation=cv2.INTER_AREA) / np.maximum(share, 1e-6)[..., None]
-    coarse = cv2.resize(_filled(coarse, np.minimum(2 * share, 1)), (width, height), interpolation=cv2.INTER_LINEAR)
+    coarse = cv2.resize(continued(coarse, np.minimum(2 * share, 1)), (width, height), interpolation=cv2.INTER_LINEAR)
     return weighted + coarse * (1 - known[..., None])

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageChops
 
 from ..arrays import smoothstep
 from .faces import Face
@@ -46,6 +46,11 @@ class Cutout:
     image: Image.Image
     alpha: Image.Image
     matting: str
+
+    def within(self, mask: Image.Image) -> Cutout:
+        """The same, where a mask (L) is."""
+        alpha = ImageChops.multiply(self.alpha, mask)
+        return Cutout(on_white(self.image, mask), alpha, self.matting)
 
 
 def rembg_cutout(image: Image.Image, retry: bool = True) -> Cutout:

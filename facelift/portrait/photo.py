@@ -112,8 +112,10 @@ def _is_cut_out(alpha: np.ndarray) -> bool:
     return bool(np.count_nonzero(alpha < 128) >= 0.01 * alpha.size)
 
 
-def on_white(image: Image.Image, alpha: Image.Image) -> Image.Image:
-    """image over white, weighted by alpha (mode L)."""
+def on_white(image: Image.Image, alpha: Image.Image | None = None) -> Image.Image:
+    """RGB over white, weighted by alpha (mode L), without it by the picture's own; an RGB picture without any is as it was."""
+    if alpha is None and image.mode != "RGBA":
+        return image
     white = Image.new("RGB", image.size, (255, 255, 255))
-    white.paste(image.convert("RGB"), (0, 0), alpha)
+    white.paste(image.convert("RGB"), (0, 0), image.getchannel("A") if alpha is None else alpha)
     return white

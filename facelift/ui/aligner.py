@@ -57,7 +57,7 @@ def adjusted(data: bytes, portrait: Portrait, adjustment: CropAdjustment) -> Por
     """
     if adjustment == CropAdjustment() or portrait.crop is None:
         return portrait
-    framed = _framed(load_photo(data), portrait.crop, adjustment)
+    framed = _framed(portrait.upright(load_photo(data)), portrait.crop, adjustment)
     rgb, alpha = _moved(portrait.image, adjustment, (255, 255, 255)), _moved(portrait.alpha, adjustment, 0)
     inner = Image.new("L", (SIZE - 6, SIZE - 6), 255)  # the outermost rows of a portrait may be empty
     known = _moved(ImageOps.expand(inner, 3), adjustment, 0) > 253
@@ -137,7 +137,7 @@ def _script(name: str) -> str:
 
 def faces_shown(portrait: Portrait, chosen: int) -> dict[str, Any]:
     """chosen: 1 is the largest."""
-    return {"boxes": [[round(float(v), 1) for v in face.box] for face in portrait.faces], "chosen": chosen}
+    return {"boxes": [[round(v, 1) for v in portrait.box_in_photo(face)] for face in portrait.faces], "chosen": chosen}
 
 
 def portrait_shown(picture: Path, adjustment: CropAdjustment, movable: bool, anew: bool = False) -> dict[str, Any]:

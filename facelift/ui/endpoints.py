@@ -13,8 +13,6 @@ from PIL import Image
 from ..cameras import orbit
 from ..errors import SplatFileError
 from ..export.splats import load_splats
-from ..portrait import load_photo
-from ..portrait.advice import advice
 from ..rendering import render as draw
 from ..rendering import to_bytes
 from . import texts
@@ -60,11 +58,10 @@ def add_endpoints(jobs: Jobs, settings: list) -> None:
             made = jobs.portrait(photo, bool(crop), int(face or 1))
         except Exception as error:
             raise gr.Error(sentence_for(error), print_exception=False) from None
-        found = advice(load_photo(Path(photo).read_bytes()), made.face) if made.face else []
         with tempfile.TemporaryDirectory(prefix="facelift-") as folder:
             path = Path(folder) / "portrait.png"
             made.image.save(path)
-            yield path, " ".join([texts.portrait_note(len(made.faces), int(face or 1)), *found])
+            yield path, " ".join([texts.portrait_note(len(made.faces), int(face or 1)), *made.advice])
 
     def render(splats: str, azimuth: float = 0.0, elevation: float = 0.0, size: int = 512):
         """A picture of a splat file (.ply, .splat, .spz). Degrees from the front: -90 shows the right side, 90 the left; up is positive."""

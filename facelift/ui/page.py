@@ -11,8 +11,6 @@ from typing import Any
 
 import gradio as gr
 
-from ..portrait import load_photo
-from ..portrait.advice import advice
 from . import changes, texts
 from .aligner import CropAdjustment, faces_shown, portrait_shown
 from .changes import progress, sentence, wrong
@@ -79,7 +77,7 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
         with tempfile.TemporaryDirectory(prefix="facelift-") as folder:
             path = Path(folder) / "portrait.png"
             made.image.save(path)
-            found = advice(load_photo(Path(photo).read_bytes()), made.face) if made.face and adjustment == CropAdjustment() else []
+            found = made.advice if adjustment == CropAdjustment() else ()
             note = sentence(texts.portrait_note(len(made.faces), int(face or 1)), found[:3])
             yield portrait_shown(path, adjustment, made.crop is not None, anew), faces_shown(made, int(face or 1)), note
 
