@@ -15,6 +15,7 @@ MARKERS = ("fast", "slow", "browser", "gpu")  # every test has one of them
 GPU = ("test_rendering::test_gsplat_backend_*",)
 SLOW_FIXTURES = {"stand_in", "renderer", "compact", "lifted", "relief", "metrics", "installed"}
 SLOW = (
+    "test_animation::test_photo_to_driven_head",
     "test_app::*",
     "test_architecture::test_every_module_can_be_imported",
     "test_cli::test_modules_are_commands_too",

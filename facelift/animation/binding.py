@@ -21,7 +21,7 @@ NEAR, FAR = 0.05, 0.16  # world units from the face's surface: up to the first a
 FRONT_LAYER = 0.12  # world units behind what the photo's camera sees: what is deeper is neither eye nor mouth
 MOVING = 2e-4  # world units by which a unit moves what it moves
 LASHES = 0.3  # of the eye's height, above the upper lid
-SEAM_WIDTH = 1.2  # pixels of 512
+SEAM_WIDTH = 2.0  # pixels of 512
 TEETH_GAP = 0.012  # world units that teeth stand behind the lips, at least
 
 

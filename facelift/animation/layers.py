@@ -9,7 +9,7 @@ import torch
 from scipy.spatial import cKDTree
 
 from ..arrays import smoothstep
-from ..face.landmarks import ABOVE_EYE, BELOW_EYE, LIPS_OUTER
+from ..face.landmarks import BELOW_EYE, LIPS_OUTER
 from ..face.units import UNITS, unit_weights
 from ..gaussians import Gaussians
 from .anatomy import FittedFace
@@ -20,7 +20,7 @@ SPACING = {"under": 0.011, "lid": 0.0065, "teeth": 0.008, "tongue": 0.011, "lini
 INSET = 0.010  # world units below the skin
 OVERLAP = 0.75  # standard deviation as a share of the spacing
 THIN = 0.2  # across the surface, of the same
-LINING, TONGUE, TEETH = (0.16, 0.045, 0.04), (0.55, 0.25, 0.23), (0.86, 0.83, 0.78)  # sRGB
+LINING, TONGUE, TEETH = (0.13, 0.04, 0.035), (0.44, 0.19, 0.17), (0.64, 0.62, 0.58)  # sRGB, in the shade of the lips
 OPAQUE = 6.0  # logit
 
 
@@ -100,7 +100,7 @@ def lids(face: FittedFace, paint: Paint, landmarks_at: np.ndarray, rng: np.rando
     index, barycentric = sample(shut, face.body[chosen], SPACING["lid"], rng)
     triangle = chosen[index]
     left = face.model.template.rest[face.body[triangle]].mean(1)[:, 0] > 0
-    tones = [paint.light(landmarks_at[list(ABOVE_EYE[side] + BELOW_EYE[side])]) * 0.95 for side in range(2)]
+    tones = [paint.light(landmarks_at[list(BELOW_EYE[side])]) * 0.97 for side in range(2)]
     color = np.where(left[:, None], *tones)
     return Layer(UNDER, triangle, barycentric, -0.002, color, SPACING["lid"] * OVERLAP)
 

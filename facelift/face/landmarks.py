@@ -10,6 +10,5 @@ LIPS_INNER = tuple(dict.fromkeys(LIP_UPPER_INNER + LIP_LOWER_INNER))
 LID_UPPER = (362, 398, 384, 385, 386, 387, 388, 466, 263), (33, 246, 161, 160, 159, 158, 157, 173, 133)  # by growing x: left eye, right eye
 LID_LOWER = (362, 382, 381, 380, 374, 373, 390, 249, 263), (33, 7, 163, 144, 145, 153, 154, 155, 133)
 EYES = tuple(tuple(dict.fromkeys(u + l)) for u, l in zip(LID_UPPER, LID_LOWER, strict=True))
-BELOW_EYE = (450, 451, 449, 448), (230, 231, 229, 228)  # skin under the lower lid
-ABOVE_EYE = (443, 444, 442, 445), (223, 224, 222, 225)  # skin between lid and brow
+BELOW_EYE = (347, 348, 349, 449, 450), (118, 119, 120, 229, 230)  # skin between the lower lid and the cheek
 OUTLINE = (234, 454, 127, 356, 93, 323, 152, 148, 377, 172, 397, 136, 365)  # slide along the contour
