@@ -22,6 +22,7 @@ FRONT_LAYER = 0.12  # world units behind what the photo's camera sees: what is d
 MOVING = 2e-4  # world units by which a unit moves what it moves
 LASHES = 0.3  # of the eye's height, above the upper lid
 SEAM_WIDTH = 2.0  # pixels of 512
+RECESS = 0.04, 0.12  # world units that what shows between the lips steps back, at least and at most
 TEETH_GAP = 0.012  # world units that teeth stand behind the lips, at least
 
 
@@ -128,7 +129,7 @@ def follow_teeth(face, means, depths, mine, below, triangle, barycentric, follow
     teeth = template.triangles["teeth"]
     _, deep = project(face.vertices[template.ranges["teeth"]], *camera)
     back = max(np.percentile(deep, 8), np.median(depths[mine]) + TEETH_GAP)
-    recess[mine] = np.clip(back - depths[mine], 0, 0.12)
+    recess[mine] = np.clip(back - depths[mine], *RECESS)
     lower = np.abs(face.moves[:, teeth].max((2, 3))).max(0) > MOVING
     follow[mine], triangle[mine] = 0, -1
     low = np.flatnonzero(mine & below)

@@ -131,8 +131,9 @@ class Driver:
         grown = []
         for axis in range(3):
             a, b, c = axes[axis], axes[3 + axis], axes[6 + axis]
-            x, y, z = ((gradient[3 * i] * a + gradient[3 * i + 1] * b + gradient[3 * i + 2] * c).square() for i in range(3))
-            grown.append(old_scales[axis] + follow / 2 * (x + y + z).clamp(LIMITS[0] ** 2, LIMITS[1] ** 2).log())
+            x, y, z = (gradient[3 * i] * a + gradient[3 * i + 1] * b + gradient[3 * i + 2] * c for i in range(3))
+            squares = x * x + y * y + z * z
+            grown.append(old_scales[axis] + follow / 2 * squares.clamp(LIMITS[0] ** 2, LIMITS[1] ** 2).log())
         scales.index_copy_(0, self.bound, torch.stack(grown, 1))
         under = self.kinds[UNDER]
         opacities[under] = shown(ramp(skin.growth[self.triangle[under]], *STRETCH))

@@ -57,7 +57,7 @@ def save_frames(
     if form == "mp4":
         path = folder / "driven.mp4"
         pictures = (to_bytes(render(g, camera.to(device)).rgb[0]) for g in driven(rig, track, device))
-        write_whole(path, lambda part: save_film(pictures, part, camera.width, track.fps, told, NOTE))
+        write_whole(path, lambda film: save_film(pictures, film, camera.width, track.fps, told, NOTE))
         return [path]
     paths = []
     digits = max(3, len(str(len(track) - 1)))
@@ -76,4 +76,4 @@ def save_picture(gaussians: Gaussians, camera: Cameras, path: Path) -> None:
     words = PngImagePlugin.PngInfo()
     words.add_text("Comment", NOTE)
     picture = Image.fromarray(to_bytes(render(gaussians, camera).rgb[0]))
-    write_whole(path, lambda partial: picture.save(partial, pnginfo=words))
+    write_whole(path, lambda file: picture.save(file, pnginfo=words))

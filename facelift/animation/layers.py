@@ -21,6 +21,7 @@ INSET = 0.010  # world units below the skin
 OVERLAP = 0.75  # standard deviation as a share of the spacing
 THIN = 0.2  # across the surface, of the same
 LINING, TONGUE, TEETH = (0.13, 0.04, 0.035), (0.44, 0.19, 0.17), (0.64, 0.62, 0.58)  # sRGB, in the shade of the lips
+LIGHT_TINT = 0.6  # how much of the skin's tint is the light's, which teeth take on
 OPAQUE = 6.0  # logit
 
 
@@ -110,7 +111,8 @@ def cavity(face: FittedFace, paint: Paint, landmarks_at: np.ndarray, mouth: np.n
     template = face.model.template
     body, teeth, tongue = (template.triangles[part] for part in ("body", "teeth", "tongue"))
     lip = paint.light(landmarks_at[list(LIPS_OUTER)], 0.2)
-    enamel = np.array(TEETH) * min(1.0, float(paint.light(landmarks_at[list(BELOW_EYE[0] + BELOW_EYE[1])]).max()) + 0.05)
+    skin = paint.light(landmarks_at[list(BELOW_EYE[0] + BELOW_EYE[1])])
+    enamel = np.array(TEETH) * min(1.0, float(skin.max()) + 0.05) * (skin / skin.mean()) ** LIGHT_TINT
     if len(mouth) > 50:
         value = mouth.sum(1)
         enamel = np.median(mouth[value >= np.quantile(value, 0.7)], 0)
@@ -120,7 +122,7 @@ def cavity(face: FittedFace, paint: Paint, landmarks_at: np.ndarray, mouth: np.n
     def layer(
         name: str, triangles: np.ndarray, chosen: np.ndarray, start: int, front: np.ndarray, back: np.ndarray, near: float, far: float
     ) -> Layer:
-        """Colours from `front` to `back`, between two depths at rest, metres."""
+        """Colours from `front` to `back` between two depths at rest, metres."""
         index, barycentric = sample(opened, triangles[chosen], SPACING[name], rng)
         depth = on(template.rest, triangles[chosen[index]], barycentric)[:, 1]
         deep = smoothstep(near, far, depth)[:, None]
@@ -129,7 +131,7 @@ def cavity(face: FittedFace, paint: Paint, landmarks_at: np.ndarray, mouth: np.n
     everything = np.arange(len(teeth)), np.arange(len(tongue))
     return [
         layer("lining", body, inner, 0, lip * 0.8, np.array(LINING), -0.147, -0.128),
-        layer("teeth", teeth, everything[0], len(body), enamel * 0.95, enamel * 0.2, -0.150, -0.115),
+        layer("teeth", teeth, everything[0], len(body), enamel * 0.95, enamel * 0.2, -0.137, -0.105),
         layer("tongue", tongue, everything[1], len(body) + len(teeth), np.array(TONGUE), np.array(TONGUE) * 0.35, -0.140, -0.100),
     ]
 

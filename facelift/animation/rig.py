@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from PIL import Image
@@ -23,6 +25,22 @@ PIVOT = np.array([0.0, 0.105, -0.112])  # metres from between the eyes to where 
 EYE_HEIGHT = 0.735  # metres, at rest
 
 
+class Piece(NamedTuple):
+    """Gaussians with what HeadRig says of each; triangle: of body, teeth and tongue together."""
+
+    gaussians: Gaussians
+    kind: np.ndarray
+    triangle: np.ndarray
+    barycentric: np.ndarray
+    lift: np.ndarray
+    follow: np.ndarray
+    recess: np.ndarray
+
+
+def joined(pieces: list[Piece], name: str) -> np.ndarray:
+    return np.concatenate([getattr(piece, name) for piece in pieces])
+
+
 def rig_head(gaussians: Gaussians, portrait: Image.Image, camera: Cameras | None = None) -> HeadRig:
     """portrait: 512 px, as the head's folder has it. camera: the one that sees the head as the portrait does; default: the front one.
 
@@ -41,41 +59,31 @@ def rig_head(gaussians: Gaussians, portrait: Image.Image, camera: Cameras | None
     at = fit.to_world(model.on_landmarks @ model.control(fit.identity, fit.weights)) + model.on_landmarks @ fit.residual
 
     triangles = np.concatenate([model.template.triangles[part] for part in ("body", "teeth", "tongue")])
-    parts, kinds = [gaussians], [binding.kind]
-    triangle, barycentric, follow, recess = [binding.triangle], [binding.barycentric], [binding.follow], [binding.recess]
-    lift = [np.zeros(len(gaussians))]
+    zero = np.zeros(len(gaussians))
+    pieces = [Piece(gaussians, binding.kind, binding.triangle, binding.barycentric, zero, binding.follow, binding.recess)]
     for layer in layers(face, gaussians, binding, at):
         n = len(layer.triangle)
-        means, normals = above(face.vertices, triangles[layer.triangle], layer.barycentric, np.full(n, layer.lift))
-        parts.append(discs(means, normals, (layer.color - 0.5) / SH_C0, np.full(n, layer.width)))
-        kinds.append(np.full(n, layer.kind, np.uint8))
-        triangle.append(layer.triangle)
-        barycentric.append(layer.barycentric)
-        follow.append(np.ones(n))
-        recess.append(np.zeros(n))
-        lift.append(np.full(n, layer.lift))
+        lift, ones = np.full(n, layer.lift), np.ones(n)
+        means, normals = above(face.vertices, triangles[layer.triangle], layer.barycentric, lift)
+        shown = discs(means, normals, (layer.color - 0.5) / SH_C0, ones * layer.width)
+        pieces.append(Piece(shown, np.full(n, layer.kind, np.uint8), layer.triangle, layer.barycentric, lift, ones, 0 * ones))
     for side in range(2):
         means, normals, color, width = eyeballs(face, gaussians, binding, side)
         n = len(means)
-        parts.append(discs(means, normals, (color - 0.5) / SH_C0, np.full(n, width)))
-        kinds.append(np.full(n, BALLS[side], np.uint8))
-        triangle.append(np.full(n, -1))
-        barycentric.append(np.zeros((n, 3)))
-        follow.append(np.zeros(n))
-        recess.append(np.zeros(n))
-        lift.append(np.zeros(n))
-    everything = concatenate(parts)
-    index, corners, used = compact(np.concatenate(triangle), triangles, lip_middles(model))
+        zeros = np.zeros(n)
+        shown = discs(means, normals, (color - 0.5) / SH_C0, np.full(n, width))
+        pieces.append(Piece(shown, np.full(n, BALLS[side], np.uint8), np.full(n, -1), np.zeros((n, 3)), zeros, zeros, zeros))
+    index, corners, used = compact(joined(pieces, "triangle"), triangles, lip_middles(model))
     neck = fit.scale * (np.array(NECK) - EYE_HEIGHT - PIVOT[2])
     return HeadRig(
-        gaussians=everything,
+        gaussians=concatenate([piece.gaussians for piece in pieces]),
         own=len(gaussians),
-        kind=np.concatenate(kinds),
+        kind=joined(pieces, "kind"),
         triangle=index,
-        barycentric=np.concatenate(barycentric).astype(np.float32),
-        lift=np.concatenate(lift).astype(np.float32),
-        follow=np.concatenate(follow).astype(np.float32),
-        recess=np.concatenate(recess).astype(np.float32),
+        barycentric=joined(pieces, "barycentric").astype(np.float32),
+        lift=joined(pieces, "lift").astype(np.float32),
+        follow=joined(pieces, "follow").astype(np.float32),
+        recess=joined(pieces, "recess").astype(np.float32),
         triangles=corners,
         vertex=used.astype(np.int32),
         vertices=face.vertices[used].astype(np.float32),

@@ -100,7 +100,7 @@ def prepared(seed: int, units: list[str], work: Path, weights: str) -> tuple[dic
     truth = dict(np.load(kept)) if kept.exists() else {}
     if missing := [unit for unit in ("rest", *units) if unit not in truth]:
         truth |= true_pictures(seed, missing)
-        np.savez_compressed(kept, **truth)  # type: ignore[arg-type]
+        np.savez_compressed(kept, **truth)
     splats, portrait = work / f"{seed}.ply", work / f"{seed}.png"
     if not splats.exists():
         from ..pipeline import FaceLiftPipeline
