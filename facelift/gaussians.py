@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import torch
@@ -68,6 +68,16 @@ class Gaussians:
     def detach(self) -> Gaussians:
         return self._map(Tensor.detach)
 
+    def with_z_up(self, up: str) -> Gaussians:
+        """From other programs' axes. up: "y" (glTF, faces look along z) or "-y" (OpenCV and gsplat, they look along -z); "z" is ours."""
+        if up == "z":
+            return self
+        turn = {"y": 1.0, "-y": -1.0}[up]  # quarter turns about x
+        x, y, z = self.means.unbind(1)
+        w, i, j, k = self.quats.unbind(1)  # times 2 ** -0.5, which means nothing
+        quats = torch.stack([w - turn * i, i + turn * w, j - turn * k, k + turn * j], 1)
+        return replace(self, means=torch.stack([x, -turn * z, turn * y], 1), quats=quats)
+
     @property
     def rgb(self) -> Tensor:
         """Colours, at least 0 (may exceed 1). Shape (N, 3)."""
@@ -82,11 +92,11 @@ class Gaussians:
         keep &= (x.abs() <= preset.side) & (y.abs() <= preset.side) & (z.abs() <= preset.height)
         return self[keep]
 
-    def save(self, path: str | Path) -> Path:
-        """Writes .ply, .splat or .spz by the suffix."""
+    def save(self, path: str | Path, spz_version: int = 3) -> Path:
+        """Writes .ply, .splat or .spz by the suffix. spz_version: 2, which more programs read, or 3, whose rotations are finer."""
         from .export.splats import save_splats
 
-        return save_splats(self, path)
+        return save_splats(self, path, spz_version=spz_version)
 
     @staticmethod
     def load(path: str | Path) -> Gaussians:

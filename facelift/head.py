@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from .cameras import VIEW_NAMES, Cameras
+from .choices import MESHES
 from .gaussians import Gaussians
 from .rendering import render, to_bytes
 
@@ -33,10 +34,12 @@ class Head:
         formats: tuple[str, ...] = ("ply",),
         turntable: bool = True,
         progress: Callable[[int, int], None] | None = None,
+        spz_version: int = 3,
     ) -> dict:
         """Writes portrait, views, renders, splat files, turntable and report.json.
 
-        formats: suffixes of splat files, as `Gaussians.save` knows them.
+        formats: suffixes of splat files, as `Gaussians.save` knows them, and of meshes, "glb" and "obj". Raises MeshError.
+        spz_version: see `Gaussians.save`.
         progress: called with (frames done, frames in all) of the turntable.
         Returns the report as written.
         """
@@ -51,7 +54,14 @@ class Head:
             Image.fromarray(self.views[i]).save(folder / "views" / f"{i}_{name}.png")
             Image.fromarray(renders[i]).save(folder / "renders" / f"{i}_{name}.png")
         for suffix in formats:
-            self.gaussians.save(folder / f"head.{suffix}")
+            if suffix not in MESHES:
+                self.gaussians.save(folder / f"head.{suffix}", spz_version)
+        if meshes := [suffix for suffix in formats if suffix in MESHES]:
+            from .export.mesh import make_mesh, write_mesh
+
+            mesh = make_mesh(self.gaussians)
+            for suffix in meshes:
+                write_mesh(mesh, folder / f"head.{suffix}")
         seconds["files"] = time.perf_counter() - start
         start = time.perf_counter()
         if turntable:

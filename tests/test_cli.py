@@ -69,6 +69,7 @@ def test_the_report_says_what_ran(lifted):
     assert report["weights"] == "compact" and report["device"] == "cpu" and report["seed"] == 4
     assert report["face"]["found"] and len(report["face"]["box"]) == 4
     assert report["matting"] and report["versions"]["torch"]
+    assert report["faces"] == 1 and report["advice"] == []
     assert set(report["seconds"]) == {"portrait", "views", "gaussians", "files", "turntable", "total"}
     assert report["gaussians"] == len(Gaussians.load(lifted / "grace_hopper" / "head.ply"))
 
@@ -149,7 +150,7 @@ def test_a_file_that_is_no_splat_is_one_sentence(tmp_path, capsys):
 
 
 def test_wrong_arguments_exit_with_2(tmp_path):
-    for argv in (["--steps", "0", "x.jpg"], [], ["x.jpg", "--formats", "obj"], [str(tmp_path)]):
+    for argv in (["--steps", "0", "x.jpg"], [], ["x.jpg", "--formats", "stl"], [str(tmp_path)]):
         with pytest.raises(SystemExit) as stop:
             main(argv)
         assert stop.value.code == 2
@@ -203,9 +204,11 @@ def test_choices_are_what_there_is():
     from facelift import cameras, choices
     from facelift.evaluation.benchmarks import BENCHMARKS
     from facelift.export.splats import FORMATS
+    from facelift.portrait import MATTINGS
     from facelift.synthesis.sampler import SPLITS
 
     assert tuple(cameras.RIGS) == choices.RIGS and tuple(SPLITS) == choices.SPLITS
+    assert choices.MATTINGS == MATTINGS
     assert tuple(sorted(BENCHMARKS)) == choices.BENCHMARKS and tuple(suffix[1:] for suffix in FORMATS) == choices.SPLATS
 
 

@@ -22,7 +22,7 @@ import torch
 from torch.nn.functional import normalize
 
 from ..errors import BudgetError, RigFileError
-from ..export.splats import from_smallest_three, smallest_three
+from ..export.spz import from_smallest_three, smallest_three
 from ..face.units import UNITS
 from ..files import write_whole
 from ..gaussians import Gaussians

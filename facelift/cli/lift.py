@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from .. import __version__
-from ..choices import SPLATS
+from ..choices import MATTINGS, MESHES, SPLATS, SPZ_VERSIONS
 from ..errors import ResourceError, WeightsError
 from . import VERBS
 
@@ -30,8 +30,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--steps", type=positive, help="denoising steps (default: the weight set's own)")
     p.add_argument("--guidance-scale", type=float, metavar="G", help="default: the weight set's own")
     p.add_argument("--no-crop", action="store_true", help="the photo is an aligned portrait already: only pad and resize it")
+    p.add_argument("--face", type=positive, default=1, metavar="N", help="which face of a photo, by size; 1 is the largest (default: 1)")
+    p.add_argument("--matting", choices=MATTINGS, default="auto", help="how the background goes (default: auto); alpha: by transparency")
     p.add_argument("--no-turntable", action="store_true", help="do not write turntable.mp4")
-    p.add_argument("--formats", nargs="+", choices=SPLATS, default=["ply"], help="splat files to write (default: ply)")
+    p.add_argument("--formats", nargs="+", choices=SPLATS + MESHES, default=["ply"], help="files to write (default: ply); glb, obj: a mesh")
+    p.add_argument("--spz-version", type=int, choices=SPZ_VERSIONS, default=3, help="of .spz files (default: 3); 2: for more programs")
     p.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... (default: auto)")
     p.add_argument("--version", action="version", version=f"facelift {__version__}")
     return p
@@ -109,9 +112,14 @@ def lift_one(pipe, photo: Path, folder: Path, args: argparse.Namespace) -> None:
     with bar:
         head = pipe(
             photo, seed=args.seed, steps=args.steps, guidance_scale=args.guidance_scale, crop=not args.no_crop,
-            on_step=lambda step: advance(step.index, step.total, step.stage),
+            on_step=lambda step: advance(step.index, step.total, step.stage), face_index=args.face - 1, matting=args.matting,
         )  # fmt: skip
         bar.reset()
-        report = head.save(folder, tuple(args.formats), not args.no_turntable, lambda done, total: advance(done, total, "turntable"))
+        filmed = lambda done, total: advance(done, total, "turntable")  # noqa: E731
+        report = head.save(folder, tuple(args.formats), not args.no_turntable, filmed, args.spz_version)
     seconds = ", ".join(f"{name} {value:.1f}" for name, value in report["seconds"].items())
     print(f"{photo} -> {folder}: {report['gaussians']} Gaussians, matting by {report['matting']}; seconds: {seconds}")
+    if report["faces"] > 1:
+        print(f"  {report['faces']} faces found, number {args.face} by size is used: --face takes another")
+    for sentence in report["advice"]:
+        print(f"  {sentence}")

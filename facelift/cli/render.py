@@ -23,6 +23,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--elevation", type=float, nargs="+", default=[0.0], metavar="DEG", help="one for all azimuths or one each; up is positive"
     )
+    p.add_argument("--up", choices=("z", "y", "-y"), default="z", help="which axis points up in the file (default: z; -y: gsplat, INRIA)")
     p.add_argument("--size", type=int, default=512, help="pixels a side (default: 512)")
     p.add_argument("--device", default="auto", help="auto, cpu, cuda ... (default: auto)")
     return p
@@ -82,7 +83,7 @@ def main(argv: list[str] | None = None) -> int:
     except ValueError as error:
         parser().error(str(error))
     try:
-        gaussians = Gaussians.load(args.splats).to(device)
+        gaussians = Gaussians.load(args.splats).with_z_up(args.up).to(device)
         args.output.mkdir(parents=True, exist_ok=True)
         for i in range(len(cameras)):
             picture = to_bytes(render(gaussians, cameras[i].to(device)).rgb)[0]

@@ -10,6 +10,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,6 +24,9 @@ from ..errors import MeshError
 from ..gaussians import SH_C0, Gaussians
 from ..rendering import render
 
+if TYPE_CHECKING:
+    from trimesh import Trimesh
+
 CELLS = 112  # along the longest side of the grid
 DEPTH_SIZE, TEXTURE_SIZE = 256, 512
 DEPTH_VIEWS = [(30 * i, 0) for i in range(12)] + [(60 * i, 40) for i in range(6)] + [(60 * i + 30, -35) for i in range(6)] + [(0, 80)]
@@ -35,7 +39,31 @@ SMOOTHING = 12  # rounds of averaging with neighbours, so that the choice of a p
 
 
 def save_mesh(gaussians: Gaussians, path: str | Path, progress: Callable[[int, int], None] | None = None) -> Path:
-    """Writes a .glb (y up, facing +z, as glTF wants it) and returns its path.
+    """Writes a .glb, or a .obj with its .mtl and picture beside it, and returns its path. progress and errors: see `make_mesh`."""
+    return write_mesh(make_mesh(gaussians, progress), path)
+
+
+def write_mesh(mesh: Trimesh, path: str | Path) -> Path:
+    """By the suffix; the path. Raises ValueError for another than .glb and .obj."""
+    path = Path(path)
+    if path.suffix == ".glb":
+        data = mesh.export(file_type="glb")
+        assert isinstance(data, bytes)
+        path.write_bytes(data)
+        return path
+    if path.suffix != ".obj":
+        raise ValueError(f"a mesh is written as .glb or .obj, not {path.suffix or path.name}")
+    from trimesh.exchange.obj import export_obj
+
+    text, others = export_obj(mesh, return_texture=True, mtl_name=f"{path.stem}.mtl", header=None)
+    for name, data in others.items():
+        (path.parent / name).write_bytes(data)
+    path.write_text(text)
+    return path
+
+
+def make_mesh(gaussians: Gaussians, progress: Callable[[int, int], None] | None = None) -> Trimesh:
+    """The surface, y up and facing +z, as glTF wants it.
 
     progress: called with (pictures done, pictures in all); what it raises ends the work. Raises MeshError.
     """
@@ -55,13 +83,9 @@ def save_mesh(gaussians: Gaussians, path: str | Path, progress: Callable[[int, i
         told(len(DEPTH_VIEWS) + i + 1)
     best = _best_views(vertices, faces, cameras, depths)
     corners, triangles, uv = _unwrap(vertices, faces, best, cameras)
-    material = PBRMaterial(baseColorTexture=_atlas(pictures), metallicFactor=0.0, roughnessFactor=1.0)
+    material = PBRMaterial(name="head", baseColorTexture=_atlas(pictures), metallicFactor=0.0, roughnessFactor=1.0)
     turned = corners[:, [0, 2, 1]] * (1, 1, -1)
-    mesh = Trimesh(turned, triangles, visual=TextureVisuals(uv, material=material), process=False)
-    data = mesh.export(file_type="glb")
-    assert isinstance(data, bytes)
-    Path(path).write_bytes(data)
-    return Path(path)
+    return Trimesh(turned, triangles, visual=TextureVisuals(uv, material=material), process=False)
 
 
 def _cameras(views: Sequence[tuple[float, float]], size: int) -> Cameras:

@@ -17,7 +17,9 @@ from fakes import painted_head
 from facelift.cameras import Cameras, orbit
 from facelift.cli.render import main
 from facelift.errors import BudgetError
-from facelift.export.splats import PLY_VALUES, SPARE, SplatFileError, load_splats, save_splats
+from facelift.export.ply import PLY_VALUES
+from facelift.export.splats import SplatFileError, load_splats, save_splats
+from facelift.export.spz import SPARE
 from facelift.gaussians import Gaussians
 from facelift.rendering import kernels, projection, render
 from facelift.ui import endpoints, texts
