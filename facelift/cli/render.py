@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--elevation", type=float, nargs="+", default=[0.0], metavar="DEG", help="one for all azimuths or one each; up is positive"
     )
-    p.add_argument("--up", choices=("z", "y", "-y"), default="z", help="which axis points up in the file (default: z; -y: gsplat, INRIA)")
+    p.add_argument("--up", choices=("z", "y", "-y"), default="z", help="axis that points up in the file (default: z); gsplat: --up=-y")
     p.add_argument("--size", type=int, default=512, help="pixels a side (default: 512)")
     p.add_argument("--device", default="auto", help="auto, cpu, cuda ... (default: auto)")
     return p
