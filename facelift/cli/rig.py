@@ -16,7 +16,7 @@ def parser() -> argparse.ArgumentParser:
         description="Make heads that can be driven: writes head.headrig into output folders of heads. Only for people who agreed.",
     )
     p.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="of a head, as `facelift photo.jpg` writes it")
-    p.add_argument("--gltf", action="store_true", help="also head.glb: the face's surface with 52 morph targets, for Blender and three.js")
+    p.add_argument("--gltf", action="store_true", help="also headrig.glb, the face with 52 morph targets for Blender and three.js")
     return p
 
 
@@ -52,5 +52,5 @@ def rig_folder(folder: Path, gltf: bool) -> None:
     seconds = time.perf_counter() - start
     path = save_rig(rig, folder / "head.headrig")
     if gltf:
-        save_gltf(rig, folder / "head.glb")
+        save_gltf(rig, folder / "headrig.glb")
     print(f"{path}: {rig.own} Gaussians of the head, {len(rig) - rig.own} added; {path.stat().st_size / 1e6:.1f} MB, {seconds:.1f} s")
