@@ -9,7 +9,7 @@ import pytest
 from page import PHOTO
 from PIL import Image
 
-from facelift.portrait import Portrait, make_portrait
+from facelift.portrait import Crop, Portrait, make_portrait
 from facelift.portrait.crop import SIZE, apply_crop, crop_window
 from facelift.ui.aligner import BICUBIC, CropAdjustment, _framed, _matrix, adjusted
 
@@ -27,9 +27,8 @@ def portrait_of(width: int, height: int, box: tuple[float, float, float, float])
     return Portrait(blank, Image.new("L", (SIZE, SIZE), 255), None, (), "none", crop=crop_window(width, height, box))
 
 
-def whole(photo: Image.Image, portrait: Portrait, adjustment: CropAdjustment) -> Image.Image:
+def whole(photo: Image.Image, crop: Crop, adjustment: CropAdjustment) -> Image.Image:
     """The same by resizing all of the photo."""
-    crop = portrait.crop
     scaled = photo.resize([max(1, round(side * adjustment.zoom)) for side in crop.scaled_size], BICUBIC, reducing_gap=3.0)
     left, top = crop.crop_in_scaled[0] - crop.paste_at[0], crop.crop_in_scaled[1] - crop.paste_at[1]
     fill = (255, 255, 255, 0) if photo.mode == "RGBA" else (255, 255, 255)
@@ -78,7 +77,7 @@ def test_as_if_the_whole_photo_were_resized(mode, adjustment, box):
     if mode == "RGBA":
         photo.putalpha(Image.linear_gradient("L").resize(photo.size))
     portrait = portrait_of(*photo.size, box)
-    part, all_of_it = (np.asarray(_on_black(make(photo, portrait, adjustment)), int) for make in (_framed, whole))
+    part, all_of_it = (np.asarray(_on_black(make(photo, portrait.crop, adjustment)), int) for make in (_framed, whole))
     difference = np.abs(part - all_of_it)
     assert difference.max() <= 3 and (difference > 0).mean() < 0.01  # grey levels; colours of clear pixels are rounded more often
 
