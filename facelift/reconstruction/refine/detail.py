@@ -55,14 +55,17 @@ def recover_detail(
     portrait_window = window * portrait.shape[-1] // views.shape[-1] // 2 * 2 + 1
     own, photo = pixel.sh0, free.sh0  # (1, V, H, W, 3), (N, 3)
     shown = pixel.opacities[0] > GATED_LOGIT
+    with_own = shown.flatten(1).any(1)  # the front's may be among the free ones
     places = sampling_grid(free, front)
-    low, high = (x.permute(0, 2, 3, 1) for x in color_range(views, overshoot))
+    low, high = (x.permute(0, 2, 3, 1) for x in color_range(views[with_own], overshoot))
     photo_low, photo_high = (sample(x, places) for x in color_range(portrait[None], overshoot))
     for _ in range(rounds):
         current = visible(replace(reconstruction, pixel=pixel._replace(sh0=own), free=replace(free, sh0=photo)))
-        missing = gain * lost_detail(views, render(current, context.cameras).rgb, window).permute(0, 2, 3, 1)
-        sharpened = within(own[0] * SH_C0 + 0.5, missing, low, high)
-        own = torch.where(shown[..., None], (sharpened - 0.5) / SH_C0, own[0])[None]
+        drawn = render(current, context.cameras[with_own]).rgb
+        missing = gain * lost_detail(views[with_own], drawn, window).permute(0, 2, 3, 1)
+        sharpened = own.clone()
+        sharpened[0, with_own] = (within(own[0, with_own] * SH_C0 + 0.5, missing, low, high) - 0.5) / SH_C0
+        own = torch.where(shown[..., None], sharpened, own)
         if len(photo):
             missing = gain * lost_detail(portrait[None], render(current, front).rgb, portrait_window)
             photo = (within(photo * SH_C0 + 0.5, sample(missing, places), photo_low, photo_high) - 0.5) / SH_C0
@@ -83,14 +86,17 @@ def lost_detail(pictures: Tensor, renders: Tensor, window: int) -> Tensor:
     known = (pictures[:, 3:] > OPAQUE).float()
     error = (pictures[:, :3] - renders) * known
 
-    def smooth(x: Tensor) -> Tensor:
-        for size in ((window, 1), (1, window)) * 2:
-            x = F.avg_pool2d(x, size, 1, (size[0] // 2, size[1] // 2))
-        return x
+    tone, wrong, share = box_mean(torch.cat([error, error.abs().mean(1, keepdim=True), known], 1), window).split([3, 1, 1], 1)
+    share = share.clamp_min(1e-4)
+    return (error - tone / share) * known / (1 + (wrong / share / WRONG) ** 4)
 
-    share = smooth(known).clamp_min(1e-4)
-    wrong = smooth(error.abs().mean(1, keepdim=True)) / share
-    return (error - smooth(error) / share) * known / (1 + (wrong / WRONG) ** 4)
+
+def box_mean(x: Tensor, window: int) -> Tensor:
+    """Mean over window x window pixels, twice; zeros beyond the border. Running sums: wide windows cost no more. x: Shape (..., H, W)."""
+    for dim in (-1, -2) * 2:
+        sums = F.pad(x.transpose(dim, -1), (window // 2 + 1, window // 2)).cumsum(-1)
+        x = ((sums[..., window:] - sums[..., :-window]) / window).transpose(dim, -1)
+    return x
 
 
 def color_range(pictures: Tensor, overshoot: float) -> tuple[Tensor, Tensor]:
