@@ -11,6 +11,7 @@ from .faces import Face
 from .occlusion import occlusion
 
 SMALL, DARK, BRIGHT, TURNED = 90, 55, 235, 35  # pixels, grey levels of 255, degrees
+SIDEWAYS = 60  # degrees: from here on the nose tells no angle
 FRONTAL = 25  # degrees: up to here something before the face can be told from a face seen from the side
 OCCLUDED = {
     "mouth": "Something seems to cover the mouth: without hand, mask or scarf before it, it need not be guessed.",
@@ -27,7 +28,8 @@ def advice(photo: Image.Image, face: Face) -> list[str]:
     if face.landmarks is not None:
         turned = abs(yaw(face.landmarks))
         if turned > TURNED:
-            found.append(f"The face is turned about {5 * round(turned / 5)} degrees away: a photo from the front gives a better head.")
+            how = f"about {5 * round(turned / 5)} degrees" if turned < SIDEWAYS else "far"
+            found.append(f"The face is turned {how} away: a photo from the front gives a better head.")
         if face.size >= SMALL and turned < FRONTAL and (what := occlusion(photo.convert("RGB"), face)):
             found.append(OCCLUDED[what])
     if face.size < SMALL:
