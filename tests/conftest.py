@@ -5,11 +5,16 @@ What is heavy is imported by the fixtures that need it: most tests need none.
 
 from __future__ import annotations
 
+import os
 import shutil
 from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes: more threads than processors would wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 
 MARKERS = ("fast", "slow", "browser", "gpu")  # every test has one of them
 GPU = ("test_rendering::test_gsplat_backend_*",)
