@@ -33,3 +33,7 @@ class TrackError(ValueError):
 
 class RigFileError(ValueError):
     """A file that is no head rig, or is damaged."""
+
+
+class ClipError(ValueError):
+    """A clip that cannot be used; the message says why."""

@@ -40,6 +40,19 @@ def write_whole_folder(folder: Path, write: Callable[[Path], object]) -> None:
                 raise
 
 
+def write_whole_files(folder: Path, write: Callable[[Path], object]) -> None:
+    """As `write_whole`, for several files that belong together: `write` is given an empty folder, whose files go into `folder` at the end,
+    beside what else is there."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(folder)
+    with _partial(folder) as partial:
+        partial.mkdir()
+        write(partial)
+        folder.mkdir(exist_ok=True)
+        for path in sorted(partial.iterdir()):
+            os.replace(path, folder / path.name)
+
+
 @contextlib.contextmanager
 def _partial(path: Path) -> Iterator[Path]:
     """A name beside `path` that no other process and no other call has, with the same suffix. What is still there at the end goes."""

@@ -36,6 +36,7 @@ SLOW = (
     "test_render_budget::test_tiles_left_out_change_no_bit",  # tests/security
     "test_synthe*::*",
     "test_training*::*",
+    "test_video::test_a_clip_becomes_a_head_*",
 )
 FAST = (  # though of the above
     "test_app::test_wrong_arguments_*",

@@ -306,7 +306,7 @@ def test_gltf_has_a_morph_target_for_each_unit(toy, tmp_path):
 # --- commands ----------------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("verb", ["rig", "drive"])
+@pytest.mark.parametrize("verb", ["rig", "drive", "video"])
 def test_help_imports_nothing_heavy(verb):
     code = f"import sys\nsys.argv = ['facelift', {verb!r}, '--help']\nfrom facelift.__main__ import main\ntry: main()\n"
     code += "except SystemExit: pass\nassert not {'torch', 'diffusers', 'mediapipe'} & set(sys.modules)"

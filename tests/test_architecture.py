@@ -19,7 +19,7 @@ LAYERS = (  # each may import itself and what stands above it here
     {"weights"},
     {"portrait", "rendering"},
     {"export", "face", "multiview", "reconstruction"},
-    {"animation"},
+    {"animation", "video"},
     {"assembly", "head", "pipeline"},
     {"ui"},
     {"__main__", "app", "cli"},

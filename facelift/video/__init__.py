@@ -1,0 +1,1 @@
+"""Clips: their frames one by one, and what the face in them does."""
