@@ -216,7 +216,7 @@ def make_mesh(folder: Path, device: torch.device | str) -> Iterator[Update]:
 
     def work() -> None:
         try:
-            part = path.with_suffix(".part")  # a mesh that is there is whole
+            part = path.with_suffix(".part.glb")  # a mesh that is there is whole
             save_mesh(Gaussians.load(folder / "head.ply").to(device), part, tell).rename(path)
             news.put(None)
         except BaseException as error:  # handed over to the visitor's thread
