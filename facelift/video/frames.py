@@ -17,11 +17,8 @@ from ..errors import ClipError
 LONGEST_SIDE = 1280  # pixels; larger pictures are reduced
 MOST_PIXELS = 8192 * 8192  # of a picture in the file
 MOST_FPS, MOST_SECONDS = 60.0, 600.0
-# Containers of pictures and sound alone: playlists and the like, which name other files, are none.
-CONTAINERS = (
-    "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,gif,h264,hevc,ivf,m4v,mjpeg,mxf,yuv4mpegpipe,rm,dv,"
-    "wav,mp3,flac,aac,png_pipe,jpeg_pipe,webp_pipe"
-)
+# Of pictures with or without sound, and of sound alone; playlists and the like, which name other files, are none.
+CONTAINERS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,gif,h264,hevc,ivf,m4v,mjpeg,mxf,yuv4mpegpipe,rm,dv,wav,mp3,flac,aac"
 FILTERS = (
     "fps={fps}:eof_action=pass,"  # of whatever rate, steady or not
     "scale=trunc(iw*sar+.5):ih,setsar=1,"  # pixels that are no squares
