@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
         report = {**head.report, "clip": {"file": args.clip.name, **described(performance)}}
         write(args.output, head, rig, performance.track(rig.rest), report, laps, args.size)
     except (OSError, ValueError, RuntimeError) as error:
-        print(f"error: {args.clip}: {error}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 1
     print(f"{args.clip} -> {args.output}: {len(performance)} frames of {len(rig)} Gaussians, the head by frame {performance.anchor}")
     for sentence in head.report["advice"]:

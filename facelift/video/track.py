@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import dist
 from pathlib import Path
 
@@ -33,11 +33,13 @@ BLUR_COST, DOUBT_COST = 0.3, 1.0  # of an e-fold of sharpness, and of no confide
 
 @dataclass(frozen=True)
 class Seen:
-    """A face in one frame. face: in pixels of the frame. reading: of a square around it. sharpness: of that square."""
+    """A face in one frame. face: in pixels of the frame. reading: of a square around it. sharpness: of that square. among: faces in the
+    frame, where all were sought."""
 
     face: Face
     reading: FaceReading
     sharpness: float
+    among: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,9 +87,9 @@ def read_clip(
     best: tuple[float, int, Face, np.ndarray] | None = None  # cost, frame, face and picture of the anchor
     unseen = 0
     for frame, picture in enumerate(clip):
-        if last is None and len(faces := find_faces(Image.fromarray(picture))) > 1:
-            notes.append(f"{len(faces)} faces were found where the first appears: the largest is followed.")
         seen = follow(picture, last, unseen / fps)
+        if seen and last is None and seen.among > 1:
+            notes.append(f"{seen.among} faces were found where the first appears: the largest is followed.")
         unseen = 0 if seen else unseen + 1
         weights.append((seen.reading.weights - model.neutral) / (1 - model.neutral) if seen else np.full(len(UNITS), np.nan))
         turns.append(seen.reading.rotation if seen else np.full((3, 3), np.nan))
@@ -119,7 +121,8 @@ def follow(picture: np.ndarray, last: Face | None, gap: float) -> Seen | None:
     faces = [face for face in find_faces(Image.fromarray(picture)) if last is None or same(face, last, gap)]
     if not faces:
         return None
-    return read_around(picture, faces[0] if last is None else min(faces, key=lambda face: dist(face.centre, last.centre)))
+    seen = read_around(picture, faces[0] if last is None else min(faces, key=lambda face: dist(face.centre, last.centre)))
+    return seen and replace(seen, among=len(faces))
 
 
 def same(face: Face, last: Face, gap: float) -> bool:
