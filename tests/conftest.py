@@ -35,6 +35,10 @@ SLOW = (
     "test_reference::test_full_size_keys",
     "test_render_budget::test_tiles_left_out_change_no_bit",  # tests/security
     "test_synthe*::*",
+    "test_rendering::test_gradients_agree_*",
+    "test_cli::test_render_needs_no_diffusion",
+    "test_page_flow::test_adjustments_move_*",
+    "test_splats::test_a_mesh_is_*",
     "test_training*::*",
     "test_video::test_a_clip_becomes_a_head_*",
 )
