@@ -13,11 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...cameras import Cameras, project
-from ...gaussians import SH_C0, Gaussians, concatenate
+from ...cameras import project
+from ...gaussians import SH_C0, Gaussians
 from ...rendering import render
-from ..pixel_gaussians import GATED_LOGIT, flatten_gaussians
+from ..pixel_gaussians import GATED_LOGIT
 from ..protocol import Context, Reconstruction
+from .fusion import sample, sampling_grid
 
 FARTHEST = 0.1  # colours leave the range of their picture by no more: along an outline that range says nothing
 OPAQUE = 0.9  # alpha from which a pixel's colour is the subject's own
@@ -56,7 +57,7 @@ def recover_detail(
     own, photo = pixel.sh0, free.sh0  # (1, V, H, W, 3), (N, 3)
     shown = pixel.opacities[0] > GATED_LOGIT
     with_own = shown.flatten(1).any(1)  # the front's may be among the free ones
-    places = sampling_grid(free, front)
+    places = sampling_grid(*project(free.means, front)[:2], front)
     low, high = (x.permute(0, 2, 3, 1) for x in color_range(views[with_own], overshoot))
     photo_low, photo_high = (sample(x, places) for x in color_range(portrait[None], overshoot))
     for _ in range(rounds):
@@ -74,7 +75,7 @@ def recover_detail(
 
 def visible(reconstruction: Reconstruction) -> Gaussians:
     """What a render can show, without sorting out the rest by the filters."""
-    gaussians = concatenate([reconstruction.free, flatten_gaussians(reconstruction.pixel, reconstruction.patch_size)])
+    gaussians = reconstruction.gaussians()
     return gaussians[gaussians.opacities > -4.0]
 
 
@@ -109,14 +110,3 @@ def color_range(pictures: Tensor, overshoot: float) -> tuple[Tensor, Tensor]:
 def within(colors: Tensor, missing: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """colors + missing, kept within the range as far as the colours were. All of Shape (..., 3)."""
     return torch.minimum(torch.maximum(colors + missing, torch.minimum(low, colors)), torch.maximum(high, colors))
-
-
-def sampling_grid(gaussians: Gaussians, camera: Cameras) -> Tensor:
-    """Where the means stand in a picture, as `grid_sample` takes it. Shape (1, 1, N, 2)."""
-    x, y, _ = project(gaussians.means, camera)
-    return 2 * torch.stack([x / camera.width, y / camera.height], -1)[None, None] - 1
-
-
-def sample(picture: Tensor, grid: Tensor) -> Tensor:
-    """picture: Shape (1, C, H, W). grid: Shape (1, 1, N, 2). Returns Shape (N, C)."""
-    return F.grid_sample(picture, grid, align_corners=False)[0, :, 0].T

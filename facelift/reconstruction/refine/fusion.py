@@ -60,6 +60,16 @@ def at_pixels(cells: Tensor, chosen: Tensor) -> Tensor:
     return F.interpolate(cells, scale_factor=CELL, mode="bilinear").permute(0, 2, 3, 1)[chosen]
 
 
+def sampling_grid(x: Tensor, y: Tensor, camera: Cameras) -> Tensor:
+    """Pixels of a picture as `sample` takes them. x, y: Shape (N,). Returns Shape (1, 1, N, 2)."""
+    return 2 * torch.stack([x / camera.width, y / camera.height], -1)[None, None] - 1
+
+
+def sample(picture: Tensor, grid: Tensor) -> Tensor:
+    """picture: Shape (1, C, H, W) of any size. grid: Shape (1, 1, N, 2). Returns Shape (N, C)."""
+    return F.grid_sample(picture, grid, align_corners=False)[0, :, 0].T
+
+
 class Surfaces:
     """What each view knows of the surface it shows. means: Shape (V, H, W, 3). shown: Shape (V, H, W), bool."""
 
@@ -79,8 +89,8 @@ class Surfaces:
         """
         camera = self.cameras[view]
         x, y, distance = project(points, camera)
-        grid = 2 * torch.stack([x / camera.width, y / camera.height], -1)[None, None] - 1
-        sampled = [F.grid_sample(p[view][None], grid, align_corners=False)[0, :, 0].T for p in (self.distances, *pictures)]
+        grid = sampling_grid(x, y, camera)
+        sampled = [sample(p[view][None], grid) for p in (self.distances, *pictures)]
         return (self.origins[view] - points) / distance[:, None], sampled[0][:, 0] - distance, sampled[1:]
 
 
