@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from facelift import FaceLiftPipeline, Head
 from facelift.cameras import Cameras, on_rays, orbit, rays, six_views
@@ -33,7 +35,8 @@ from facelift.reconstruction.visual_hull import hulls
 from facelift.rendering import render
 from facelift.training import depth, export, faults, reconstructor, views
 from facelift.training.data import EMPTY, HeadShards
-from facelift.training.loop import Trainer, mixed_precision
+from facelift.training.loop import Trainer, mixed_precision, samples_from
+from facelift.training.reuse import Packed, Reused
 from facelift.weights.find import WeightsError
 
 RADIUS = 0.6
@@ -342,6 +345,27 @@ def test_a_decoder_is_trained_exported_and_found_again(shards, depth_run, tmp_pa
     portrait = Portrait(image, alpha, None, (), "none", None)
     one, two = (pipe.make_views(portrait, seed).views for seed in (1, 2))
     assert torch.equal(one, pipe.make_views(portrait, 1).views) and not torch.equal(one[3], two[3]) and torch.equal(one[0], two[0])
+
+
+def test_a_fast_device_draws_from_the_newest_samples_and_hears_of_a_broken_one(shards, depth_run, tmp_path):
+    """Pictures come back to a step of 1/255, classes as they were; two processes prepare."""
+
+    class Numbered(Dataset):
+        def __getitem__(self, index):
+            if index == 32:
+                raise OSError("a shard is gone")
+            return torch.full((2, 2), index / 255), torch.tensor([index])
+
+    good = Reused(samples_from(Packed(Numbered()), 0, 8, 4, 2), 8, 2, 1, torch.device("cpu"))
+    for picture, number in itertools.islice(good, 20):
+        assert number.dtype == torch.int64 and torch.equal((picture[:, 0, 0] * 255).round(), number[:, 0].float()) and number.max() < 32
+    with pytest.raises(RuntimeError, match="no more samples"):
+        list(Reused(samples_from(Packed(Numbered()), 0, 9, 4, 2), 8, 2, 1, torch.device("cpu")))
+    common = ["--data", str(shards), "--test", str(shards), "--depth", str(depth_run), "--channels", "32,32,32,32", "--test-heads", "1"]
+    views.main([*common, "--out", str(tmp_path), "--batch", "2", "--steps", "2", "--reuse", "4", "--workers", "1"])
+    assert (tmp_path / "last.pt").is_file()
+    with pytest.raises(SystemExit):
+        views.main([*common, "--out", str(tmp_path), "--reuse", "4"])
 
 
 def test_halos_have_the_backgrounds_colour_and_a_rim_light_stays_at_the_rim():

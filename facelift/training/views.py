@@ -9,6 +9,7 @@ python -m facelift.training.views --data DIR --test DIR --depth runs/depth --out
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +30,13 @@ from ..multiview.warping import warped_views
 from .arguments import add_rig, numbers, training_parser, use_threads
 from .data import HeadShards
 from .loop import Evaluation, Trainer, mixed_precision, psnr, samples_from
+from .reuse import Packed, Reused
 from .sharpness import Judge
 from .start import depth_weights, keep_settings, run_settings, view_weights, widths
+
+LOOK_AGAIN = 16  # samples
+FOREVER = 10**8  # samples: more than anybody will ask for
+PICTURES = 3  # parts of a sample that are pictures: views, portrait, warped
 
 
 def load_generator(path: Path) -> CompactViewGenerator:
@@ -76,10 +82,13 @@ class Warper:
 class ViewSamples(Dataset):
     """views (V, 4, H, W), portrait (4, H, W), warped (V, 4, H, W), classes (V, H, W), all 0 where the heads have none."""
 
-    def __init__(self, heads: HeadShards, warper: Warper):
-        self.heads, self.warper = heads, warper
+    def __init__(self, heads: HeadShards, warper: Warper, follow: bool = False):
+        """follow: look now and then for heads that were rendered since."""
+        self.heads, self.warper, self.follow = heads, warper, follow
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        if self.follow and index % LOOK_AGAIN == 0:
+            self.heads.rescan()
         rng = np.random.default_rng([1, index])
         sample = self.heads.sample(int(rng.integers(len(self.heads))), rng, slice(len(self.heads.rig)))
         classes = torch.zeros_like(sample.rgba[:, 0], dtype=torch.long) if sample.classes is None else sample.classes
@@ -188,7 +197,12 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--attention", choices=("sparse", "dense", "none"), default="sparse", help="across views (default: %(default)s)")
     parser.add_argument("--pure", type=float, help="share of samples at pure noise (default: 0.5, with --decoder 1)")
     parser.add_argument("--decoder", action="store_true", help="train a decoder for sharp pictures, too; needs heads with --classes")
+    parser.add_argument(
+        "--reuse", type=int, default=0, metavar="N", help="keep the newest N samples on the device and draw batches from them: for a GPU"
+    )
     args = parser.parse_args(argv)
+    if args.reuse and not args.workers:
+        parser.error("--reuse needs --workers that prepare the samples")
 
     use_threads(args.threads)
     torch.manual_seed(0)
@@ -212,7 +226,13 @@ def main(argv: list[str] | None = None) -> None:
     def measured(model: CompactViewGenerator) -> Evaluation:
         return evaluate(model, scheduler, codec, held_out, warper, args.test_heads)
 
-    for batch in samples_from(ViewSamples(heads, warper), trainer.step, args.steps, args.batch, args.workers):
+    batches: Iterable[tuple[Tensor, ...]]
+    if args.reuse:
+        samples = Packed(ViewSamples(heads, warper, follow=True))
+        batches = Reused(samples_from(samples, trainer.step, FOREVER, 4, args.workers), args.reuse, args.batch, PICTURES, device)
+    else:
+        batches = samples_from(ViewSamples(heads, warper), trainer.step, args.steps, args.batch, args.workers)
+    for batch in batches:
         generator = torch.Generator(device).manual_seed(trainer.step)
         batch = tuple(t.to(device) for t in batch)
         predicted = predict(model, scheduler, codec, batch, generator, pure)
