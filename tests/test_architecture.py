@@ -25,7 +25,7 @@ LAYERS = (  # each may import itself and what stands above it here
     {"__main__", "app", "cli"},
 )
 PIPELINE, ENTRY = 5, 7
-APART = ("synthesis", "training", "evaluation")  # each may import those before it, and everything up to the pipeline
+APART = ("synthesis", "training", "evaluation", "bench")  # each may import those before it, and everything up to the pipeline
 CONVENIENCE = {("gaussians", "export")}  # Gaussians.save and .load, imported when called
 LONGEST = 300  # lines
 

@@ -27,5 +27,6 @@ VERBS = {
     "video": Verb("a clip of a person becomes a head that moves as they do", "facelift.cli.video", "facelift.cli.video"),
     "synthesize": Verb("synthetic heads with exact cameras", "facelift.synthesis.arguments", "facelift.synthesis.__main__"),
     "train": Verb("compact weights, stage by stage", "facelift.cli.train", "facelift.cli.train"),
+    "bench": Verb("how long each stage takes here, and how long it must", "facelift.bench.arguments", "facelift.bench.__main__"),
     "evaluate": Verb("every number of the papers", "facelift.evaluation.arguments", "facelift.evaluation.__main__"),
 }

@@ -17,7 +17,7 @@ class MultiViewAttnProcessor:
     """Lets the tokens of a view see other views of the same sample.
 
     The batch is (samples * views), views innermost. Queries are a view's own tokens. Keys and values are
-    sparse: [tokens of view 0, own tokens], so view 0 sees itself twice, which equals plain self-attention (kit 3.3);
+    sparse: [tokens of view 0, own tokens]; view 0 would see itself twice, which equals plain self-attention (kit 3.3) and is done as such;
     dense: the tokens of all views.
     """
 
@@ -26,21 +26,32 @@ class MultiViewAttnProcessor:
         self.mode = mode
 
     def __call__(self, attn, hidden_states: Tensor, encoder_hidden_states=None, attention_mask=None, temb=None) -> Tensor:
-        bv, n, c = hidden_states.shape
+        bv, n, _ = hidden_states.shape
         v, heads = self.num_views, attn.heads
+
+        def views(t: Tensor) -> Tensor:
+            return t.view(bv // v, v, n, heads, -1).transpose(2, 3)  # (samples, views, heads, N, C / heads)
+
+        projected = attn.to_q(hidden_states), attn.to_k(hidden_states), attn.to_v(hidden_states)  # each token once
         if self.mode == "dense":
-            x = context = hidden_states.view(bv // v, v * n, c)
+            queries, keys, values = (t.view(bv // v, v * n, heads, -1).transpose(1, 2) for t in projected)
+            out = F.scaled_dot_product_attention(queries, keys, values).transpose(1, 2)
         else:
-            x = hidden_states
-            front = hidden_states.view(bv // v, v, n, c)[:, :1].expand(-1, v, -1, -1).reshape(bv, n, c)
-            context = torch.cat([front, hidden_states], 1)
+            q, k, values = (views(t) for t in projected)
+            front = _attend(q[:, :1], k[:, :1], values[:, :1])
+            others = _attend(q[:, 1:], _behind_front(k), _behind_front(values))
+            out = torch.cat([front, others], 1).transpose(2, 3)
+        return attn.to_out[1](attn.to_out[0](out.reshape(bv, n, -1)))
 
-        def split(t: Tensor) -> Tensor:
-            return t.view(t.shape[0], t.shape[1], heads, -1).transpose(1, 2)  # (B, heads, N, C / heads)
 
-        out = F.scaled_dot_product_attention(split(attn.to_q(x)), split(attn.to_k(context)), split(attn.to_v(context)))
-        out = out.transpose(1, 2).reshape(bv, n, -1)
-        return attn.to_out[1](attn.to_out[0](out))
+def _behind_front(t: Tensor) -> Tensor:
+    """Of each view but the first: [view 0's, its own]. Shape (samples, views, heads, N, C) to (samples, views - 1, heads, 2 N, C)."""
+    return torch.cat([t[:, :1].expand(-1, t.shape[1] - 1, -1, -1, -1), t[:, 1:]], 3)
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Each view of each sample alone. Shape (samples, views, heads, N, C)."""
+    return F.scaled_dot_product_attention(q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1)).unflatten(0, q.shape[:2])
 
 
 def set_view_attention(unet: UNet2DConditionModel, num_views: int, mode: ViewAttention = "sparse") -> UNet2DConditionModel:

@@ -13,8 +13,9 @@ class VAECodec:
 
     channels = 3
 
-    def __init__(self, vae: AutoencoderKL):
-        self.vae = vae
+    def __init__(self, vae: AutoencoderKL, at_once: int = 1):
+        """at_once: pictures decoded together; six at 512 px need gigabytes."""
+        self.vae, self.at_once = vae, at_once
         self.factor = 2 ** (len(vae.config["block_out_channels"]) - 1)
         self.latent_channels = vae.config["latent_channels"]
 
@@ -22,8 +23,8 @@ class VAECodec:
         return self.vae.encode((pictures * 2 - 1).to(self.vae.dtype)).latent_dist.mode() * self.vae.config["scaling_factor"]
 
     def decode(self, latents: Tensor) -> Tensor:
-        # one picture at a time: decoding six at 512 px together needs gigabytes
-        decoded = [self.vae.decode(z[None].to(self.vae.dtype) / self.vae.config["scaling_factor"]).sample for z in latents]
+        scaled = latents.to(self.vae.dtype) / self.vae.config["scaling_factor"]
+        decoded = [self.vae.decode(some).sample for some in scaled.split(self.at_once)]
         return (torch.cat(decoded).float() / 2 + 0.5).clamp(0, 1)
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from ..rendering import to_bytes
 from .codec import PixelCodec, VAECodec
 from .conditioning import Conditioner, Draw
+from .graph import GraphedUNet
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,11 @@ def seeded_noise(seed: int) -> Draw:
     return lambda shape: torch.randn(shape, generator=generator)
 
 
+def moved(noise: Tensor, like: Tensor) -> Tensor:
+    """From the CPU to where another tensor is, in its type, without waiting for what a GPU still does."""
+    return noise.pin_memory().to(like, non_blocking=True) if like.is_cuda else noise.to(like)
+
+
 class MultiViewPipeline:
     """Composes stock diffusers parts; `facelift.multiview.loading` builds it from a folder."""
 
@@ -90,6 +96,7 @@ class MultiViewPipeline:
     ):
         self.unet, self.scheduler, self.codec, self.conditioner, self.config = unet, scheduler, codec, conditioner, config
         self.prompt_embeds = prompt_embeds
+        self.graph: GraphedUNet | None = None  # where set, it runs the UNet
 
     @property
     def device(self) -> torch.device:
@@ -144,6 +151,8 @@ class MultiViewPipeline:
 
     def _unet(self, x: Tensor, t: Tensor, text: Tensor, labels: Tensor) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last) if x.device.type == "cpu" else x
+        if self.graph is not None:
+            return self.graph(x, t, text, labels)
         return self.unet(x, t, text, class_labels=labels).sample
 
     @torch.inference_mode()
@@ -167,10 +176,10 @@ class MultiViewPipeline:
         """
         scheduler = type(self.scheduler).from_config(self.scheduler.config)  # a scheduler keeps state: one for each call
         assert isinstance(scheduler, DDIMScheduler)
-        scheduler.set_timesteps(steps, device=latents.device)
-        for i, t in enumerate(scheduler.timesteps):
-            output = self.predict(scheduler.scale_model_input(latents, t), t, condition, guidance_scale)
-            noise = draw(tuple(latents.shape)).to(latents) if eta > 0 else None
+        scheduler.set_timesteps(steps)  # on the CPU: a schedule read on a GPU would wait for it in every step
+        for i, (t, there) in enumerate(zip(scheduler.timesteps, scheduler.timesteps.to(latents.device), strict=True)):
+            output = self.predict(scheduler.scale_model_input(latents, t), there, condition, guidance_scale)
+            noise = moved(draw(tuple(latents.shape)), latents) if eta > 0 else None
             latents, clean = scheduler.step(output, t, latents, eta=eta, variance_noise=noise, return_dict=False)
             if on_step is not None:
                 on_step(DenoisingStep(i + 1, steps, partial(self.preview, clean)))

@@ -1,0 +1,82 @@
+"""facelift bench: the time of every stage, ours and the naive way, beside this machine's own peak."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import threading
+import time
+
+STARTED = time.perf_counter()
+
+from .arguments import FORMATS, parser  # noqa: E402
+
+GRACE = 4.0  # seconds after the end in which what is running may still finish
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parser().parse_args(argv)
+    from ..devices import resolve_device
+    from .clock import Clock
+    from .results import Results
+
+    clock = Clock(args.seconds, STARTED)
+    try:
+        device = resolve_device(args.device)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    results = Results(machine(device), {name: str(value) for name, value in vars(args).items()})
+    print(results.machine, flush=True)
+
+    def last_word() -> None:
+        results.note(f"ended at {clock.spent:.0f} s in the middle of a stage")
+        results.write(args.json)
+        sys.stdout.flush()
+        os._exit(0)  # whatever is running may not know how to stop
+
+    watchdog = threading.Timer(max(1.0, clock.left + GRACE), last_word)
+    watchdog.daemon = True
+    watchdog.start()
+
+    from .measures import Measures
+    from .models import SIZES
+    from .plan import compare, run_stages, stages
+
+    results.note(f"imports took {clock.spent:.1f} s")
+    measures = Measures(SIZES[args.weights], device, clock, results, args.steps, args.naive, args.graphs)
+    results.note(f"random weights were made by {clock.spent:.1f} s")
+    formats = args.formats or (FORMATS if device.type == "cuda" else ["fp32"])
+    run_stages(stages(measures, formats, args.compile), measures, args.stages, args.json)
+    compare(measures)
+    watchdog.cancel()
+    for line in results.ratios():
+        results.note(line)
+    results.spent = clock.spent
+    results.write(args.json)
+    print(f"{clock.spent:.1f} s in all")
+    return 0
+
+
+def machine(device) -> dict[str, object]:
+    import diffusers
+    import torch
+    import transformers
+
+    found: dict[str, object] = {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "diffusers": diffusers.__version__,
+        "transformers": transformers.__version__,
+    }
+    if device.type == "cuda":
+        found["memory"] = torch.cuda.get_device_properties(device).total_memory
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
