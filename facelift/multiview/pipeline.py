@@ -79,7 +79,8 @@ def seeded_noise(seed: int) -> Draw:
 
 def moved(noise: Tensor, like: Tensor) -> Tensor:
     """From the CPU to where another tensor is, in its type, without waiting for what a GPU still does."""
-    return noise.pin_memory().to(like, non_blocking=True) if like.is_cuda else noise.to(like)
+    cast = noise.to(like.dtype)  # here: a cast on the way would copy from memory that is not pinned, and wait
+    return cast.pin_memory().to(like.device, non_blocking=True) if like.is_cuda else cast
 
 
 class MultiViewPipeline:
