@@ -277,3 +277,11 @@ def test_a_mesh_is_a_glb_or_an_obj_with_its_texture(tmp_path):
     assert glb.bounds[1][1] == pytest.approx(0.75, abs=0.1)  # y is up
     with pytest.raises(ValueError, match="glb or .obj"):
         write_mesh(mesh, tmp_path / "head.stl")
+
+    hollow = (egg[:, 2] > -0.4) & ~((egg[:, 2] > 0.7) & (egg[:, 0].abs() < 0.1))  # open below, as a bust is, and a gap above
+    closed = make_mesh(Gaussians(egg, *shape, colours)[hollow])
+    whole = trimesh.Trimesh(closed.vertices, closed.faces, process=False)
+    whole.merge_vertices()
+    depth = 0.75 + 0.4
+    solid = np.pi * 0.55 * 0.6 * (depth**2 / 0.75 - depth**3 / (3 * 0.75**2))  # a cap of the egg
+    assert whole.is_watertight and whole.body_count == 1 and whole.volume == pytest.approx(solid, rel=0.12)

@@ -33,6 +33,8 @@ DEPTH_VIEWS = [(30 * i, 0) for i in range(12)] + [(60 * i, 40) for i in range(6)
 TEXTURE_VIEWS = [(45 * i, 0) for i in range(8)] + [(0, 45), (120, 45), (240, 45), (0, 85)]
 COLUMNS = 4  # of pictures in the texture
 TRUNCATION = 4  # cells
+BEHIND = 0.05  # vote of a camera for what lies hidden behind a surface: against a single one that looks through a gap
+SQUARE = 0.7  # cosine up to which a camera looks from before or behind
 HIDDEN = 0.06  # world units behind the nearest surface
 FRONT_BONUS = 0.3  # the front view is the photo itself
 SMOOTHING = 12  # rounds of averaging with neighbours, so that the choice of a picture changes along lines and not in specks
@@ -117,21 +119,41 @@ def _fuse(gaussians: Gaussians, told: Callable[[int], None]) -> tuple[Tensor, Te
     axes = [start[i] + cell * torch.arange(shape[i], device=means.device) for i in range(3)]
     points = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).view(-1, 3)
     total, weight = torch.zeros(len(points), device=means.device), torch.zeros(len(points), device=means.device)
-    cameras = _cameras(DEPTH_VIEWS, DEPTH_SIZE)
+    cameras, above = _cameras(DEPTH_VIEWS, DEPTH_SIZE), points[:, 2] > _shoulders(solid, low, high, TRUNCATION * cell)
     for i in range(len(cameras)):
         depth = _depth(gaussians, cameras[i])
         x, y, z = _project(points, cameras[i])
         inside = (x >= 0) & (y >= 0) & (x <= DEPTH_SIZE - 1) & (y <= DEPTH_SIZE - 1)
         at = (y.clamp(0, DEPTH_SIZE - 1) * DEPTH_SIZE + x.clamp(0, DEPTH_SIZE - 1)).long()
         distance = ((depth.view(-1)[at] - z) / (TRUNCATION * cell)).clamp_max(1)
-        seen = inside & (distance > -1)
-        total += torch.where(seen, distance, 0)
-        weight += seen
+        usable = inside & (above | _tells_of_bust(cameras[i]))
+        vote = usable * torch.where(distance > -1, 1.0, BEHIND)
+        total += vote * distance.clamp_min(-1)
+        weight += vote
         told(i + 1)
-    distances = torch.where(weight > 0, total / weight.clamp_min(1), -1.0).view(*shape)  # what no camera sees is inside
+    distances = torch.where(weight > 0, total / weight.clamp_min(1e-6), -1.0)  # what no camera sees is inside
+    beyond = (points[:, 2] < low[2]) | (points[:, 0] < low[0]) | (points[:, 0] > high[0])
+    distances = torch.where(beyond, 1.0, distances).view(*shape)  # the bust ends in planes
     for _ in range(2):
         distances = avg_pool3d(distances[None, None], 3, 1, 1, count_include_pad=False)[0, 0]
     return distances, start, cell
+
+
+def _shoulders(solid: Tensor, low: Tensor, high: Tensor, width: float) -> float:
+    """Height up to which the picture's border cut the bust open at the sides.
+
+    solid: Shape (N, 3).
+    low, high: corners of the box around them.
+    width: world units inwards that count as an end.
+    """
+    ends = [solid[(solid[:, 0] - corner[0]).abs() < width, 2] for corner in (low, high)]
+    return max((float(torch.quantile(heights, 0.9)) for heights in ends if len(heights)), default=float(low[2]))
+
+
+def _tells_of_bust(camera: Cameras) -> bool:
+    """Whether it looks from before or behind, not from below: others see into the open shoulders or chest and take the hollow for air."""
+    x, y, z = camera.c2w[0, :3, 3].tolist()
+    return abs(y) > SQUARE * float(camera.c2w[0, :3, 3].norm()) and z > -0.01
 
 
 def _project(points: Tensor, camera: Cameras) -> tuple[Tensor, Tensor, Tensor]:
@@ -149,7 +171,9 @@ def _surface(distances: Tensor, start: Tensor, cell: float) -> tuple[Tensor, Ten
     sizes = np.bincount(pieces.ravel())[1:]
     if len(sizes) == 0:
         raise MeshError("The head's Gaussians enclose nothing.")
-    volume[(pieces > 0) & (pieces != sizes.argmax() + 1)] = 1.0
+    solid = pieces == sizes.argmax() + 1
+    outside = label(~solid, connectivity=1)
+    volume = np.where(solid, volume, np.where(outside == outside[0, 0, 0], np.maximum(volume, 1e-3), -1.0))  # one piece, no bubble in it
     vertices, faces, _, _ = marching_cubes(volume, 0.0, gradient_direction="ascent")
     vertices = (torch.from_numpy(vertices.copy()) - 1) * cell + start.cpu()
     return vertices, torch.from_numpy(faces[:, ::-1].astype(np.int64))
