@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from facelift.__main__ import main
+from facelift.animation.binding import BALL_GAP, behind, to_ball
 from facelift.animation.drive import HIDDEN, Driver
 from facelift.animation.export import driven, save_frames
 from facelift.animation.files import ARRAYS, MAGIC, load_rig, save_rig
@@ -175,6 +176,15 @@ def test_the_head_turns_about_its_neck_and_the_chest_stays(toy):
     torch.testing.assert_close((above_neck.means - torch.tensor(toy.pivot))[high, :2].norm(dim=1), radius)
     moved = Driver(toy)(Pose(toy.rest, translation=(0.1, 0, -0.2)))
     torch.testing.assert_close(moved.means, toy.gaussians.means + torch.tensor([0.1, 0, -0.2]))
+
+
+def test_an_eyeball_lies_behind_what_the_photo_shows_of_the_eye():
+    points = np.random.default_rng(0).uniform(-0.02, 0.02, (50, 3)) * (1, 0.1, 1)
+    rays = np.tile([0.0, 1, 0], (50, 1))
+    for depth in (0.02, 0.2):  # of its centre: in front of what is seen, and well behind it
+        centre = np.array([0, depth, 0])
+        moved = behind(points, rays, centre, 0.07)
+        assert np.median(to_ball(points, rays, moved, 0.07)) == pytest.approx(max(BALL_GAP, depth - 0.07), abs=3e-3)
 
 
 def test_a_full_blink_ends_where_the_lids_meet(toy):

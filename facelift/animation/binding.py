@@ -24,17 +24,19 @@ LASHES = 0.3  # of the eye's height, above the upper lid
 SEAM_WIDTH = 2.0  # pixels of 512
 RECESS = 0.04, 0.12  # world units that what shows between the lips steps back, at least and at most
 TEETH_GAP = 0.012  # world units that teeth stand behind the lips, at least
+BALL_GAP = 0.006  # world units that an eyeball lies behind what the photo shows of it, at least
 
 
 @dataclass(frozen=True)
 class Binding:
-    """As in HeadRig, of the head's own Gaussians; triangle: of the template's body, or beyond it of its teeth."""
+    """As in HeadRig, of the head's own Gaussians; triangle: of the template's body, or beyond it of its teeth. eyes: as in HeadRig."""
 
     kind: np.ndarray
     triangle: np.ndarray
     barycentric: np.ndarray
     follow: np.ndarray
     recess: np.ndarray
+    eyes: np.ndarray
 
 
 def bind(face: FittedFace, gaussians: Gaussians, landmarks: np.ndarray, camera: Cameras) -> Binding:
@@ -51,15 +53,17 @@ def bind(face: FittedFace, gaussians: Gaussians, landmarks: np.ndarray, camera: 
     triangle, barycentric, away = follow_skin(face, means, kind, below, moving)
     follow = np.where(triangle >= 0, 1 - smoothstep(NEAR, FAR, away), 0)
     bind_lashes(face, means, pixels, front & (kind == SKIN), landmarks, triangle, barycentric, follow)
-    recess = np.zeros(len(means))
+    recess, eyes = np.zeros(len(means)), face.eyes.copy()
     ray = (means - c2w[:3, 3]) / np.linalg.norm(means - c2w[:3, 3], axis=1, keepdims=True)
     for side, eye in enumerate((EYE_LEFT, EYE_RIGHT)):
         mine = kind == eye
         follow[mine], triangle[mine] = 0, -1
-        recess[mine] = to_ball(means[mine], ray[mine], face.eyes[side], face.radii[side])
+        if mine.any():
+            eyes[side] = behind(means[mine], ray[mine], eyes[side], face.radii[side])
+            recess[mine] = to_ball(means[mine], ray[mine], eyes[side], face.radii[side]).clip(0, 2 * face.radii[side])
     follow_teeth(face, means, depths, kind == MOUTH, below, triangle, barycentric, follow, recess, (c2w, intrinsics))
     triangle[follow <= 0] = -1
-    return Binding(kind, triangle, barycentric, follow, recess)
+    return Binding(kind, triangle, barycentric, follow, recess, eyes)
 
 
 def regions(landmarks: np.ndarray, pixels: np.ndarray, front: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -114,11 +118,19 @@ def bind_lashes(face, means, pixels, among, landmarks, triangle, barycentric, fo
 
 
 def to_ball(points: np.ndarray, rays: np.ndarray, centre: np.ndarray, radius: float) -> np.ndarray:
-    """How far along unit rays points (N, 3) lie before a ball's near side, or before its middle where a ray misses it. Shape (N,)."""
+    """How far along unit rays points (N, 3) lie before a ball's near side, or before its middle where a ray misses it; below 0 what lies
+    behind it. Shape (N,)."""
     away = centre - points
     along = (away * rays).sum(1)
     beside = (away**2).sum(1) - along**2
-    return np.clip(along - np.sqrt(np.maximum(radius**2 - beside, 0)), 0, 2 * radius)
+    return along - np.sqrt(np.maximum(radius**2 - beside, 0))
+
+
+def behind(points: np.ndarray, rays: np.ndarray, centre: np.ndarray, radius: float) -> np.ndarray:
+    """The centre of an eyeball, moved back where it would cover what the photo shows of the eye: the fit of a turned face says little of
+    how far away its eyes are."""
+    gap = np.median(to_ball(points, rays, centre, radius))
+    return centre + max(BALL_GAP - gap, 0.0) * rays.mean(0)
 
 
 def follow_teeth(face, means, depths, mine, below, triangle, barycentric, follow, recess, camera) -> None:

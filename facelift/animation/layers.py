@@ -152,7 +152,7 @@ def eyeballs(face: FittedFace, gaussians: Gaussians, binding: Binding, side: int
         value = rgb.sum(1)
         white = np.median(rgb[value >= np.quantile(value, 0.75)], 0)
     color = white * (0.72 + 0.28 * smoothstep(0.3, 0.95, normals @ forward))[:, None]
-    return face.eyes[side] + normals * radius, normals, color, spacing * OVERLAP
+    return binding.eyes[side] + normals * radius, normals, color, spacing * OVERLAP
 
 
 def above(vertices: np.ndarray, triangles: np.ndarray, barycentric: np.ndarray, lift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -91,7 +91,7 @@ def rig_head(gaussians: Gaussians, portrait: Image.Image, camera: Cameras | None
         rest=fit.weights.astype(np.float32),
         shut=face.shut.astype(np.float32),
         lips=np.searchsorted(used, lip_middles(model)).astype(np.int32),
-        eyes=face.eyes.astype(np.float32),
+        eyes=binding.eyes.astype(np.float32),
         axes=fit.rotation.astype(np.float32),
         pivot=(face.eyes.mean(0) + fit.scale * fit.rotation @ PIVOT).astype(np.float32),
         neck=neck.astype(np.float32),
