@@ -13,6 +13,7 @@ from PIL import Image
 
 from facelift.__main__ import main
 from facelift.animation.track import Track
+from facelift.face.model import load_face_model
 from facelift.face.units import UNITS, unit_weights
 from facelift.portrait.faces import Face
 from facelift.video.frames import Clip
@@ -144,6 +145,15 @@ def test_what_changes_in_the_clip_is_added_to_what_the_photo_does():
     track = performance.track(unit_weights(mouthSmile=0.6))
     smile, jaw = UNITS.index("mouthSmileLeft"), UNITS.index("jawOpen")
     assert track.weights[:, smile].tolist() == pytest.approx([0.6, 0.6, 0.4]) and track.weights[:, jaw].tolist() == [0, 0.5, 0]
+
+
+def test_a_unit_that_reads_as_it_does_at_one_is_at_one_and_noise_is_not_enlarged_much():
+    model = load_face_model()
+    jaw, puff = UNITS.index("jawOpen"), UNITS.index("cheekPuff")
+    np.testing.assert_allclose(model.performed(model.neutral), 0, atol=1e-12)
+    assert model.performed(model.neutral + model.response)[jaw] == pytest.approx(1)
+    slope = model.performed(model.neutral + 1)
+    assert slope.max() <= 2.5 and slope[puff] == pytest.approx(1, abs=0.2)
 
 
 def test_turns_are_relative_to_the_anchor():

@@ -17,6 +17,7 @@ from .template import FaceTemplate, load_face_template
 from .units import UNITS
 
 MODEL = "assets/face/model.npz"
+SEEN_RESPONSE, LEAST_RESPONSE = 0.2, 0.4  # of a reading, to a unit at 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +27,7 @@ class FaceModel:
     mean: Shape (C, 3). The average face, metres. identities: Shape (K, C, 3). Moves at score 1, which is one standard deviation; they
     neither carry the eyes away nor scale the head. units: Shape (52, C, 3). Moves at weight 1.
     on_landmarks: sparse (468, C). spread: Shape (468,). Metres by which landmarks lie elsewhere from face to face.
-    neutral: Shape (52,). What MediaPipe reads in a face at rest.
+    neutral: Shape (52,). What MediaPipe reads in a face at rest. response: Shape (52,). How far its reading rises when the unit goes to 1.
     """
 
     template: FaceTemplate
@@ -36,6 +37,7 @@ class FaceModel:
     on_landmarks: sp.csr_matrix
     spread: np.ndarray
     neutral: np.ndarray
+    response: np.ndarray
 
     def control(self, identity: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Control vertices (C, 3) of scores (K,) and unit weights (52,)."""
@@ -55,6 +57,12 @@ class FaceModel:
         """MediaPipe's weights (52,) without what it reads in a face at rest."""
         return np.clip((reading - self.neutral) / (1 - self.neutral), 0, 1)
 
+    def performed(self, reading: np.ndarray) -> np.ndarray:
+        """How far from rest MediaPipe's weights (..., 52) show the units to be; below 0 or above 1 too. What it hardly sees is left on its
+        own scale, and none is enlarged more than LEAST_RESPONSE says: noise would be, too."""
+        scale = np.where(self.response > SEEN_RESPONSE, np.maximum(self.response, LEAST_RESPONSE), 1 - self.neutral)
+        return (reading - self.neutral) / scale
+
 
 @lru_cache(maxsize=1)
 def load_face_model() -> FaceModel:
@@ -65,7 +73,8 @@ def load_face_model() -> FaceModel:
     columns = [template.index(f"fu/{unit}") for unit in UNITS]
     units = np.ascontiguousarray(template.morphs[:, columns].toarray().T.reshape(len(UNITS), -1, 3))
     places = on_places(template, data["triangles"], data["barycentric"].astype(np.float64))
-    return FaceModel(template, mean, identities, units, places, data["spread"].astype(np.float64), data["neutral"].astype(np.float64))
+    spread, neutral, response = (data[name].astype(np.float64) for name in ("spread", "neutral", "response"))
+    return FaceModel(template, mean, identities, units, places, spread, neutral, response)
 
 
 def shape_space(template: FaceTemplate, mean: np.ndarray, components: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

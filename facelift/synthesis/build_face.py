@@ -1,4 +1,4 @@
-"""Builds assets/face/model.npz: how drawn identities differ, and where MediaPipe's landmarks lie on the template.
+"""Builds assets/face/model.npz: how drawn identities differ, where MediaPipe's landmarks lie on the template, and what it reads of a unit.
 
     python -m facelift.synthesis.build_face OUT [--identities 1200] [--renders 70]
 
@@ -27,6 +27,7 @@ from .options import PAPER
 from .renderer import Renderer
 from .scene import Scene
 from .template import Template, load_template
+from .unit_responses import unit_responses
 
 COMPONENTS = 50
 SIZE = 512
@@ -36,6 +37,7 @@ SHOULDERS = 0.05  # what the rest counts
 SEEN = 0.2  # share of the renders from which a landmark is placed; others get a spread without end
 STREAM = 77  # of random numbers
 FIRST = 8_000_000  # seed of the split "train"
+RESPONDING = range(FIRST + 200, FIRST + 210)  # heads on which units are tried
 
 
 def main() -> None:
@@ -46,7 +48,9 @@ def main() -> None:
     arguments = parser.parse_args()
     template = load_template()
     mean, components = identity_space(template, arguments.identities)
-    arrays: dict[str, Any] = dict(mean=mean, components=components, **landmarks(template, arguments.renders))
+    renderer = Renderer()
+    arrays: dict[str, Any] = dict(mean=mean, components=components, **landmarks(renderer, template, arguments.renders))
+    arrays["response"] = unit_responses(renderer, template, RESPONDING).astype(np.float32)
     np.savez_compressed(arguments.out, **arrays)
     print(f"{arguments.out}: {arguments.out.stat().st_size / 1e3:.0f} kB; spread of landmarks {np.median(arrays['spread']) * 1e3:.1f} mm")
 
@@ -65,9 +69,9 @@ def identity_space(template: Template, count: int) -> tuple[np.ndarray, np.ndarr
     return mean.astype(np.float32), (scores.T @ (weights - mean) / count).astype(np.float32)
 
 
-def landmarks(template: Template, count: int) -> dict[str, np.ndarray]:
+def landmarks(renderer: Renderer, template: Template, count: int) -> dict[str, np.ndarray]:
     """triangles (468,) of the body, barycentric (468, 3), spread (468,) metres, neutral (52,): MediaPipe's mean readings at rest."""
-    renderer, camera = Renderer(), orbit([0.0], 0.0, SIZE)
+    camera = orbit([0.0], 0.0, SIZE)
     jaw = (template.morphs @ unit_column(template, "jawOpen", OPEN)).reshape(-1, 3)
     opened = template.subdivide @ jaw + template.rest
     found, readings = [], []

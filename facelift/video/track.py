@@ -46,7 +46,8 @@ class Seen:
 class Performance:
     """What the face in a clip does, T frames, smoothed, without gaps.
 
-    weights: Shape (T, 52), of UNITS; 0 is what MediaPipe reads in most faces at rest, in this one it may be less.
+    weights: Shape (T, 52), of UNITS; 0 is what MediaPipe reads in most faces at rest, 1 what it reads where a unit is at 1; in this face
+    it may be less or more.
     rotation: Shape (T, 4), w x y z, from the anchor's pose, in the world's axes.
     anchor: the frame that all is relative to: the face from the front, at rest, sharp. picture: that frame, uint8 (H, W, 3).
     face: in it. lost: frames without a face. notes: sentences on what was done to the clip.
@@ -91,7 +92,7 @@ def read_clip(
         if seen and last is None and seen.among > 1:
             notes.append(f"{seen.among} faces were found where the first appears: the largest is followed.")
         unseen = 0 if seen else unseen + 1
-        weights.append((seen.reading.weights - model.neutral) / (1 - model.neutral) if seen else np.full(len(UNITS), np.nan))
+        weights.append(model.performed(seen.reading.weights) if seen else np.full(len(UNITS), np.nan))
         turns.append(seen.reading.rotation if seen else np.full((3, 3), np.nan))
         if seen:
             last = seen.face
