@@ -37,3 +37,7 @@ class RigFileError(ValueError):
 
 class ClipError(ValueError):
     """A clip that cannot be used; the message says why."""
+
+
+class MotionFileError(ValueError):
+    """A file that holds no moving head, or is damaged."""

@@ -17,17 +17,19 @@ from PIL import Image
 
 from facelift.__main__ import main
 from facelift.animation.binding import BALL_GAP, behind, to_ball
+from facelift.animation.deltas import BOUNDS, KEYS_EVERY, arrays
 from facelift.animation.drive import HIDDEN, Driver
-from facelift.animation.export import driven, save_frames
+from facelift.animation.export import save_frames
 from facelift.animation.files import ARRAYS, MAGIC, load_rig, save_rig
 from facelift.animation.gltf import save_gltf
+from facelift.animation.head4d import DrivenHead, KeptHead, load_head4d, save_deltas, save_driven
 from facelift.animation.head_rig import BALL_LEFT, BALL_RIGHT, CAVITY, EYE_LEFT, EYE_RIGHT, MOUTH, SEAM, SKIN, UNDER, HeadRig
 from facelift.animation.layers import above, discs
 from facelift.animation.rig import rig_head
 from facelift.animation.rotations import matrices, multiply, quaternions, rotate
 from facelift.animation.track import Pose, Track
 from facelift.cameras import orbit
-from facelift.errors import BudgetError, PhotoError, RigFileError, TrackError
+from facelift.errors import BudgetError, MotionFileError, PhotoError, RigFileError, TrackError
 from facelift.face.fit import FaceFit
 from facelift.face.geometry import nearest_triangles, rasterise
 from facelift.face.model import load_face_model
@@ -288,20 +290,96 @@ def test_rig_files_that_claim_too_much_or_point_nowhere_are_refused(toy, tmp_pat
         load_rig(tmp_path / "c.headrig")
 
 
+def speaking(frames: int) -> Track:
+    """A mouth that opens and shuts, a head that turns."""
+    t = np.arange(frames) / 12
+    weights = np.stack([unit_weights(jawOpen=0.25 + 0.5 * np.sin(5 * x) ** 2, eyeBlink=0.5 * np.sin(3 * x) ** 2) for x in t])
+    half = np.radians(20 * np.sin(t)) / 2
+    zero = np.zeros(frames)
+    return Track(12.0, weights, np.stack([np.cos(half), zero, zero, np.sin(half)], 1), gaze=np.full((frames, 2), 7.3))
+
+
+def test_a_moving_head_of_rig_and_track_comes_back_within_the_steps_it_is_kept_in(toy, tmp_path):
+    track = speaking(60)
+    path = save_driven(toy, track, tmp_path / "a.head4d")
+    again = load_head4d(path)
+    assert isinstance(again, DrivenHead) and len(again) == 60 and again.fps == 12
+    np.testing.assert_allclose(again.track.weights, track.weights, atol=0.5 / 255 + 1e-9)
+    np.testing.assert_allclose(again.track.rotation, track.rotation, atol=2e-5)
+    np.testing.assert_allclose(again.track.gaze, track.gaze, atol=1e-3 + 1e-9)
+    alone = save_driven(toy, speaking(12), tmp_path / "b.head4d").stat().st_size
+    assert (path.stat().st_size - alone) / 4 < 10_000  # bytes a second
+    torch.testing.assert_close(again[59].means, DrivenHead(toy, track)[59].means, atol=2e-3, rtol=0)
+
+
+def changed(data: bytes, **changes) -> tuple[dict, bytes]:
+    """The header of a .head4d, and the file with another one."""
+    end = 12 + struct.unpack_from("<I", data, 8)[0]
+    header = json.loads(data[12:end])
+    words = json.dumps({**header, **changes}).encode()
+    return header, data[:8] + struct.pack("<I", len(words)) + words + data[end:]
+
+
+def test_frames_kept_as_differences_are_within_the_bounds_that_the_file_states(toy, tmp_path):
+    frames = DrivenHead(toy, speaking(KEYS_EVERY + 6))
+    path = save_deltas(frames, 12.0, tmp_path / "a.head4d")
+    assert changed(path.read_bytes())[0]["bounds"] == BOUNDS
+    again = load_head4d(path)
+    assert isinstance(again, KeptHead) and len(again) == len(frames)
+    for frame in (0, 1, 5, KEYS_EVERY + 5, 3, KEYS_EVERY, -1):  # in any order
+        (means, quats, values), (means_now, quats_now, values_now) = arrays(frames[frame]), arrays(again[frame])
+        assert np.linalg.norm(means - means_now, axis=1).max() <= BOUNDS["means"]
+        assert 2 * np.arccos(np.abs((quats * quats_now).sum(1)).clip(0, 1)).max() <= BOUNDS["turns"]
+        off = np.abs(values - values_now).max(0)
+        for part, name in ((off[:3], "scales"), (off[3], "opacities"), (off[4:], "sh0")):
+            assert part.max() <= BOUNDS[name] + 1e-6, name
+    with pytest.raises(IndexError):
+        again[len(frames)]
+
+
+def test_broken_moving_heads_get_one_sentence(toy, tmp_path):
+    whole = save_driven(toy, speaking(5), tmp_path / "a.head4d").read_bytes()
+    kept = save_deltas(DrivenHead(toy, speaking(5)), 12.0, tmp_path / "b.head4d").read_bytes()
+    broken = [
+        ("no moving head", b"ply" + whole), ("cut short", whole[:-3]), ("cut short", kept + b"0"), ("header", whole[:60]),
+        ("a rig that", whole.replace(b"HEADRIG1", b"HEADRIG2")), ("damaged", kept[:-40] + bytes(40)),
+        ("other blocks", changed(kept, frames=4)[1]), ("other blocks", changed(whole, kind=["rig"])[1]),
+        ("at most", changed(kept, gaussians=10**12)[1]), ("cut short", changed(kept, gaussians=10**6)[1]),
+        ("version 1", changed(whole, version=2)[1]), ("key frames", changed(kept, keys=[1])[1]), ("fps", changed(whole, fps=None)[1]),
+    ]  # fmt: skip
+    path = tmp_path / "c.head4d"
+    for words, data in broken:
+        path.write_bytes(data)
+        with pytest.raises((MotionFileError, BudgetError), match=words) as error:
+            head = load_head4d(path)
+            head[len(head) - 1]
+        assert "\n" not in str(error.value)
+
+
+def test_a_rig_without_a_track_and_kept_frames_with_one_get_one_sentence(toy, tmp_path, capsys):
+    rig, kept = save_rig(toy, tmp_path / "a.headrig"), save_deltas(DrivenHead(toy, speaking(2)), 12.0, tmp_path / "b.head4d")
+    track = speaking(2).save(tmp_path / "t.json")
+    for words, wanted in (([str(rig)], "--track"), ([str(kept), "--track", str(track)], "no track can drive")):
+        assert main(["drive", *words, "-o", str(tmp_path / "out")]) == 1
+        said = capsys.readouterr().err
+        assert wanted in said and said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
 def test_frames_are_gaussians_pictures_or_a_film_and_say_that_they_are_synthetic(toy, tmp_path):
     track = Track(12.0, np.stack([toy.rest, unit_weights(jawOpen=1)]))
     camera = orbit([0.0], 0.0, 64)
-    splats = save_frames(toy, track, tmp_path, "ply")
+    splats = save_frames(DrivenHead(toy, track), tmp_path, "ply")
     assert [p.name for p in splats] == ["000.ply", "001.ply"]
     assert b"comment Synthetic" in splats[0].read_bytes()[:400]
     first = Gaussians.load(splats[0])
     assert torch.equal(first.means[: toy.own], toy.head.means)
-    pictures = save_frames(toy, track, tmp_path, "png", camera)
+    pictures = save_frames(DrivenHead(toy, track), tmp_path, "png", camera)
     with Image.open(pictures[1]) as picture:
         assert picture.size == (64, 64) and picture.text["Comment"].startswith("Synthetic")
-    film = save_frames(toy, track, tmp_path, "mp4", camera)[0]
+    film = save_frames(DrivenHead(toy, track), tmp_path, "mp4", camera)[0]
     assert b"Synthetic" in film.read_bytes()
-    assert len({len(g) for g in driven(toy, track)}) == 1
+    assert len({len(g) for g in DrivenHead(toy, track)}) == 1
 
 
 def test_gltf_has_a_morph_target_for_each_unit(toy, tmp_path):

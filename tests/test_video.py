@@ -174,13 +174,16 @@ def test_turns_are_relative_to_the_anchor():
 def test_a_clip_becomes_a_head_that_moves_and_drives_it(still, tmp_path):
     out = tmp_path / "out"
     assert main(["video", str(still), "-o", str(out), "--weights", "compact", "--seconds", "0.25", "--size", "128"]) == 0
-    assert {p.name for p in out.iterdir()} == {"driven.mp4", "head.headrig", "head.ply", "portrait.png", "report.json", "track.json"}
+    names = {"driven.head4d", "driven.mp4", "head.headrig", "head.ply", "portrait.png", "report.json", "track.json"}
+    assert {p.name for p in out.iterdir()} == names
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
     report = json.loads((out / "report.json").read_text())
     assert report["clip"]["frames"] == 3 and "longer than 0.25 seconds" in report["clip"]["notes"][0]
     assert len(Track.load(out / "track.json")) == len(list(Clip(out / "driven.mp4"))) == 3
     with Image.open(out / "portrait.png") as portrait:
         assert portrait.size == (512, 512)
+    assert main(["drive", str(out / "driven.head4d"), "-o", str(tmp_path / "again"), "--frames", "png", "--size", "64"]) == 0
+    assert len(list((tmp_path / "again").iterdir())) == 3
     words = ["--track", str(still), "-o", str(tmp_path / "frames"), "--frames", "png", "--size", "64", "--fps", "6"]
     assert main(["drive", str(out / "head.headrig"), *words, "--save-track", str(tmp_path / "t.json")]) == 0
     assert len(list((tmp_path / "frames").iterdir())) == len(Track.load(tmp_path / "t.json")) == 3

@@ -1,4 +1,4 @@
-"""Driven heads as files: Gaussians, pictures or a film of every frame. Each says in its metadata that it is synthetic."""
+"""Moving heads as files: Gaussians, pictures or a film of every frame, or all in one. Each says in its metadata that it is synthetic."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-import torch
 from PIL import Image, PngImagePlugin
 
 from ..cameras import Cameras, orbit
@@ -15,60 +14,58 @@ from ..files import write_whole
 from ..gaussians import Gaussians
 from ..rendering import render, to_bytes
 from ..rendering.film import save_film
-from .drive import Driver
 from .files import NOTE
-from .head_rig import HeadRig
-from .track import Track
+from .head4d import DrivenHead, MovingHead, save_deltas, save_driven
 
-FRAMES = ("ply", "png", "mp4")
-
-
-@torch.inference_mode()
-def driven(rig: HeadRig, track: Track, device: torch.device | str = "cpu") -> Iterator[Gaussians]:
-    """The Gaussians of each frame, all of one number and order."""
-    driver = Driver(rig, device)
-    for frame in range(len(track)):
-        yield driver(track[frame])
+FRAMES = ("ply", "png", "mp4", "head4d", "deltas")
+SINGLE = {"mp4": "driven.mp4", "head4d": "driven.head4d", "deltas": "driven.head4d"}  # all frames in one file
 
 
 def save_frames(
-    rig: HeadRig,
-    track: Track,
+    head: MovingHead,
     folder: str | Path,
     form: str = "ply",
     camera: Cameras | None = None,
-    device: torch.device | str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
-    """Writes folder/000.ply or .png, 001 ..., or folder/driven.mp4, and returns the paths; each appears whole or not at all.
+    """Writes folder/000.ply or .png, 001 ..., or a file of SINGLE, and returns the paths; each appears whole or not at all.
 
-    form: of FRAMES. camera: of pictures and films, one, square; default: the front one, 512 px. progress: called with (done, in all).
+    form: of FRAMES; "head4d": rig and track where there are such, else as "deltas", which keeps differences of frames. camera: of pictures
+    and films, one, square; default: the front one, 512 px. progress: called with (done, in all).
     Raises ValueError for another form, and what `save_film` raises.
     """
     if form not in FRAMES:
         raise ValueError(f"frames are {', '.join(FRAMES)}, not {form}")
-    folder = Path(folder)
-    camera = camera or orbit([0.0])
+    folder, camera = Path(folder), camera or orbit([0.0])
 
     def told(done: int) -> None:
         if progress:
-            progress(done, len(track))
+            progress(done, len(head))
 
-    if form == "mp4":
-        path = folder / "driven.mp4"
-        pictures = (to_bytes(render(g, camera.to(device)).rgb[0]) for g in driven(rig, track, device))
-        write_whole(path, lambda film: save_film(pictures, film, camera.width, track.fps, told, NOTE))
+    def frames() -> Iterator[Gaussians]:
+        for frame in range(len(head)):
+            yield head[frame]
+            told(frame + 1)
+
+    if form in SINGLE:
+        path = folder / SINGLE[form]
+        if form == "mp4":
+            pictures = (to_bytes(render(g, camera.to(g.means.device)).rgb[0]) for g in frames())
+            write_whole(path, lambda film: save_film(pictures, film, camera.width, head.fps, comment=NOTE))
+        elif form == "head4d" and isinstance(head, DrivenHead):
+            save_driven(head.rig, head.track, path)
+        else:
+            save_deltas(frames(), head.fps, path)
         return [path]
     paths = []
-    digits = max(3, len(str(len(track) - 1)))
-    for frame, gaussians in enumerate(driven(rig, track, device)):
+    digits = max(3, len(str(len(head) - 1)))
+    for frame, gaussians in enumerate(frames()):
         path = folder / f"{frame:0{digits}d}.{form}"
         if form == "ply":
             write_whole(path, partial(save_splats, gaussians, comment=NOTE))
         else:
-            save_picture(gaussians, camera.to(device), path)
+            save_picture(gaussians, camera.to(gaussians.means.device), path)
         paths.append(path)
-        told(frame + 1)
     return paths
 
 

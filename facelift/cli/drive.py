@@ -1,4 +1,4 @@
-"""facelift drive head.headrig --track t.json|clip.mp4 -o DIR: what a head does over time, as Gaussians, pictures or a film."""
+"""facelift drive head.headrig --track t.json|clip.mp4 -o DIR: what a head does over time, as Gaussians, pictures, a film or a .head4d."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 from .clips import add_clip_words, perform
 
 if TYPE_CHECKING:
+    import torch
+
+    from ..animation.head4d import MovingHead
     from ..animation.head_rig import HeadRig
     from ..animation.track import Track
 
-FRAMES = ("ply", "png", "mp4")  # as animation.export's, which is slow to import
+FRAMES = ("ply", "png", "mp4", "head4d", "deltas")  # as animation.export's, which is slow to import
 
 
 def parser() -> argparse.ArgumentParser:
@@ -22,11 +25,12 @@ def parser() -> argparse.ArgumentParser:
         description="Drive a head by a track of face units, pose and gaze, or by the face in a clip: what changes in it, from its frame at"
         " rest on, is added to the head's own expression. Only for people who agreed.",
     )
-    p.add_argument("rig", type=Path, metavar="HEADRIG", help="head.headrig, as `facelift rig` writes it")
+    p.add_argument("head", type=Path, metavar="HEAD", help="head.headrig, as `facelift rig` writes it, or a .head4d, which moves by itself")
     about = 'JSON {"fps", "units": 52 ARKit names, "weights": T x 52, ...}, or a clip (MP4, MOV, WEBM, GIF ...)'
-    p.add_argument("--track", type=Path, required=True, metavar="FILE", help=about)
-    p.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="DIR/000.ply, 001.ply, ..., or DIR/driven.mp4")
-    p.add_argument("--frames", choices=FRAMES, default="ply", help="default: ply")
+    p.add_argument("--track", type=Path, metavar="FILE", help=about)
+    p.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="DIR/000.ply, 001.ply, ..., or DIR/driven.mp4, .head4d")
+    forms = "default: ply; head4d: rig and track in one file; deltas: the Gaussians of all frames in one .head4d"
+    p.add_argument("--frames", choices=FRAMES, default="ply", help=forms)
     p.add_argument("--size", type=int, default=512, help="pixels a side of png and mp4 (default: 512)")
     p.add_argument("--azimuth", type=float, default=0.0, metavar="DEG", help="of the camera; positive is the subject's left")
     p.add_argument("--elevation", type=float, default=0.0, metavar="DEG", help="of the camera; up is positive")
@@ -43,7 +47,6 @@ def main(argv: list[str] | None = None) -> int:
     from tqdm import tqdm
 
     from ..animation.export import save_frames
-    from ..animation.files import load_rig
     from ..cameras import orbit
     from ..devices import resolve_device
 
@@ -52,18 +55,42 @@ def main(argv: list[str] | None = None) -> int:
     except ValueError as error:
         parser().error(str(error))
     try:
-        rig = load_rig(args.rig)
-        track = track_of(args.track, rig, args.fps, args.seconds)
-        if args.save_track:
-            track.save(args.save_track)
-        with tqdm(total=len(track), disable=not sys.stderr.isatty(), leave=False) as bar:
+        head = moving_head(args, device)
+        with tqdm(total=len(head), disable=not sys.stderr.isatty(), leave=False) as bar:
             camera = orbit([args.azimuth], args.elevation, args.size)
-            paths = save_frames(rig, track, args.output, args.frames, camera, device, lambda done, _: bar.update(done - bar.n))
+            paths = save_frames(head, args.output, args.frames, camera, lambda done, _: bar.update(done - bar.n))
     except (OSError, ValueError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"{len(track)} frames of {len(rig)} Gaussians: {paths[0]}{f' to {paths[-1].name}' if len(paths) > 1 else ''}")
+    print(f"{len(head)} frames: {paths[0]}{f' to {paths[-1].name}' if len(paths) > 1 else ''}, {sum_of_sizes(paths)}")
     return 0
+
+
+def sum_of_sizes(paths: list[Path]) -> str:
+    return f"{sum(path.stat().st_size for path in paths) / 1e6:.1f} MB"
+
+
+def moving_head(args: argparse.Namespace, device: torch.device) -> MovingHead:
+    """What the words name. Raises what reading them raises, and TrackError for a rig without a track."""
+    from ..animation.files import load_rig
+    from ..animation.head4d import DrivenHead, load_head4d
+    from ..errors import TrackError
+
+    if args.head.suffix.lower() == ".head4d":
+        head = load_head4d(args.head, device)
+        if args.track is None:
+            return head
+        if not isinstance(head, DrivenHead):
+            raise TrackError(f"{args.head.name} holds frames, which no track can drive: give the .headrig that they were made of.")
+        rig = head.rig
+    else:
+        rig = load_rig(args.head)
+    if args.track is None:
+        raise TrackError(f"{args.head.name} does not move by itself: give it a --track, a JSON file or a clip.")
+    track = track_of(args.track, rig, args.fps, args.seconds)
+    if args.save_track:
+        track.save(args.save_track)
+    return DrivenHead(rig, track, device)
 
 
 def track_of(path: Path, rig: HeadRig, fps: float, seconds: float) -> Track:

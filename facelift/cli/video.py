@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="facelift video",
         description="Make a head of the best frame of a clip and let it move as the person does: writes head.ply, head.headrig, track.json,"
-        " portrait.png, driven.mp4 and report.json. Only for people who agreed.",
+        " both in driven.head4d, portrait.png, driven.mp4 and report.json. Only for people who agreed.",
     )
     p.add_argument("clip", type=Path, metavar="CLIP", help="MP4, MOV, WEBM, MKV, AVI, GIF ... of one person, from the front")
     p.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
@@ -107,6 +107,7 @@ def write(folder: Path, head: Head, rig: HeadRig, track: Track, report: dict, la
 
     from ..animation.export import save_frames
     from ..animation.files import save_rig
+    from ..animation.head4d import DrivenHead
     from ..cameras import orbit
     from ..files import write_whole_files
 
@@ -117,8 +118,9 @@ def write(folder: Path, head: Head, rig: HeadRig, track: Track, report: dict, la
         save_rig(rig, partial / "head.headrig")
         track.save(partial / "track.json")
         with tqdm(total=len(track), desc="film", disable=not sys.stderr.isatty(), leave=False) as bar:
-            device = head.gaussians.means.device
-            save_frames(rig, track, partial, "mp4", orbit([0.0], 0.0, size), device, lambda done, _: bar.update(done - bar.n))
+            moving = DrivenHead(rig, track, head.gaussians.means.device)
+            save_frames(moving, partial, "mp4", orbit([0.0], 0.0, size), lambda done, _: bar.update(done - bar.n))
+        save_frames(moving, partial, "head4d")
         seconds = {**laps, "files": time.perf_counter() - start}
         seconds["total"] = sum(seconds.values())
         report["seconds"] = {name: round(value, 3) for name, value in seconds.items()}
