@@ -26,8 +26,8 @@ NEAR, FASTEST = 0.7, 3.0  # face sizes that a face may be off from one frame to 
 GROWTH = 1.6  # of its size from one frame to the next, at most
 WEIGHTS_FILTER = 1.2, 1.0  # cutoff and beta: a still face rests, a blink of two frames is kept
 TURN_FILTER = 1.2, 4.0
-EXPRESSIVE = [i for i, unit in enumerate(UNITS) if not unit.startswith("eyeLook")]
-FRONT = 10.0  # degrees off the front that cost as much as a unit at 1
+SURELY_READ = 0.5  # response of the units that tell whether a face is at rest: the sum of all others is noise
+FRONT = 15.0  # degrees off the front that cost as much as a unit at 1
 BLUR_COST, DOUBT_COST = 0.3, 1.0  # of an e-fold of sharpness, and of no confidence, likewise
 
 
@@ -156,7 +156,7 @@ def anchor_cost(weights: np.ndarray, seen: Seen) -> float:
     """The less, the better a head is made of this frame: at rest, from the front, sharp, surely found."""
     angle = np.degrees(Rotation.from_matrix(seen.reading.rotation).magnitude())
     blur = -np.log(max(seen.sharpness, 1e-3))
-    expression = weights[EXPRESSIVE].clip(0).sum()
+    expression = weights[load_face_model().response > SURELY_READ].clip(0).sum()
     return float(expression + (angle / FRONT) ** 2 + BLUR_COST * blur + DOUBT_COST * (1 - seen.reading.confidence))
 
 
