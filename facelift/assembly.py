@@ -8,6 +8,7 @@ import torch
 
 from .errors import WeightsError
 from .gaussians import FilterPreset
+from .multiview.attention import know_text
 from .multiview.loading import load_compact, load_released
 from .reconstruction.loading import load_compact_reconstructor, load_released_reconstructor
 from .reconstruction.refine import read_refinements
@@ -37,6 +38,7 @@ def assemble_released(weights: WeightSet, device: torch.device, dtype: torch.dty
     """MVDiffusion and GS-LRM as released, nothing refined. Parameters as of `assemble`. Raises WeightsError."""
     folder = weights.folder
     multiview = load_released(folder / PIPELINE, prompt_embeddings(folder), device, dtype, rig_of(folder))
+    know_text(multiview.unet)  # here and not when loading: trainings load, too
     reconstructor = load_released_reconstructor(folder, multiview.config.image_size, device)
     return {"multiview": multiview, "reconstructor": reconstructor, "weights": weights}
 

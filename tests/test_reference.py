@@ -141,11 +141,14 @@ def pipeline_io() -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def multiview(tmp_path_factory, pipeline_io):
-    """The pipeline as it is loaded from a folder in the released layout, in fp32."""
+    """The pipeline as it is assembled from a folder in the released layout, in fp32."""
+    from facelift.multiview.attention import know_text
     from facelift.multiview.loading import load_released
 
     folder = tiny_release(tmp_path_factory.mktemp("release"), KIT) / "mvdiffusion" / "pipeckpts"
-    return load_released(folder, pipeline_io["prompt_embeds"], torch.device("cpu"), torch.float32)
+    pipeline = load_released(folder, pipeline_io["prompt_embeds"], torch.device("cpu"), torch.float32)
+    know_text(pipeline.unet)
+    return pipeline
 
 
 @pytest.fixture(scope="module")

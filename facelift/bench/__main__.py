@@ -40,12 +40,13 @@ def main(argv: list[str] | None = None) -> int:
     watchdog.daemon = True
     watchdog.start()
 
-    from .measures import Measures
+    from .measures import Measures, Wanted
     from .models import SIZES
     from .plan import compare, run_stages, stages
 
     results.note(f"imports took {clock.spent:.1f} s")
-    measures = Measures(SIZES[args.weights], device, clock, results, args.steps, args.naive, args.graphs)
+    wanted = Wanted(args.steps, args.naive, args.graphs, args.processor_time)
+    measures = Measures(SIZES[args.weights], device, clock, results, wanted)
     results.note(f"random weights were made by {clock.spent:.1f} s")
     formats = args.formats or (FORMATS if device.type == "cuda" else ["fp32"])
     run_stages(stages(measures, formats, args.compile), measures, args.stages, args.json)

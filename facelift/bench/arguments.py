@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 FORMATS = ("fp16", "bf16", "tf32", "fp32")
-RANDOM = ("random-full", "random-tiny")
+RANDOM = ("random-full", "random-small", "random-tiny")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -16,7 +16,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument(
         "--weights", choices=RANDOM, default="random-tiny",
-        help="random numbers in the released sizes, which needs no weights at hand, or in tiny ones (default: %(default)s)",
+        help="random numbers, for which no weights need be at hand: in the released sizes, a fifth of them, or tiny (default: %(default)s)",
     )  # fmt: skip
     p.add_argument("--device", default="auto", help="auto, cpu or cuda (default: %(default)s)")
     p.add_argument("--formats", nargs="+", choices=FORMATS, help="the most important first (default: all on CUDA, fp32 on a CPU)")
@@ -25,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--naive", action=argparse.BooleanOptionalAction, default=True, help="also the naive way (default: yes)")
     p.add_argument("--graphs", action=argparse.BooleanOptionalAction, default=True, help="also the UNet as a CUDA graph (default: yes)")
     p.add_argument("--compile", action="store_true", help="also torch.compile of the UNet, where time is left")
+    p.add_argument("--processor-time", action="store_true", help="on a CPU: seconds that it worked for this alone, for a busy machine")
     p.add_argument("--stages", nargs="+", metavar="NAME", help="only these; the table names them")
     p.add_argument("--json", type=Path, metavar="FILE", help="where all numbers go, written anew after each stage")
     return p

@@ -46,12 +46,16 @@ class Runs:
         return statistics.median(self.seconds) if self.seconds else self.first
 
 
-def timed(work: Callable[[], object], device: torch.device) -> tuple[float, int | None]:
-    """Seconds of one run, by the device's own events on CUDA, and bytes as of `Runs.working_bytes`."""
+def timed(work: Callable[[], object], device: torch.device, processor: bool = False) -> tuple[float, int | None]:
+    """Seconds of one run, by the device's own events on CUDA, and bytes as of `Runs.working_bytes`.
+
+    processor: on a CPU the seconds that its cores worked for this process, which other work hardly changes.
+    """
     if device.type != "cuda":
-        start = time.perf_counter()
+        clock = time.process_time if processor else time.perf_counter
+        start = clock()
         work()
-        return time.perf_counter() - start, None
+        return clock() - start, None
     torch.cuda.synchronize(device)
     torch.cuda.reset_peak_memory_stats(device)
     before = torch.cuda.memory_allocated(device)
@@ -70,9 +74,11 @@ def in_turn(
     rounds: int = 9,
     least: int = 3,
     warm: bool = True,
+    processor: bool = False,
 ) -> dict[str, Runs]:
     """Runs each once to warm up, if told so, then all in turn, so that what slows the machine slows all.
 
+    processor: as of `timed`.
     seconds: begin no further round after them.
     rounds, least: at most, and at least where there is any time, of the measured rounds.
     A work that fails is left out from then on; `Runs.error` says why.
@@ -83,7 +89,7 @@ def in_turn(
     def run(name: str, first: bool = False) -> None:
         runs = found[name]
         try:
-            taken, memory = timed(works[name], device)
+            taken, memory = timed(works[name], device, processor)
         except Exception as error:  # too little memory, no such kernel: the others are still measured
             runs.error = f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}"
             if device.type == "cuda":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -23,10 +23,21 @@ from .models import FULL, VIEWS, Sizes, System, in_format, random_system, recons
 from .naive import naive, reconstruct_naively
 from .peak import copy_work, peak_works, prefer_cudnn, with_cudnn
 from .results import Results, rows_of
+from .switches import without
 
 Work = Callable[[], object]
 SEED = 4
 TIMESTEP = 501  # of the one step that is timed
+
+
+def under_no_grad(work: Callable[[], Tensor]) -> Callable[[], Tensor]:
+    """In place of inference mode."""
+
+    def run() -> Tensor:
+        with torch.inference_mode(False), torch.no_grad():
+            return work()
+
+    return run
 
 
 def counted(work: Work) -> float:
@@ -41,15 +52,24 @@ def counted(work: Work) -> float:
     return float(counter.get_total_flops())
 
 
-class Measures:
-    """Each method times one stage in a format and adds its rows to the results.
-
-    naively, graphs: whether the naive way and CUDA graphs are among the ways. steps: of diffusion, end to end.
+@dataclass(frozen=True)
+class Wanted:
+    """steps: of diffusion, end to end. naive, graphs: whether the naive way and CUDA graphs are among the ways.
+    processor_time: as of `clock.timed`.
     """
 
-    def __init__(self, sizes: Sizes, device: torch.device, clock: Clock, results: Results, steps: int, naively: bool, graphs: bool):
-        self.sizes, self.device, self.clock, self.results, self.steps, self.naively = sizes, device, clock, results, steps, naively
-        self.graphs = graphs and device.type == "cuda"
+    steps: int = 50
+    naive: bool = True
+    graphs: bool = True
+    processor_time: bool = False
+
+
+class Measures:
+    """Each method times one stage in a format and adds its rows to the results."""
+
+    def __init__(self, sizes: Sizes, device: torch.device, clock: Clock, results: Results, wanted: Wanted):
+        self.sizes, self.device, self.clock, self.results, self.wanted = sizes, device, clock, results, wanted
+        self.steps, self.graphs = wanted.steps, wanted.graphs and device.type == "cuda"
         self.original = random_system(sizes, device)
         self.outputs: dict[tuple[str, str, str], Tensor] = {}  # by stage, way and format
         self._systems: dict[tuple[str, str], System] = {}
@@ -76,7 +96,7 @@ class Measures:
         return replace(system, multiview=new)
 
     def _ways(self, format: str) -> dict[str, System]:
-        return {way: self.system(format, way) for way in (("naive", "ours") if self.naively else ("ours",))}
+        return {way: self.system(format, way) for way in (("naive", "ours") if self.wanted.naive else ("ours",))}
 
     def _measure(self, stage: str, format: str, works: dict[str, Work], share: float = 0.03, **options) -> None:
         """works: by way; those called "WAY, more" have the flops of WAY, which are counted in a run of their own."""
@@ -88,7 +108,7 @@ class Measures:
 
     def _time(self, stage: str, format: str, works: dict[str, Work], share: float, **options) -> None:
         flops = {way: self._flops[stage, way.split(",")[0]] for way in works if (stage, way.split(",")[0]) in self._flops}
-        runs = in_turn(works, self.device, self.clock.part(share), **options)
+        runs = in_turn(works, self.device, self.clock.part(share), processor=self.wanted.processor_time, **options)
         self.results.add(rows_of(stage, format, runs, flops, self.results.peak("matmul", format), self.system(format).weights_bytes))
 
     def _kept(self, stage: str, way: str, format: str, work: Callable[[], Tensor]) -> Work:
@@ -102,7 +122,8 @@ class Measures:
 
     def peak(self, format: str) -> None:
         works, flops = peak_works(format, self.device)
-        self.results.add(rows_of("peak", format, in_turn(works, self.device, self.clock.part(0.01), rounds=20), flops, None))
+        runs = in_turn(works, self.device, self.clock.part(0.01), 20, processor=self.wanted.processor_time)
+        self.results.add(rows_of("peak", format, runs, flops, None))
 
     def copy(self, _: str) -> None:
         work, size = copy_work(self.device)
@@ -130,6 +151,14 @@ class Measures:
             works["ours, graph"] = step("ours, graph", self.system(format, "graph"))
             works["ours, graph, cudnn"] = with_cudnn(step("ours, graph, cudnn", self.system(format, "graph, cudnn")))
         self._measure("unet", format, works)
+
+    @torch.inference_mode()
+    def switches(self, format: str) -> None:
+        """The UNet with one switch off at a time."""
+        ours = self._step(self.system(format))
+        steps = {"ours": ours, "without inference mode": under_no_grad(ours)}
+        steps |= {f"without {name}": self._step(system) for name, system in without(self.system(format), self.original).items()}
+        self._measure("switches", format, {way: self._kept("switches", way, format, step) for way, step in steps.items()}, 0.25)
 
     @torch.inference_mode()
     def tuned(self, format: str) -> None:
@@ -208,7 +237,7 @@ class Measures:
 
     def autograd(self, format: str) -> None:
         """The naive step with everything kept for gradients, as when nobody turns them off."""
-        if not self.naively:
+        if not self.wanted.naive:
             return
         work = self._step(self.system(format, "naive"))
         unet = self.system(format, "naive").multiview.unet

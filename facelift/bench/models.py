@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from ..devices import placed
-from ..multiview.attention import set_view_attention
+from ..multiview.attention import know_text, set_view_attention
 from ..multiview.codec import VAECodec
 from ..multiview.conditioning import ClipConditioner
 from ..multiview.loading import RELEASED_SCHEDULER
@@ -56,6 +56,14 @@ FULL = Sizes(
     ),
     GSLRMConfig(),
 )  # fmt: skip  # kit, section 2
+SMALL = Sizes(
+    (64, 128, 256, 256), (1, 2, 4, 4), 256, (32, 64, 64, 64),
+    CLIPVisionConfig(
+        hidden_size=256, intermediate_size=1024, projection_dim=256, num_hidden_layers=4, num_attention_heads=4, image_size=56,
+        patch_size=14,
+    ),
+    GSLRMConfig(image_size=64, width=128, head_width=32, layers=6), sample=8,
+)  # fmt: skip
 TINY = Sizes(
     (32, 32, 64, 64), (1, 2, 4, 4), 32, (32, 32, 32, 32),
     CLIPVisionConfig(
@@ -63,7 +71,7 @@ TINY = Sizes(
     ),
     GSLRMConfig(image_size=64, width=64, head_width=32, layers=3), sample=8,
 )  # fmt: skip
-SIZES = {"random-full": FULL, "random-tiny": TINY}
+SIZES = {"random-full": FULL, "random-small": SMALL, "random-tiny": TINY}
 
 
 @dataclass(frozen=True)
@@ -110,7 +118,7 @@ def random_system(sizes: Sizes, device: torch.device) -> System:
     noising = DDPMScheduler(beta_schedule="squaredcos_cap_v2")
     conditioner = ClipConditioner(processor, frozen(encoder), frozen(normalizer), noising, VIEWS)
     config = MultiViewConfig(image_size=sizes.image)
-    unet = set_view_attention(frozen(unet), VIEWS)
+    unet = know_text(set_view_attention(frozen(unet), VIEWS))
     multiview = MultiViewPipeline(unet, DDIMScheduler(**RELEASED_SCHEDULER), VAECodec(frozen(vae)), conditioner, prompt, config)
     return System("fp32", multiview, frozen(reconstructor), random_portrait())
 
@@ -146,7 +154,8 @@ def in_format(system: System, name: str, layout: torch.memory_format | None = No
         old.conditioner.processor, converted(old.conditioner.encoder, dtype), converted(old.conditioner.normalizer, dtype),
         old.conditioner.noising, VIEWS,
     )  # fmt: skip
-    multiview = MultiViewPipeline(unet, old.scheduler, VAECodec(vae, VIEWS), conditioner, old.prompt_embeds, old.config)
+    text = old.prompt_embeds.to(old.device, dtype)
+    multiview = MultiViewPipeline(unet, old.scheduler, VAECodec(vae, VIEWS), conditioner, text, old.config)
     reconstructor = converted(system.reconstructor, dtype)
     for head in (reconstructor.gaussian_upsampler, reconstructor.pixel_gaussian_decoder):
         head.float()

@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 import torch.nn.functional as F
 from diffusers.models.attention import BasicTransformerBlock
+from diffusers.models.attention_processor import AttnProcessor2_0
 from PIL import Image
 from torch import Tensor
 
@@ -40,17 +41,21 @@ class RepeatedConditioner(ClipConditioner):
         return self.encoder(pixels.to(self.encoder.device, self.encoder.dtype)).image_embeds
 
 
-class NaivePipeline(MultiViewPipeline):
-    """Encodes the portrait once a view, nothing laid out for the device."""
+class PlainLayout(MultiViewPipeline):
+    """Nothing laid out for the device."""
+
+    def _unet(self, x: Tensor, t: Tensor, text: Tensor, labels: Tensor) -> Tensor:
+        return self.unet(x, t, text, class_labels=labels).sample
+
+
+class NaivePipeline(PlainLayout):
+    """Encodes the portrait once a view."""
 
     @torch.no_grad()
     def encode(self, portrait: Image.Image, draw: Draw) -> Condition:
         labels = self.conditioner.class_labels(portrait.convert("RGB"), draw).to(self.device)
         latents = self.codec.encode(self.pictures(portrait).to(self.device).repeat(self.config.num_views, 1, 1, 1))
         return Condition(latents.to(self.dtype), labels.to(self.dtype), self.prompt_embeds.to(self.device, self.dtype))
-
-    def _unet(self, x: Tensor, t: Tensor, text: Tensor, labels: Tensor) -> Tensor:
-        return self.unet(x, t, text, class_labels=labels).sample
 
 
 def naive(system: System, original: System) -> System:
@@ -61,6 +66,7 @@ def naive(system: System, original: System) -> System:
     for module in unet.modules():
         if isinstance(module, BasicTransformerBlock):
             module.attn1.set_processor(DoubledFront())  # type: ignore[arg-type]  # takes any callable
+            module.attn2.set_processor(AttnProcessor2_0())  # type: ignore[arg-type]
     parts = (getattr(old.conditioner, name) for name in ("processor", "encoder", "normalizer", "noising", "num_views"))
     conditioner = RepeatedConditioner(*parts)
     multiview = NaivePipeline(unet, old.scheduler, VAECodec(vae, VIEWS), conditioner, old.prompt_embeds, old.config)

@@ -52,6 +52,7 @@ def stages(measures: Measures, formats: Sequence[str], compile: bool) -> Iterato
             yield stage("photo", format)
     if m.graphs:
         yield Stage("tuned", first, m.tuned, 10)
+    yield Stage("switches", first, m.switches, 4 * need(m, "unet", first))
     yield Stage("film", "fp32", m.film, 12 if full else 1)
     yield Stage("autograd", first, m.autograd, 2 * need(m, "unet", first))
     if compile:
@@ -90,7 +91,7 @@ def run_stages(planned: Iterator[Stage], measures: Measures, only: Sequence[str]
 def compare(measures: Measures) -> None:
     """How far each output is from ours in fp32, or where that is not there, in the most exact format that is."""
     outputs, results = measures.outputs, measures.results
-    for stage in ("unet", "gslrm", "decode", "photo"):
+    for stage in ("unet", "gslrm", "decode", "photo", "switches"):
         exact = next((format for format in EXACT if (stage, "ours", format) in outputs), None)
         if exact is None:
             continue

@@ -1,4 +1,4 @@
-"""Self-attention across views, as a processor on the `attn1` layers of a stock diffusers UNet."""
+"""Attention of a stock diffusers UNet: across views, on its `attn1` layers, and to a text that stays the same, on `attn2`."""
 
 from __future__ import annotations
 
@@ -44,6 +44,27 @@ class MultiViewAttnProcessor:
         return attn.to_out[1](attn.to_out[0](out.reshape(bv, n, -1)))
 
 
+class KnownTextAttnProcessor:
+    """Attention to a text: keys and values are made once and serve as long as the very same tensor comes, that is for every step.
+
+    Only for a network whose weights do not change. Text has one row a sample.
+    """
+
+    def __init__(self) -> None:
+        self._known: tuple[Tensor, Tensor, Tensor] | None = None  # text, keys, values
+
+    def __call__(self, attn, hidden_states: Tensor, encoder_hidden_states: Tensor, attention_mask=None, temb=None) -> Tensor:
+        def split(t: Tensor) -> Tensor:
+            return t.unflatten(2, (attn.heads, -1)).transpose(1, 2)  # (B, heads, N, C / heads)
+
+        known = self._known
+        if known is None or known[0] is not encoder_hidden_states:
+            keys, values = (split(to(encoder_hidden_states)) for to in (attn.to_k, attn.to_v))
+            known = self._known = (encoder_hidden_states, keys, values)
+        out = F.scaled_dot_product_attention(split(attn.to_q(hidden_states)), known[1], known[2])
+        return attn.to_out[1](attn.to_out[0](out.transpose(1, 2).flatten(2)))
+
+
 def _behind_front(t: Tensor) -> Tensor:
     """Of each view but the first: [view 0's, its own]. Shape (samples, views, heads, N, C) to (samples, views - 1, heads, 2 N, C)."""
     return torch.cat([t[:, :1].expand(-1, t.shape[1] - 1, -1, -1, -1), t[:, 1:]], 3)
@@ -65,4 +86,13 @@ def set_view_attention(unet: UNet2DConditionModel, num_views: int, mode: ViewAtt
     for module in unet.modules():
         if isinstance(module, BasicTransformerBlock):
             module.attn1.set_processor(MultiViewAttnProcessor(num_views, mode))  # type: ignore[arg-type]  # takes any callable
+    return unet
+
+
+def know_text(unet: UNet2DConditionModel) -> UNet2DConditionModel:
+    """Has every transformer block keep the keys and values of its text, in place; see `KnownTextAttnProcessor`."""
+    for module in unet.modules():
+        if isinstance(module, BasicTransformerBlock):
+            assert module.attn2 is not None
+            module.attn2.set_processor(KnownTextAttnProcessor())  # type: ignore[arg-type]  # takes any callable
     return unet

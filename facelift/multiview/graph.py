@@ -10,29 +10,33 @@ WARM_UP = 2  # runs before a capture, in which libraries choose and load their k
 
 
 class GraphedUNet:
-    """Captures the UNet at its first call for inputs of new shapes, then replays it. Keeps the memory of each capture.
+    """Captures the UNet at its first call for inputs of new shapes or another text, then replays it.
 
-    Call it under inference mode. What it returns is overwritten by the next call.
+    Keeps the memory of each capture. Call it under inference mode. What it returns is overwritten by the next call.
     """
 
     def __init__(self, unet: UNet2DConditionModel):
         self.unet = unet
-        self._captured: dict[tuple[torch.Size, ...], tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...], Tensor]] = {}
+        self._captured: dict[tuple, tuple[torch.cuda.CUDAGraph, Tensor, tuple[Tensor, ...], Tensor]] = {}
 
     def __call__(self, x: Tensor, t: Tensor, text: Tensor, labels: Tensor) -> Tensor:
-        """x: Shape (samples, C, h, w). t: Shape (), on the GPU. text: Shape (samples, L, D). labels: Shape (samples, ...)."""
-        inputs = (x, t, text, labels)
-        shapes = tuple(tensor.shape for tensor in inputs)
-        if shapes not in self._captured:
-            self._captured[shapes] = self._capture(tuple(tensor.clone() for tensor in inputs))
-        graph, places, output = self._captured[shapes]
-        for place, tensor in zip(places, inputs, strict=True):
+        """x: Shape (samples, C, h, w).
+        t: Shape (), on the GPU.
+        text: Shape (samples, L, D); the tensor itself is part of the capture, which may hold what was made of it.
+        labels: Shape (samples, ...).
+        """
+        changing = (x, t, labels)
+        key = (id(text), *(tensor.shape for tensor in changing))  # the capture holds the text: no other gets its id
+        if key not in self._captured:
+            self._captured[key] = self._capture(text, tuple(tensor.clone() for tensor in changing))
+        graph, _, places, output = self._captured[key]
+        for place, tensor in zip(places, changing, strict=True):
             place.copy_(tensor)
         graph.replay()
         return output
 
-    def _capture(self, places: tuple[Tensor, ...]) -> tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...], Tensor]:
-        x, t, text, labels = places
+    def _capture(self, text: Tensor, places: tuple[Tensor, ...]) -> tuple[torch.cuda.CUDAGraph, Tensor, tuple[Tensor, ...], Tensor]:
+        x, t, labels = places
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
@@ -42,4 +46,4 @@ class GraphedUNet:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             output = self.unet(x, t, text, class_labels=labels).sample
-        return graph, places, output
+        return graph, text, places, output

@@ -77,8 +77,9 @@ def load_released(folder: Path, prompt_embeds: Tensor, device: torch.device, dty
     scheduler = DDIMScheduler(**{**RELEASED_SCHEDULER, **{k: v for k, v in values.items() if k in known}})
     codec = VAECodec(vae)
     return MultiViewPipeline(
-        placed(unet, device, torch.preserve_format), scheduler, codec, ClipConditioner(processor, encoder, normalizer, noising, num_views),
-        prompt_embeds, MultiViewConfig(num_views=num_views, image_size=unet.config["sample_size"] * codec.factor, rig=rig),
+        placed(unet, device, torch.preserve_format), scheduler, codec,
+        ClipConditioner(processor, encoder, normalizer, noising, num_views), prompt_embeds.to(device, dtype),
+        MultiViewConfig(num_views=num_views, image_size=unet.config["sample_size"] * codec.factor, rig=rig),
     )  # fmt: skip
 
 

@@ -98,6 +98,7 @@ class MultiViewPipeline:
         self.unet, self.scheduler, self.codec, self.conditioner, self.config = unet, scheduler, codec, conditioner, config
         self.prompt_embeds = prompt_embeds
         self.graph: GraphedUNet | None = None  # where set, it runs the UNet
+        self._twice: tuple[Tensor, Tensor] | None = None  # a text, and that of both halves of guidance
 
     @property
     def device(self) -> torch.device:
@@ -146,9 +147,16 @@ class MultiViewPipeline:
         else:
             blank = torch.cat([latents, torch.zeros_like(condition.latents)], 1)
             labels = torch.cat([self.conditioner.unconditional(labels), labels])
-            blind, seeing = self._unet(torch.cat([blank, x]), t, torch.cat([text, text]), labels).chunk(2)
+            blind, seeing = self._unet(torch.cat([blank, x]), t, self._both(text), labels).chunk(2)
             output = blind + guidance_scale * (seeing - blind)
         return output
+
+    def _both(self, text: Tensor) -> Tensor:
+        """One tensor for all steps, and for all photos where the text is one, so that what is made of it can be kept."""
+        twice = self._twice
+        if twice is None or twice[0] is not text:
+            twice = self._twice = (text, torch.cat([text, text]))
+        return twice[1]
 
     def _unet(self, x: Tensor, t: Tensor, text: Tensor, labels: Tensor) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last) if x.device.type == "cpu" else x
