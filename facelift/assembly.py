@@ -54,5 +54,6 @@ def assemble_compact(weights: WeightSet, device: torch.device, dtype: torch.dtyp
         "reconstructor": load_compact_reconstructor(weights.folder, settings["reconstructor"], device),
         "weights": weights,
         "refinements": read_refinements(settings.get("refinements", [])),
+        "finish": read_refinements(settings.get("finish", [])),
         "filters": FilterPreset(**settings.get("filters", {})),
     }

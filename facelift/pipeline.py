@@ -47,11 +47,13 @@ class FaceLiftPipeline:
         weights: WeightSet,
         refinements: tuple[Refinement, ...] = (),
         filters: FilterPreset = RELEASE_APP,
+        finish: tuple[Refinement, ...] = (),
     ):
         """multiview, reconstructor: the two models, on one device.
         weights: where they came from, for the report.
         refinements: what acts on the reconstructor's Gaussians, in this order.
         filters: which Gaussians the head keeps.
+        finish: what is done to a head that is handed over, and not where the reconstruction itself is measured.
         Raises WeightsError for views that are not the rig's.
         """
         if multiview.config.num_views != len(view_rig(multiview.config.rig)):
@@ -60,7 +62,7 @@ class FaceLiftPipeline:
                 f"and the rig {multiview.config.rig} has another number."
             )
         self.multiview, self.reconstructor, self.weights = multiview, reconstructor, weights
-        self.refinements, self.filters = refinements, filters
+        self.refinements, self.filters, self.finish = refinements, filters, finish
 
     @classmethod
     def from_pretrained(
@@ -123,7 +125,10 @@ class FaceLiftPipeline:
         with laps("views"):
             generated = self.make_views(portrait, seed, steps, guidance_scale, on_step)
         with laps("gaussians"):
-            reconstruction = self.refine(self.reconstruct(generated.views), self.context(generated, portrait))
+            context = self.context(generated, portrait)
+            reconstruction = self.refine(self.reconstruct(generated.views), context)
+            for step in self.finish:
+                reconstruction = step(reconstruction, context)
             gaussians = reconstruction.filtered(self.filters)
         settings = {
             "seed": seed,

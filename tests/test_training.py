@@ -23,6 +23,7 @@ from facelift.portrait import Portrait
 from facelift.reconstruction.compact_gslrm import CompactGSLRMConfig
 from facelift.reconstruction.pixel_gaussians import GATED_LOGIT, GAUSSIAN_CHANNELS, PixelGaussians, free_gaussians
 from facelift.reconstruction.protocol import Context, Reconstruction
+from facelift.reconstruction.refine.bust import cut_bust
 from facelift.reconstruction.refine.detail import recover_detail
 from facelift.reconstruction.refine.fusion import fuse_colors, fuse_depths
 from facelift.reconstruction.refine.pieces import drop_loose_pieces
@@ -219,6 +220,24 @@ def test_what_floats_beside_the_head_is_dropped(shards):
     assert (whole[0, 2, 100:110, 100:110] == GATED_LOGIT).all()
     whole[0, 2, 100:110, 100:110] = pixel.opacities[0, 2, 100:110, 100:110]
     assert (whole != pixel.opacities).float().mean() < 1e-3  # few points of the poles, which every view only grazes
+
+
+def test_a_bust_ends_in_a_clean_edge_and_the_face_is_left_alone():
+    """Nothing shows below the edge, not even of a needle that begins above it."""
+    n = 400
+    rng = torch.Generator().manual_seed(1)
+    means = torch.rand((n, 3), generator=rng) * torch.tensor([2.0, 0.8, 2.2]) - torch.tensor([1.0, 0.4, 1.4])
+    quats, scales = torch.randn((n, 4), generator=rng), torch.tensor([0.2, 0.01, 0.01]).log().expand(n, 3)
+    opacities = torch.full((n,), 3.0)
+    new_scales, new_opacities = cut_bust(means, quats, scales, opacities)
+    above = means[:, 2] - (-1.22 + 0.9 * means[:, 1] ** 2)
+    assert (above < 0).any() and (new_opacities[above < 0] < -6).all() and (new_opacities[above > 0.05] == 3.0).all()
+    assert torch.equal(new_scales[above > 0.4], scales[above > 0.4])  # two standard deviations of the longest
+    cut = Gaussians(means, quats, new_scales, new_opacities, torch.zeros(n, 3))
+    whole = Gaussians(means, quats, scales, opacities, torch.zeros(n, 3))
+    camera = orbit([90.0], 0.0, 1024, radius=30.0)  # from so far that rows are heights, 37 a unit
+    below = slice(564, None)  # 0.2 under the edge at its lowest
+    assert render(whole, camera).alpha[0, 0, below].max() > 0.9 > 0.05 > render(cut, camera).alpha[0, 0, below].max()
 
 
 def test_grain_that_was_taken_for_relief_is_smoothed_and_steps_stay(shards):

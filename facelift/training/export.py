@@ -16,7 +16,7 @@ from ..cameras import view_rig
 from ..gaussians import FilterPreset
 from ..multiview.compact import compact_scheduler
 from ..reconstruction.gslrm import GSLRMConfig
-from ..reconstruction.refine import compact_refinements, write_refinements
+from ..reconstruction.refine import CutBust, compact_refinements, write_refinements
 from ..weights.tensors import write_tensors
 from .reconstructor import config_of
 from .start import reconstructor_weights, run_settings, view_weights
@@ -81,6 +81,7 @@ def main(argv: list[str] | None = None) -> None:
         },
         "reconstructor": {"type": "gslrm" if isinstance(config, GSLRMConfig) else "unet", **asdict(config)},
         "refinements": write_refinements(compact_refinements()) if photo else [],
+        "finish": write_refinements([CutBust()]),
         "filters": asdict(FilterPreset(corner=1.1, side=1.4, height=1.4)),  # the portrait shows shoulders beyond the release's box
     }
     (args.out / "config.json").write_text(json.dumps(settings, indent=2) + "\n")

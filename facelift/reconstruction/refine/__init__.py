@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from ..protocol import Refinement
+from .bust import CutBust
 from .detail import RecoverDetail
 from .fusion import FuseColors, FuseDepths
 from .pieces import DropLoosePieces
@@ -20,7 +21,7 @@ from .upsampling import UpsampleInputView
 from .visibility import InputViewVisibility
 
 KINDS = (
-    DropLoosePieces, FuseDepths, FuseColors, InputViewVisibility, PlaceAtPortraitDepth, RecoverDetail, SelectViews,
+    CutBust, DropLoosePieces, FuseDepths, FuseColors, InputViewVisibility, PlaceAtPortraitDepth, RecoverDetail, SelectViews,
     SmoothDepths, UpsampleInputView,
 )  # fmt: skip
 REFINEMENTS = {kind.name: kind for kind in KINDS}
