@@ -1,3 +1,3 @@
-export { PerspectiveCamera, Scene, Vector3, WebGLRenderer } from "three";
+export { DataArrayTexture, FloatType, PerspectiveCamera, RGBAFormat, Scene, Vector3, WebGLRenderer } from "three";
 export { OrbitControls } from "three/examples/jsm/controls/OrbitControls.js";
 export { dyno, SparkRenderer, SplatMesh } from "@sparkjsdev/spark";

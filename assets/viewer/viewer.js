@@ -1,6 +1,7 @@
 // The 3D viewer of the page and of head.html: `headViewer(root, engine, texts)` returns `show(value)`.
 // root: an element filled with viewer.html. engine: () => Promise of the module spark.min.js. texts: the words, by name.
-// value: null, or { splat: {url, orig_name} or {bytes, orig_name}, portrait: {url}, film: {url}, keep_view }.
+// value: null, or { splat: {url, orig_name} or {bytes, orig_name}, rig, track, portrait: {url}, film: {url}, keep_view }.
+// rig, track: files of a head that can be driven, shown in place of the splats, and of what it does; rig.js and animate.js belong to it.
 // For tests, root carries data-state (empty, loading, loaded, error, no-webgl), data-splats, and data-moving while pictures are still to come.
 function headViewer(root, engine, texts) {
   const HOME = [0, -2.7, 0]; // the front camera of the six views: the head faces -y and z is up
@@ -9,13 +10,15 @@ function headViewer(root, engine, texts) {
   const part = (name) => root.querySelector(name);
   const tool = (name) => part(`[data-do=${name}]`);
   const stage = part(".splat-stage"), message = part(".splat-message"), compare = part(".splat-compare"), wipe = part(".splat-wipe");
-  const film = part(".splat-film"), progress = part(".splat-progress"), settings = part(".splat-settings");
+  const film = part(".splat-film"), progress = part(".splat-progress"), settings = part(".splat-settings"), panel = part(".splat-animate");
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   const narrow = matchMedia("(max-width: 820px)"); // one column, as in page.css: the head appears below what was pressed
 
   root.setAttribute("aria-label", texts.label);
   part(".splat-tools").setAttribute("aria-label", texts.tools);
   wipe.setAttribute("aria-label", texts.wipe);
+  for (const name of ["scrub", "speed"]) part(`[data-life=${name}]`).setAttribute("aria-label", texts[name]);
+  part("[data-life=idle]").checked = !still.matches;
   message.textContent = texts.empty;
   for (const element of root.querySelectorAll("[data-text]")) element.textContent = texts[element.dataset.text];
   for (const button of root.querySelectorAll("button")) {
@@ -27,7 +30,9 @@ function headViewer(root, engine, texts) {
   let view = null; // renderer, scene, camera, controls, spark
   let opening = null;
   let mesh = null;
-  let shownSplat = null;
+  let shownSplat = null, shownTrack = null;
+  let driven = null; // the mesh as one that can be moved
+  const life = headLife(panel, () => view?.invalidate());
   let request = 0; // a newer load makes an older one void
   let flight = 0; // a newer turn to a view ends an older one
 
@@ -46,7 +51,8 @@ function headViewer(root, engine, texts) {
   }
 
   async function open() {
-    const { OrbitControls, PerspectiveCamera, Scene, SparkRenderer, SplatMesh, Vector3, WebGLRenderer, dyno } = await engine();
+    const module = await engine();
+    const { OrbitControls, PerspectiveCamera, Scene, SparkRenderer, SplatMesh, Vector3, WebGLRenderer, dyno } = module;
     const renderer = new WebGLRenderer({ antialias: false, powerPreference: "high-performance" });
     const coarse = matchMedia("(pointer: coarse)").matches;
     renderer.setPixelRatio(Math.min(devicePixelRatio, coarse ? 1.5 : 2));
@@ -87,8 +93,9 @@ function headViewer(root, engine, texts) {
       if (!root.isConnected) return close();
       controls.update(Math.min(0.2, (now - last) / 1000)); // turns as fast on slow machines, and does not jump after a pause
       last = now;
+      const alive = driven && life.step(now / 1000);
       renderer.render(scene, camera);
-      if (controls.autoRotate) invalidate();
+      if (controls.autoRotate || alive) invalidate();
       if (!queued && !sorting()) delete root.dataset.moving;
     }
     controls.addEventListener("change", invalidate);
@@ -137,16 +144,18 @@ function headViewer(root, engine, texts) {
       renderer.dispose();
       renderer.forceContextLoss();
       canvas.remove();
-      mesh = view = opening = shownSplat = null;
+      driven?.free();
+      life.end();
+      mesh = driven = view = opening = shownSplat = null;
     }
-    return { SplatMesh, Vector3, renderer, scene, camera, controls, spark, sorting, invalidate, canvas, size, least, adjust };
+    return { module, SplatMesh, Vector3, renderer, scene, camera, controls, spark, sorting, invalidate, canvas, size, least, adjust };
   }
 
   // Spark sorts in a worker: the picture is right only once it has nothing left to do.
   async function settled() {
     const { spark, sorting, invalidate } = view;
     for (let frame = 0; view && frame < 600; frame++) {
-      if (frame > 1 && !sorting() && spark.activeSplats) return;
+      if (frame > 1 && (driven || !sorting()) && spark.activeSplats) return; // what is alive is sorted without end
       invalidate();
       await new Promise((done) => requestAnimationFrame(done));
     }
@@ -155,7 +164,11 @@ function headViewer(root, engine, texts) {
   function drop() {
     mesh?.removeFromParent();
     mesh?.dispose();
-    mesh = shownSplat = null;
+    driven?.free();
+    life.end();
+    mesh = driven = shownSplat = shownTrack = null;
+    setMoving(false);
+    tool("animate").hidden = true;
     delete root.dataset.splats;
   }
 
@@ -185,7 +198,7 @@ function headViewer(root, engine, texts) {
   }
 
   async function show(value) {
-    const splat = value?.splat;
+    const splat = value?.rig ?? value?.splat;
     if (!splat) {
       request++;
       drop();
@@ -201,7 +214,7 @@ function headViewer(root, engine, texts) {
       return setState("no-webgl", value.film ? texts.no_webgl_film : texts.no_webgl);
     }
     const key = splat.url ?? splat.bytes;
-    if (key === shownSplat) return;
+    if (key === shownSplat) return perform(value.track);
     const mine = ++request;
     shownSplat = key;
     setComparing(false);
@@ -210,13 +223,20 @@ function headViewer(root, engine, texts) {
     try {
       const [opened, bytes] = await Promise.all([(opening ??= open()), bytesOf(splat)]);
       view = opened;
-      const next = new view.SplatMesh({ fileBytes: bytes, fileName: splat.orig_name });
+      const moving = value.rig ? await drivenHead(await readRig(bytes), view.module) : null;
+      const next = moving?.mesh ?? new view.SplatMesh({ fileBytes: bytes, fileName: splat.orig_name });
       await next.initialized;
-      if (mine !== request) return next.dispose();
+      if (mine !== request) return next.dispose(), moving?.free();
       drop();
       shownSplat = key;
       mesh = next;
-      mesh.objectModifier = view.adjust();
+      driven = moving;
+      mesh.objectModifiers = driven ? [driven.modifier, view.adjust()] : [view.adjust()];
+      if (driven) {
+        life.begin(driven);
+        setMoving(true);
+        tool("animate").hidden = false;
+      }
       mesh.updateGenerator();
       view.scene.add(mesh);
       paint();
@@ -225,6 +245,7 @@ function headViewer(root, engine, texts) {
       if (mine !== request) return;
       root.dataset.splats = mesh.numSplats ?? mesh.packedSplats.numSplats;
       setState("loaded");
+      perform(value.track);
       if (!value.keep_view && narrow.matches) root.scrollIntoView({ block: "center", behavior: still.matches ? "auto" : "smooth" });
     } catch (error) {
       console.error(error);
@@ -233,6 +254,21 @@ function headViewer(root, engine, texts) {
       shownSplat = null;
       setState("error", texts.failed);
     }
+  }
+
+  // A track, as a file or as it is, begins; null: the head does what the panel says.
+  async function perform(track) {
+    if (!driven || (track?.url ?? track) === shownTrack) return;
+    shownTrack = track?.url ?? track;
+    const mine = driven;
+    const given = track?.url ? JSON.parse(new TextDecoder().decode(await bytesOf(track))) : track;
+    if (driven === mine) life.play(given ?? null, !still.matches);
+  }
+
+  function setMoving(on) {
+    panel.hidden = !on;
+    tool("animate").setAttribute("aria-expanded", on);
+    if (on) setSettings(false);
   }
 
   function home() {
@@ -250,7 +286,8 @@ function headViewer(root, engine, texts) {
     if (!view) return;
     setComparing(false);
     home();
-    for (const input of settings.querySelectorAll("input")) input.value = input.defaultValue;
+    for (const act of ["blink", "smile", "speak", "look"]) tool(act).addEventListener("click", () => life.perform(act));
+  for (const input of settings.querySelectorAll("input")) input.value = input.defaultValue;
     paint();
   }
 
@@ -355,16 +392,20 @@ function headViewer(root, engine, texts) {
     }, "image/png");
   }
 
-  function toggleSettings() {
-    settings.hidden = !settings.hidden;
-    tool("settings").setAttribute("aria-expanded", !settings.hidden);
+  function setSettings(on) {
+    settings.hidden = !on;
+    tool("settings").setAttribute("aria-expanded", on);
+    if (on) setMoving(false);
   }
 
   const actions = {
     rotate: () => setComparing(false) ?? setRotating(!view?.controls.autoRotate),
     compare: () => setComparing(compare.hidden),
     full: () => setFull(!root.classList.contains("full")),
-    settings: toggleSettings,
+    settings: () => setSettings(settings.hidden),
+    animate: () => setMoving(Boolean(driven) && panel.hidden),
+    play: life.toggle,
+    neutral: () => life.play(null) ?? life.neutral(),
     picture,
     reset,
   };
@@ -376,9 +417,11 @@ function headViewer(root, engine, texts) {
     "+": () => step(0, 0, 0.9), "=": () => step(0, 0, 0.9), "-": () => step(0, 0, 1.1),
     1: () => turnTo("front"), 2: () => turnTo("left"), 3: () => turnTo("back"), 4: () => turnTo("right"),
     0: reset, r: actions.rotate, c: actions.compare, p: picture, f: actions.full,
+    m: actions.animate, " ": actions.play,
   };
   for (const button of root.querySelectorAll("[data-view]")) button.addEventListener("click", () => turnTo(button.dataset.view));
-  for (const button of root.querySelectorAll("[data-do]")) button.addEventListener("click", actions[button.dataset.do]);
+  for (const button of root.querySelectorAll("[data-do]")) if (actions[button.dataset.do]) button.addEventListener("click", actions[button.dataset.do]);
+  for (const act of ["blink", "smile", "speak", "look"]) tool(act).addEventListener("click", () => life.perform(act));
   for (const input of settings.querySelectorAll("input")) input.addEventListener("input", paint);
   wipe.addEventListener("input", () => compare.style.setProperty("--at", `${wipe.value}%`));
   root.addEventListener("keydown", (event) => {

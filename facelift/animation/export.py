@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -10,15 +11,18 @@ from PIL import Image, PngImagePlugin
 
 from ..cameras import Cameras, orbit
 from ..export.splats import save_splats
+from ..export.viewer_page import save_viewer
 from ..files import write_whole
 from ..gaussians import Gaussians
 from ..rendering import render, to_bytes
 from ..rendering.film import save_film
-from .files import NOTE
+from .files import NOTE, save_rig
 from .head4d import DrivenHead, MovingHead, save_deltas, save_driven
+from .head_rig import HeadRig
+from .track import Track
 
-FRAMES = ("ply", "png", "mp4", "head4d", "deltas")
-SINGLE = {"mp4": "driven.mp4", "head4d": "driven.head4d", "deltas": "driven.head4d"}  # all frames in one file
+FRAMES = ("ply", "png", "mp4", "head4d", "deltas", "html")
+SINGLE = {"mp4": "driven.mp4", "head4d": "driven.head4d", "deltas": "driven.head4d", "html": "driven.html"}  # all frames in one file
 
 
 def save_frames(
@@ -30,9 +34,9 @@ def save_frames(
 ) -> list[Path]:
     """Writes folder/000.ply or .png, 001 ..., or a file of SINGLE, and returns the paths; each appears whole or not at all.
 
-    form: of FRAMES; "head4d": rig and track where there are such, else as "deltas", which keeps differences of frames. camera: of pictures
-    and films, one, square; default: the front one, 512 px. progress: called with (done, in all).
-    Raises ValueError for another form, and what `save_film` raises.
+    form: of FRAMES; "head4d": rig and track where there are such, else as "deltas", which keeps differences of frames; "html": a page that
+    plays by double click. camera: of pictures and films, one, square; default: the front one, 512 px. progress: called with (done, in all).
+    Raises ValueError for another form and for a page of a head without a rig, and what `save_film` raises.
     """
     if form not in FRAMES:
         raise ValueError(f"frames are {', '.join(FRAMES)}, not {form}")
@@ -52,6 +56,10 @@ def save_frames(
         if form == "mp4":
             pictures = (to_bytes(render(g, camera.to(g.means.device)).rgb[0]) for g in frames())
             write_whole(path, lambda film: save_film(pictures, film, camera.width, head.fps, comment=NOTE))
+        elif form == "html":
+            if not isinstance(head, DrivenHead):
+                raise ValueError("a page needs a rig: it cannot play frames that were kept without one")
+            save_page(head.rig, path, head.track)
         elif form == "head4d" and isinstance(head, DrivenHead):
             save_driven(head.rig, head.track, path)
         else:
@@ -67,6 +75,15 @@ def save_frames(
             save_picture(gaussians, camera.to(gaussians.means.device), path)
         paths.append(path)
     return paths
+
+
+def save_page(rig: HeadRig, path: Path, track: Track | None = None, portrait: Path | None = None) -> Path:
+    """A page without a server: the head, which visitors can move, and what it does at first."""
+    with tempfile.TemporaryDirectory() as folder:
+        kept = save_rig(rig, Path(folder) / "head.headrig")
+        words = track.save(Path(folder) / "track.json").read_text() if track else "null"
+        write_whole(path, lambda page: save_viewer(kept, page, portrait, "A head that moves", words, NOTE))
+    return path
 
 
 def save_picture(gaussians: Gaussians, camera: Cameras, path: Path) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ..cameras import Cameras, orbit
 from ..errors import PhotoError
-from ..face.fit import fit_face
+from ..face.fit import FaceFit, fit_face
 from ..face.landmarks import COUNT
 from ..face.model import load_face_model
 from ..face.units import read_face
@@ -52,10 +52,14 @@ def rig_head(gaussians: Gaussians, portrait: Image.Image, camera: Cameras | None
     if reading is None:
         raise PhotoError("The portrait shows no face that can be found, so the head cannot be driven.")
     gaussians = gaussians.detach().to("cpu", torch.float32)
+    return bound_head(gaussians, fit_face(load_face_model(), reading, gaussians, camera), reading.landmarks[:COUNT, :2], camera)
+
+
+def bound_head(gaussians: Gaussians, fit: FaceFit, landmarks: np.ndarray, camera: Cameras) -> HeadRig:
+    """gaussians: float32 on the CPU. landmarks: Shape (468, 2), pixels of `camera`, the photo's."""
     model = load_face_model()
-    fit = fit_face(model, reading, gaussians, camera)
     face = fitted_face(model, fit)
-    binding = bind(face, gaussians, reading.landmarks[:COUNT, :2], camera)
+    binding = bind(face, gaussians, landmarks, camera)
     at = fit.to_world(model.on_landmarks @ model.control(fit.identity, fit.weights)) + model.on_landmarks @ fit.residual
 
     triangles = np.concatenate([model.template.triangles[part] for part in ("body", "teeth", "tongue")])

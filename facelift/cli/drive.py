@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..animation.head_rig import HeadRig
     from ..animation.track import Track
 
-FRAMES = ("ply", "png", "mp4", "head4d", "deltas")  # as animation.export's, which is slow to import
+FRAMES = ("ply", "png", "mp4", "head4d", "deltas", "html")  # as animation.export's, which is slow to import
 
 
 def parser() -> argparse.ArgumentParser:
@@ -28,8 +28,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("head", type=Path, metavar="HEAD", help="head.headrig, as `facelift rig` writes it, or a .head4d, which moves by itself")
     about = 'JSON {"fps", "units": 52 ARKit names, "weights": T x 52, ...}, or a clip (MP4, MOV, WEBM, GIF ...)'
     p.add_argument("--track", type=Path, metavar="FILE", help=about)
-    p.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="DIR/000.ply, 001.ply, ..., or DIR/driven.mp4, .head4d")
-    forms = "default: ply; head4d: rig and track in one file; deltas: the Gaussians of all frames in one .head4d"
+    p.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="DIR/000.ply, 001.ply, ..., or DIR/driven.* of all")
+    forms = "default: ply; head4d: rig and track in one file; deltas: the Gaussians of all frames in one .head4d; html: a page"
     p.add_argument("--frames", choices=FRAMES, default="ply", help=forms)
     p.add_argument("--size", type=int, default=512, help="pixels a side of png and mp4 (default: 512)")
     p.add_argument("--azimuth", type=float, default=0.0, metavar="DEG", help="of the camera; positive is the subject's left")

@@ -15,7 +15,7 @@ from queue import SimpleQueue
 import torch
 from PIL import Image
 
-from ..errors import BudgetError, MeshError, PhotoError, ResourceError, WeightsError
+from ..errors import BudgetError, ClipError, MeshError, PhotoError, ResourceError, WeightsError
 from ..export.mesh import save_mesh
 from ..export.viewer_page import save_viewer
 from ..gaussians import Gaussians
@@ -84,7 +84,7 @@ class Stopped(Exception):
 
 def sentence_for(error: BaseException) -> str:
     """A sentence a visitor can act on; anything unexpected goes to the log instead."""
-    if isinstance(error, (PhotoError, WeightsError, MeshError, BudgetError, ResourceError)):
+    if isinstance(error, (PhotoError, ClipError, WeightsError, MeshError, BudgetError, ResourceError)):
         return re.sub(r" \(\w+=[^)]*\)", "", str(error))  # Python arguments are no help on a page
     if type(error).__name__ == "OutOfMemoryError":
         return texts.OUT_OF_MEMORY

@@ -15,6 +15,7 @@ from .aligner import CropAdjustment, face_buttons, portrait_frame
 from .changes import sentence
 from .downloads import MESH, NAMES
 from .history import KEEP_SECONDS, KEPT, drop
+from .motion import motion_buttons
 from .uploads import EXAMPLES
 from .viewer import splat_viewer
 
@@ -111,4 +112,5 @@ def _results(ui: SimpleNamespace) -> None:
             if name == MESH:
                 ui.mesh = gr.Button(MESH, elem_id="mesh", **button)  # makes what the other one, hidden until then, hands out
             ui.downloads[name] = gr.DownloadButton(name, visible=name != MESH, **button)
+    motion_buttons(ui)
     ui.ran = gr.HTML(elem_id="ran", elem_classes="note")

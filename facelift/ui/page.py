@@ -19,6 +19,7 @@ from .endpoints import ONE_HEAD_AT_A_TIME, ONE_PORTRAIT_AT_A_TIME, add_endpoints
 from .history import keep
 from .jobs import Finished, Jobs, Stopped, Update, make_mesh, sentence_for, views_of
 from .layout import LARGEST_SEED, layout, qualities
+from .motion import connect_motion, of_motion
 from .theme import style
 from .uploads import MOST_SENT, GuardedBlocks
 
@@ -47,6 +48,7 @@ def build_app(pipeline, queue_size: int = 8) -> gr.Blocks:
     with GuardedBlocks(title=texts.TITLE, analytics_enabled=False, delete_cache=(DELETE_EVERY, DELETE_AFTER), fill_width=True) as app:
         ui, jobs = layout(pipeline), Jobs(pipeline)
         _connect(app, ui, jobs)
+        connect_motion(ui)
         add_endpoints(jobs, _settings(ui))
     return app.queue(max_size=queue_size, api_open=False)
 
@@ -95,7 +97,7 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
         if not photo:
             yield {**changes.buttons(ui, running=False), ui.status: wrong(texts.NO_PHOTO)}
             return
-        yield {**changes.buttons(ui, running=True), **changes.cleared(ui), ui.status: progress(Update("portrait"))}
+        yield {**changes.buttons(ui, running=True), **changes.cleared(ui), **of_motion(ui, None), ui.status: progress(Update("portrait"))}
         of, adjustment = adjustment
         adjustment = adjustment if of == (photo, face) else CropAdjustment()  # a new photo may not have its portrait yet
         wanted = replace(settings_from(seed, steps, guidance_scale, crop, face), adjustment=adjustment)
@@ -107,7 +109,7 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
                 if isinstance(update, Finished):
                     history = keep(history, update.folder, update.report)
                     news |= {ui.history: history, ui.gallery: changes.gallery(history), ui.another: gr.Button(visible=True)}
-                    news |= changes.of_entry(ui, history[-1])
+                    news |= {**changes.of_entry(ui, history[-1]), **of_motion(ui, history[-1])}
                 yield news
         except Stopped:
             yield {**changes.buttons(ui, running=False), ui.status: sentence(texts.STOPPED)}
@@ -120,7 +122,7 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
             return {}
         entry = history[event.index]
         done = Finished(views=views_of(entry.folder), files=entry.files, report=entry.report, folder=entry.folder)
-        news = {**changes.of_update(ui, done, weights, keep_view=True), **changes.of_entry(ui, entry)}
+        news = {**changes.of_update(ui, done, weights, keep_view=True), **changes.of_entry(ui, entry), **of_motion(ui, entry)}
         return {**news, ui.status: sentence(texts.shown_again(entry.report))}
 
     def mesh(entry) -> Iterator[changes.Changes]:
@@ -180,7 +182,7 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
     ui.steps.input(name_quality, ui.steps, ui.quality, **at_once)
 
     results = [ui.status, ui.portrait, ui.views, ui.viewer, ui.ran, *ui.downloads.values()]
-    shown = [*results, ui.generate, ui.stop, ui.another, ui.history, ui.gallery, ui.entry, ui.mesh]
+    shown = [*results, ui.generate, ui.stop, ui.another, ui.history, ui.gallery, ui.entry, ui.mesh, ui.animate, ui.clip, ui.moving]
     buttons = [ui.status, ui.generate, ui.stop, ui.another]
     new_seed = {"fn": None, "inputs": None, "outputs": ui.seed, "js": NEW_SEED, "api_visibility": "private"}
     ui.random_seed.click(**new_seed)

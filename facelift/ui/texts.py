@@ -26,8 +26,8 @@ HOW = (
 )
 LIMITS = (
     "One photo does not show the back of a head: sides and back are plausible guesses, not knowledge, and must not be used to identify "
-    "anyone. Profiles, hands before the face, strong shadows and tiny faces give poor heads. The head does not move, its light is that of "
-    "the photo, and the mesh (.glb) is only an approximation."
+    "anyone. Profiles, hands before the face, strong shadows and tiny faces give poor heads. A head moves as faces do in general, its "
+    "light is that of the photo, and the mesh (.glb) is only an approximation."
 )
 WEIGHTS_NOTE = (
     "The two example photos are in the public domain (NASA, US Navy); the three synthetic portraits are drawn by this program's own "
@@ -43,9 +43,12 @@ GUIDANCE = "How closely the views follow the photo."
 CROP = "Off: the photo is an aligned square portrait already."
 FACE = "1 is the largest in the photo."
 
+ANIMATE, CLIP = "Let it move", "Move as in a clip"
+MOVES = "The head moves: sliders, blink, smile, speak. head_moving.html takes it along, to be played offline by double click."
+PERFORMS = "The head does what the face in the clip does, on and on; head_moving.html takes it along."
 NO_SPLATS = "Send a .ply, .splat or .spz file of Gaussians."
 NO_PHOTO = "Choose a photo first."
-NOT_SENT = "Only files sent to this page can be used: upload a photo or splat file of up to 20 MB."
+NOT_SENT = "Only files sent to this page can be used: upload a photo, clip or splat file of up to 20 MB."
 UNEXPECTED = "Something went wrong on our side, and the details are in the server's log. Try again, or try another photo."
 OUT_OF_MEMORY = "The graphics card ran out of memory. Close other programs that use it, or start with --device cpu."
 BUSY = "Too many visitors are waiting already: try again in a minute."
@@ -63,6 +66,8 @@ STAGES = {
     "files": "Writing the files",
     "turntable": "Filming the turntable",
     "mesh": "Fusing a mesh",
+    "rig": "Letting the head move",
+    "clip": "Reading the clip",
 }
 
 ALIGNER = {

@@ -10,6 +10,7 @@ import gradio as gr
 from gradio.data_classes import FileData
 from gradio.processing_utils import move_files_to_cache
 
+from ..export.viewer_page import scripts
 from ..resources import resource
 
 ASSETS = resource("assets/viewer")
@@ -31,7 +32,7 @@ def splat_viewer(elem_id: str) -> gr.HTML:
     viewer = gr.HTML(
         html_template=read("viewer.html"),
         css_template=read("viewer.css"),
-        js_on_load=read("viewer.js") + ON_LOAD,
+        js_on_load=scripts() + ON_LOAD,
         apply_default_css=False,
         elem_id=elem_id,
         words=json.loads(read("words.json")),
@@ -45,11 +46,20 @@ def read(name: str) -> str:
     return (ASSETS / name).read_text(encoding="utf-8")
 
 
-def shown(splat: Path, portrait: Path | None = None, film: Path | None = None, keep_view: bool = False) -> dict[str, Any]:
+def shown(
+    splat: Path,
+    portrait: Path | None = None,
+    film: Path | None = None,
+    keep_view: bool = False,
+    rig: Path | None = None,
+    track: Path | None = None,
+) -> dict[str, Any]:
     """The viewer's value: a .splat, .spz or .ply file of a head that faces -y with z up, the portrait to compare it with, and the film
-    for browsers without WebGL2. keep_view: the camera stays where it is, to compare two heads. Gradio adds the addresses.
+    for browsers without WebGL2. keep_view: the camera stays where it is, to compare two heads. rig, track: a .headrig to be shown instead,
+    and what it does. Gradio adds the addresses.
     """
-    return {"splat": file_data(splat), "portrait": file_data(portrait), "film": file_data(film), "keep_view": keep_view}
+    files = {"splat": splat, "portrait": portrait, "film": film, "rig": rig, "track": track}
+    return {**{name: file_data(path) for name, path in files.items()}, "keep_view": keep_view}
 
 
 def file_data(path: Path | None) -> dict[str, Any] | None:
