@@ -9,7 +9,7 @@ import torch
 from .errors import WeightsError
 from .gaussians import FilterPreset
 from .multiview.attention import know_text
-from .multiview.loading import load_compact, load_released
+from .multiview.loading import load_compact
 from .reconstruction.loading import load_compact_reconstructor, load_released_reconstructor
 from .reconstruction.refine import read_refinements
 from .weights.find import WeightSet, prompt_embeddings
@@ -36,6 +36,8 @@ def assemble(weights: WeightSet, device: torch.device, dtype: torch.dtype | None
 
 def assemble_released(weights: WeightSet, device: torch.device, dtype: torch.dtype) -> dict:
     """MVDiffusion and GS-LRM as released, nothing refined. Parameters as of `assemble`. Raises WeightsError."""
+    from .multiview.released import load_released  # with transformers, which the compact weights need not wait for
+
     folder = weights.folder
     multiview = load_released(folder / PIPELINE, prompt_embeddings(folder), device, dtype, rig_of(folder))
     know_text(multiview.unet)  # here and not when loading: trainings load, too

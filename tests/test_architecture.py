@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "facelift"
 LAYERS = (  # each may import itself and what stands above it here
-    {"__init__", "arrays", "cameras", "choices", "compiled", "devices", "errors", "files", "gaussians", "resources"},
+    {"__init__", "arrays", "cameras", "choices", "compiled", "devices", "errors", "files", "gaussians", "resources", "stock"},
     {"weights"},
     {"portrait", "rendering"},
     {"export", "face", "multiview", "reconstruction"},

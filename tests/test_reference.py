@@ -143,7 +143,7 @@ def pipeline_io() -> dict[str, torch.Tensor]:
 def multiview(tmp_path_factory, pipeline_io):
     """The pipeline as it is assembled from a folder in the released layout, in fp32."""
     from facelift.multiview.attention import know_text
-    from facelift.multiview.loading import load_released
+    from facelift.multiview.released import load_released
 
     folder = tiny_release(tmp_path_factory.mktemp("release"), KIT) / "mvdiffusion" / "pipeckpts"
     pipeline = load_released(folder, pipeline_io["prompt_embeds"], torch.device("cpu"), torch.float32)

@@ -17,7 +17,8 @@ from tiny_release import tiny_release
 from facelift import FaceLiftPipeline
 from facelift.cameras import RIGS, orbit, six_views
 from facelift.multiview.attention import MultiViewAttnProcessor
-from facelift.multiview.loading import load_released, load_unet
+from facelift.multiview.loading import load_unet
+from facelift.multiview.released import load_released
 from facelift.portrait import Portrait
 from facelift.reconstruction.gslrm import GSLRM, GSLRMConfig
 from facelift.training.full import reconstructor, views

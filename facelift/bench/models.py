@@ -10,9 +10,8 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from diffusers.models import AutoencoderKL, UNet2DConditionModel
+from diffusers.models import AutoencoderKL
 from diffusers.pipelines.stable_diffusion.stable_unclip_image_normalizer import StableUnCLIPImageNormalizer
-from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from PIL import Image
 from torch import Tensor, nn
@@ -20,11 +19,12 @@ from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionMode
 
 from ..devices import placed
 from ..multiview.attention import know_text, set_view_attention
+from ..multiview.clip import ClipConditioner
 from ..multiview.codec import VAECodec
-from ..multiview.conditioning import ClipConditioner
-from ..multiview.loading import RELEASED_SCHEDULER
 from ..multiview.pipeline import MultiViewConfig, MultiViewPipeline
+from ..multiview.released import RELEASED_SCHEDULER
 from ..reconstruction.gslrm import GSLRM, GSLRMConfig
+from ..stock import DDIMScheduler, UNet2DConditionModel
 
 VIEWS, TOKENS = 6, 77
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "tf32": torch.float32, "fp32": torch.float32}

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
-from diffusers.models.attention import BasicTransformerBlock
-from diffusers.models.attention_processor import AttnProcessor2_0
 from PIL import Image
 from torch import Tensor
 
+from ..multiview.clip import ClipConditioner
 from ..multiview.codec import VAECodec
-from ..multiview.conditioning import ClipConditioner, Draw
+from ..multiview.conditioning import Draw
 from ..multiview.pipeline import Condition, MultiViewPipeline
+from ..stock import AttnProcessor2_0, BasicTransformerBlock
 from .models import VIEWS, System, converted
 
 

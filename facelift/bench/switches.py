@@ -7,12 +7,10 @@ from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
-from diffusers.models import UNet2DConditionModel
-from diffusers.models.attention import BasicTransformerBlock
-from diffusers.models.attention_processor import AttnProcessor2_0
 from torch import Tensor
 
 from ..multiview.pipeline import MultiViewPipeline
+from ..stock import AttnProcessor2_0, BasicTransformerBlock, UNet2DConditionModel
 from .models import VIEWS, System, converted
 from .naive import DoubledFront, PlainLayout
 

@@ -6,9 +6,9 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from diffusers.models import UNet2DConditionModel
-from diffusers.models.attention import BasicTransformerBlock
 from torch import Tensor
+
+from ..stock import BasicTransformerBlock, UNet2DConditionModel
 
 ViewAttention = Literal["sparse", "dense", "none"]
 

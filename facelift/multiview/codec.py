@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
-from diffusers.models import AutoencoderKL
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from diffusers.models import AutoencoderKL
 
 
 class VAECodec:

@@ -9,12 +9,11 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from diffusers.models import UNet2DConditionModel
-from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from PIL import Image
 from torch import Tensor, nn
 
 from ..cameras import view_rig
+from ..stock import DDIMScheduler, UNet2DConditionModel
 from .attention import ViewAttention, set_view_attention
 from .codec import PixelCodec
 from .conditioning import Draw, ViewIndexConditioner

@@ -9,8 +9,9 @@ import math
 
 import torch
 import torch.nn.functional as F
-from diffusers.models import UNet2DModel
 from torch import Tensor, nn
+
+from ..stock import UNet2DModel
 
 CHANNELS = 6  # RGBA, column, row
 

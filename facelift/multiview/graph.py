@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-from diffusers.models import UNet2DConditionModel
 from torch import Tensor
+
+from ..stock import UNet2DConditionModel
 
 WARM_UP = 2  # runs before a capture, in which libraries choose and load their kernels
 

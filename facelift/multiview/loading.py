@@ -1,4 +1,4 @@
-"""Builds a `MultiViewPipeline` from a folder: the released diffusers layout, component by component, or the compact one."""
+"""UNets of either layout, and the compact pipeline, from a folder."""
 
 from __future__ import annotations
 
@@ -7,28 +7,16 @@ import json
 from pathlib import Path
 
 import torch
-from diffusers.models import AutoencoderKL, UNet2DConditionModel, UNet2DModel
-from diffusers.pipelines.stable_diffusion import StableUnCLIPImageNormalizer
-from diffusers.schedulers.scheduling_ddim import DDIMScheduler
-from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from safetensors.torch import load_file
-from torch import Tensor
-from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
 
 from ..devices import placed
+from ..stock import DDIMScheduler, UNet2DConditionModel, UNet2DModel
 from ..weights.tensors import read_tensors
 from .attention import ViewAttention, set_view_attention
-from .codec import VAECodec
 from .compact import CompactMultiViewPipeline, CompactViewGenerator
-from .conditioning import ClipConditioner
 from .decoder import DecoderConfig, ViewDecoder
 from .depth import PortraitDepth
-from .pipeline import MultiViewConfig, MultiViewPipeline
-
-RELEASED_SCHEDULER = dict(
-    beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type="v_prediction", clip_sample=False,
-    set_alpha_to_one=False, steps_offset=1, timestep_spacing="leading",
-)  # fmt: skip  # what a scheduler_config.json leaves out (kit, section 2)
+from .pipeline import MultiViewConfig
 
 
 def stock_unet_config(config: dict) -> tuple[dict, int, ViewAttention]:
@@ -56,31 +44,6 @@ def load_unet(folder: Path, dtype: torch.dtype) -> tuple[UNet2DConditionModel, i
     state = read_tensors(folder / "diffusion_pytorch_model.safetensors")
     unet.load_state_dict({k: v.to(dtype) for k, v in state.items()}, assign=True)
     return set_view_attention(unet.eval().requires_grad_(False), num_views, mode), num_views
-
-
-def load_released(folder: Path, prompt_embeds: Tensor, device: torch.device, dtype: torch.dtype, rig: str = "six") -> MultiViewPipeline:
-    """folder: a diffusers pipeline folder (`mvdiffusion/pipeckpts`). The text encoder and tokenizer in it are not needed.
-    prompt_embeds: Shape (V, 77, D), of the views.
-    device, dtype: of all models in it.
-    rig: of the views that the UNet makes.
-    """
-    unet, num_views = load_unet(folder / "unet", dtype)
-    vae = AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=dtype, low_cpu_mem_usage=False).eval().requires_grad_(False).to(device)
-    encoder = CLIPVisionModelWithProjection.from_pretrained(folder / "image_encoder", dtype=dtype).eval().requires_grad_(False).to(device)
-    normalizer = StableUnCLIPImageNormalizer.from_pretrained(folder / "image_normalizer", torch_dtype=dtype, low_cpu_mem_usage=False).to(
-        device
-    )
-    processor = CLIPImageProcessorPil.from_pretrained(folder / "feature_extractor")
-    noising = DDPMScheduler.from_pretrained(folder / "image_noising_scheduler")
-    values = {k: v for k, v in json.loads((folder / "scheduler" / "scheduler_config.json").read_text()).items() if not k.startswith("_")}
-    known = inspect.signature(DDIMScheduler.__init__).parameters
-    scheduler = DDIMScheduler(**{**RELEASED_SCHEDULER, **{k: v for k, v in values.items() if k in known}})
-    codec = VAECodec(vae)
-    return MultiViewPipeline(
-        placed(unet, device, torch.preserve_format), scheduler, codec,
-        ClipConditioner(processor, encoder, normalizer, noising, num_views), prompt_embeds.to(device, dtype),
-        MultiViewConfig(num_views=num_views, image_size=unet.config["sample_size"] * codec.factor, rig=rig),
-    )  # fmt: skip
 
 
 def load_compact(folder: Path, settings: dict, device: torch.device, dtype: torch.dtype) -> CompactMultiViewPipeline:

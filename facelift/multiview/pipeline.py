@@ -9,12 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from diffusers.models import UNet2DConditionModel
-from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from PIL import Image
 from torch import Tensor
 
 from ..rendering import to_bytes
+from ..stock import DDIMScheduler, UNet2DConditionModel
 from .codec import PixelCodec, VAECodec
 from .conditioning import Conditioner, Draw
 from .graph import GraphedUNet
@@ -84,7 +83,7 @@ def moved(noise: Tensor, like: Tensor) -> Tensor:
 
 
 class MultiViewPipeline:
-    """Composes stock diffusers parts; `facelift.multiview.loading` builds it from a folder."""
+    """Composes stock diffusers parts; `facelift.multiview.released` builds it from a folder."""
 
     def __init__(
         self,

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from diffusers.models import UNet2DConditionModel
 from torch import Tensor, nn
 
 from ..cameras import Cameras, plucker_channels, rays
 from ..multiview.attention import set_view_attention
+from ..stock import UNet2DConditionModel
 from .pixel_gaussians import GAUSSIAN_CHANNELS, PixelGaussians, decode_pixel_gaussians, flatten_gaussians
 from .protocol import Reconstruction
 from .visual_hull import hulls

@@ -19,8 +19,8 @@ from PIL import Image
 from torch import Tensor
 
 from ...cameras import RIGS
-from ...multiview.loading import load_released
 from ...multiview.pipeline import MultiViewPipeline
+from ...multiview.released import load_released
 from ...rendering import to_bytes
 from ...weights.cache import WeightsError
 from ...weights.released import PIPELINE, prompt_embeddings, rig_of
