@@ -18,11 +18,12 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes: more thread
 
 MARKERS = ("fast", "slow", "browser", "gpu")  # every test has one of them
 GPU = ("test_rendering::test_gsplat_backend_*",)
-SLOW_FIXTURES = {"stand_in", "renderer", "compact", "lifted", "relief", "metrics", "installed"}
+SLOW_FIXTURES = {"benched", "stand_in", "renderer", "compact", "lifted", "relief", "metrics", "installed"}
 SLOW = (
     "test_animation::test_photo_to_driven_head",
     "test_app::*",
     "test_architecture::test_every_module_can_be_imported",
+    "test_bench::test_compact_weights_wait_*",
     "test_cli::test_modules_are_commands_too",
     "test_crop_memory::test_as_if_*",  # tests/security
     "test_evaluation_ablations::*",

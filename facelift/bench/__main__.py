@@ -36,18 +36,17 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.flush()
         os._exit(0)  # whatever is running may not know how to stop
 
-    watchdog = threading.Timer(max(1.0, clock.left + GRACE), last_word)
-    watchdog.daemon = True
-    watchdog.start()
-
     from .measures import Measures, Wanted
     from .models import SIZES
     from .plan import compare, run_stages, stages
 
     results.note(f"imports took {clock.spent:.1f} s")
-    wanted = Wanted(args.steps, args.naive, args.graphs, args.processor_time)
+    wanted = Wanted(args.steps, args.naive, args.graphs, args.processor_time, args.rounds)
     measures = Measures(SIZES[args.weights], device, clock, results, wanted)
     results.note(f"random weights were made by {clock.spent:.1f} s")
+    watchdog = threading.Timer(max(0.0, clock.left) + GRACE, last_word)
+    watchdog.daemon = True
+    watchdog.start()
     formats = args.formats or (FORMATS if device.type == "cuda" else ["fp32"])
     run_stages(stages(measures, formats, args.compile), measures, args.stages, args.json)
     compare(measures)

@@ -22,6 +22,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--formats", nargs="+", choices=FORMATS, help="the most important first (default: all on CUDA, fp32 on a CPU)")
     p.add_argument("--seconds", type=float, default=100.0, help="imports included; what does not fit is named (default: %(default)g)")
     p.add_argument("--steps", type=int, default=50, help="of diffusion, end to end (default: %(default)s)")
+    p.add_argument("--rounds", type=int, default=9, help="measured runs of each way, at most (default: %(default)s)")
     p.add_argument("--naive", action=argparse.BooleanOptionalAction, default=True, help="also the naive way (default: yes)")
     p.add_argument("--graphs", action=argparse.BooleanOptionalAction, default=True, help="also the UNet as a CUDA graph (default: yes)")
     p.add_argument("--compile", action="store_true", help="also torch.compile of the UNet, where time is left")

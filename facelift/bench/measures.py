@@ -55,13 +55,14 @@ def counted(work: Work) -> float:
 @dataclass(frozen=True)
 class Wanted:
     """steps: of diffusion, end to end. naive, graphs: whether the naive way and CUDA graphs are among the ways.
-    processor_time: as of `clock.timed`.
+    processor_time: as of `clock.timed`. rounds: measured at most, of each way.
     """
 
     steps: int = 50
     naive: bool = True
     graphs: bool = True
     processor_time: bool = False
+    rounds: int = 9
 
 
 class Measures:
@@ -108,6 +109,7 @@ class Measures:
 
     def _time(self, stage: str, format: str, works: dict[str, Work], share: float, **options) -> None:
         flops = {way: self._flops[stage, way.split(",")[0]] for way in works if (stage, way.split(",")[0]) in self._flops}
+        options = {"rounds": self.wanted.rounds} | options
         runs = in_turn(works, self.device, self.clock.part(share), processor=self.wanted.processor_time, **options)
         self.results.add(rows_of(stage, format, runs, flops, self.results.peak("matmul", format), self.system(format).weights_bytes))
 
@@ -230,7 +232,7 @@ class Measures:
             parts = {part: self._flops.get((part, way), 0.0) for part in ("unet", "gslrm", "encode", "decode")}
             if all(parts.values()):
                 self._flops["photo", way] = sum(parts.values()) + (self.steps - 1) * parts["unet"]
-        self._time("photo", format, works, 0.12, rounds=3, least=1, warm=False)
+        self._time("photo", format, works, 0.12, rounds=min(3, self.wanted.rounds), least=1, warm=False)
 
     def film(self, _: str) -> None:
         self.results.add(film_rows(self.sizes is FULL, self.clock.part(0.05)))

@@ -33,7 +33,9 @@ Net = TypeVar("Net", bound=nn.Module)
 
 @dataclass(frozen=True)
 class Sizes:
-    """What makes the system large or small. unet, vae: channels by level; heads: of attention. sample: side of the latents."""
+    """What makes the system large or small. unet, vae: channels by level; heads: of attention. sample: side of the latents.
+    groups: of the UNet's norms.
+    """
 
     unet: tuple[int, ...]
     heads: tuple[int, ...]
@@ -42,6 +44,7 @@ class Sizes:
     clip: CLIPVisionConfig
     gslrm: GSLRMConfig
     sample: int = 64
+    groups: int = 32
 
     @property
     def image(self) -> int:
@@ -62,14 +65,14 @@ SMALL = Sizes(
         hidden_size=256, intermediate_size=1024, projection_dim=256, num_hidden_layers=4, num_attention_heads=4, image_size=56,
         patch_size=14,
     ),
-    GSLRMConfig(image_size=64, width=128, head_width=32, layers=6), sample=8,
+    GSLRMConfig(image_size=64, width=128, head_width=32, layers=6), sample=8, groups=8,
 )  # fmt: skip
 TINY = Sizes(
     (32, 32, 64, 64), (1, 2, 4, 4), 32, (32, 32, 32, 32),
     CLIPVisionConfig(
         hidden_size=32, intermediate_size=64, projection_dim=32, num_hidden_layers=3, num_attention_heads=2, image_size=32, patch_size=8
     ),
-    GSLRMConfig(image_size=64, width=64, head_width=32, layers=3), sample=8,
+    GSLRMConfig(image_size=64, width=64, head_width=32, layers=3), sample=8, groups=8,
 )  # fmt: skip
 SIZES = {"random-full": FULL, "random-small": SMALL, "random-tiny": TINY}
 
@@ -104,7 +107,7 @@ def random_system(sizes: Sizes, device: torch.device) -> System:
         unet = UNet2DConditionModel(
             sample_size=sizes.sample, in_channels=8, out_channels=4, block_out_channels=sizes.unet, attention_head_dim=sizes.heads,
             cross_attention_dim=sizes.text, use_linear_projection=True, class_embed_type="projection",
-            projection_class_embeddings_input_dim=2 * width,
+            projection_class_embeddings_input_dim=2 * width, norm_num_groups=sizes.groups,
         )  # fmt: skip
         vae = AutoencoderKL(
             down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4, block_out_channels=sizes.vae,
