@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -27,6 +26,7 @@ from ..multiview.compact import FACTOR, CompactViewGenerator, compact_scheduler,
 from ..multiview.decoder import DecoderConfig, ViewDecoder
 from ..multiview.depth import PortraitDepth, depth_unet
 from ..multiview.warping import warped_views
+from ..stock import DDIMScheduler
 from .arguments import add_rig, numbers, training_parser, use_threads
 from .data import HeadShards
 from .loop import Evaluation, Trainer, mixed_precision, psnr, samples_from
