@@ -41,3 +41,15 @@ class ClipError(ValueError):
 
 class MotionFileError(ValueError):
     """A file that holds no moving head, or is damaged."""
+
+
+class DeadlineError(RuntimeError):
+    """Work that took longer than it may, and was ended."""
+
+
+class WorkerError(RuntimeError):
+    """A process that worked for a visitor ended by itself: killed, or out of memory."""
+
+
+class BusyError(RuntimeError):
+    """More than can be served now; the message says what to do."""

@@ -21,10 +21,11 @@ LAYERS = (  # each may import itself and what stands above it here
     {"export", "face", "multiview", "reconstruction"},
     {"animation", "video"},
     {"assembly", "head", "pipeline"},
+    {"serving"},
     {"ui"},
     {"__main__", "app", "cli"},
 )
-PIPELINE, ENTRY = 5, 7
+PIPELINE, ENTRY = 5, 8
 APART = ("synthesis", "training", "evaluation", "bench")  # each may import those before it, and everything up to the pipeline
 CONVENIENCE = {("gaussians", "export")}  # Gaussians.save and .load, imported when called
 LONGEST = 300  # lines

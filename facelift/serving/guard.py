@@ -1,0 +1,197 @@
+"""What every request passes before anything else looks at it: host, origin, rate, size, time; and the headers of every answer."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+import secrets
+import socket
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from .clients import Presence, Rate, client_of
+from .logs import log_request
+from .metrics import Metrics
+from .settings import ServiceSettings
+
+Message = MutableMapping[str, Any]  # ASGI
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Message, Receive, Send], Awaitable[None]]
+
+UPLOADS = re.compile(r"(/gradio_api)?/upload/?")
+HEARTBEAT = re.compile(r"(?:/gradio_api)?/heartbeat/([\w-]{1,64})/?")
+LOGIN = re.compile(r"/login/?")
+CLOSED = re.compile(
+    r"/monitoring(/.*)?|/gradio_api/(runs|run-history|dev|vibe-\w+|vibe-edit|undo-vibe-edit|process_recording|profiling|component_server"
+    r"|custom_component|proxy=|stream)(/.*|\b.*)?|/gradio_api/deep_link.*|/(dev|proxy=).*"
+)  # what Gradio offers to those who build pages
+POLICY = "; ".join(
+    f"{what} {where}"
+    for what, where in {
+        "default-src": "'self'",
+        "script-src": "'self' 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval' blob:",  # Gradio's page is made by scripts in it
+        "style-src": "'self' 'unsafe-inline'",
+        "img-src": "'self' data: blob:",
+        "media-src": "'self' data: blob:",
+        "font-src": "'self' data:",
+        "connect-src": "'self' data: blob:",
+        "worker-src": "'self' blob:",
+        "object-src": "'none'",
+        "base-uri": "'self'",
+        "form-action": "'self'",
+    }.items()
+)
+HEADERS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(self), microphone=(), geolocation=(), payment=()",
+}
+
+
+class Guard:
+    """Around an application: `application` is called with what passes."""
+
+    def __init__(self, application: Application, settings: ServiceSettings, presence: Presence, metrics: Metrics):
+        self.application, self.settings, self.presence, self.metrics = application, settings, presence, metrics
+        self.hosts = {"localhost", socket.gethostname().lower(), *(host.lower() for host in settings.hosts)}
+        self.rate = Rate(settings.requests_a_second, settings.requests_at_once)
+        self.logins = Rate(settings.logins_a_minute / 60, settings.logins_a_minute)
+        frames = " ".join(["'self'", *(["https://huggingface.co"] if any(host.endswith(".hf.space") for host in settings.hosts) else [])])
+        self.headers = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+        self.headers.append((b"content-security-policy", f"{POLICY}; frame-ancestors {frames}".encode()))
+        if frames == "'self'":
+            self.headers.append((b"x-frame-options", b"SAMEORIGIN"))
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":  # the page opens none
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        if scope["type"] != "http":
+            await self.application(scope, receive, send)
+            return
+        exchange = _Exchange(scope, receive, send, self)
+        refusal = self._refusal(scope, exchange.headers)
+        if refusal is not None:
+            await exchange.refuse(*refusal)
+        else:
+            await exchange.pass_on()
+        log_request(exchange.id, scope["method"], scope["path"], exchange.status, time.monotonic() - exchange.started)
+
+    def _refusal(self, scope: Message, headers: dict[str, str]) -> tuple[int, str, str] | None:
+        """Status, reason and sentence."""
+        path, host = scope["path"], headers.get("host", "")
+        client = client_of((scope.get("client") or ("", 0))[0], headers.get("x-forwarded-for"))
+        if not self._known(host):
+            return 421, "host", "This server does not answer to that name: start it with --host NAME."
+        if not self._same_site(headers):
+            return 403, "origin", "Other sites may not use this server."
+        if CLOSED.fullmatch(path):
+            return 404, "closed", "Not found."
+        if not self.rate.allows(client):
+            return 429, "rate", "Too many requests: try again in a few seconds."
+        if scope["method"] == "POST" and LOGIN.fullmatch(path) and not self.logins.allows(client):
+            return 429, "login", "Too many attempts: try again in a minute."
+        if not headers.get("content-length", "0").isdecimal() or int(headers.get("content-length", "0")) > self.most(path):
+            return 413, "size", TOO_LARGE
+        return None
+
+    def most(self, path: str) -> int:
+        """Bytes of a request."""
+        return self.settings.call_bytes + (self.settings.photo_bytes if UPLOADS.fullmatch(path) else 0)
+
+    def _known(self, host: str) -> bool:
+        """A name of this server, or a numeric address: a foreign name that was made to point here is neither."""
+        name = (urlsplit(f"//{host}").hostname or "").lower() if _plain(host) else ""
+        try:
+            return bool(ipaddress.ip_address(name))
+        except ValueError:
+            return name in self.hosts or any(known.startswith("*.") and name.endswith(known[1:]) for known in self.hosts)
+
+    def _same_site(self, headers: dict[str, str]) -> bool:
+        """Whether a browser says that a page of ours asks; what is no browser says nothing."""
+        origin = headers.get("origin")
+        if origin is None:
+            return True
+        here = {headers.get("host", "").lower(), headers.get("x-forwarded-host", "").lower()} - {""}
+        return _plain(origin) and urlsplit(origin).netloc.lower() in here
+
+
+TOO_LARGE = "That is larger than this server accepts."
+TOO_SLOW = "The request took too long to arrive."
+
+
+def _plain(text: str) -> bool:
+    return re.fullmatch(r"[\w.:/\[\]-]{1,300}", text) is not None
+
+
+class _Exchange:
+    """One request and its answer, which may be cut off."""
+
+    def __init__(self, scope: Message, receive: Receive, send: Send, guard: Guard):
+        self.scope, self._receive, self._send, self.guard = scope, receive, send, guard
+        self.headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        self.id = secrets.token_hex(8)
+        self.status, self.started = 0, time.monotonic()
+        self.got, self.whole, self.refused = 0, False, False
+        scope.setdefault("state", {})["request_id"] = self.id
+
+    async def pass_on(self) -> None:
+        visitor = HEARTBEAT.fullmatch(self.scope["path"])
+        if visitor:
+            self.guard.presence.came(visitor[1])
+        try:
+            await self.guard.application(self.scope, self.receive, self.send)
+        except Exception:
+            if not self.refused:  # what was cut off ends in its own way
+                raise
+        finally:
+            if visitor:
+                self.guard.presence.left(visitor[1])
+
+    async def receive(self) -> Message:
+        """A part of the request, as long as it is not too much or too slow."""
+        if self.refused:
+            return {"type": "http.disconnect"}
+        if self.whole:
+            return await self._receive()
+        left = self.started + self.guard.settings.body_seconds - time.monotonic()
+        try:
+            message = await asyncio.wait_for(self._receive(), max(0.01, left))
+        except TimeoutError:
+            await self.refuse(408, "slow", TOO_SLOW)
+            return {"type": "http.disconnect"}
+        if message["type"] == "http.request":
+            self.got += len(message.get("body", b""))
+            self.whole = not message.get("more_body", False)
+            if self.got > self.guard.most(self.scope["path"]):
+                await self.refuse(413, "size", TOO_LARGE)
+                return {"type": "http.disconnect"}
+        return message
+
+    async def send(self, message: Message) -> None:
+        if self.refused:
+            return
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*self.kept(message.get("headers", [])), *self.guard.headers, (b"x-request-id", self.id.encode())]
+        await self._send(message)
+
+    def kept(self, headers) -> list[tuple[bytes, bytes]]:
+        ours = {name for name, _ in self.guard.headers}
+        return [(name, value) for name, value in headers if name.lower() not in ours]
+
+    async def refuse(self, status: int, reason: str, sentence: str) -> None:
+        """Answers with a sentence, unless an answer has begun; nothing else is sent."""
+        self.guard.metrics.count("facelift_refusals_total", reason=reason)
+        if not self.status:
+            headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+            if status == 429:
+                headers.append((b"retry-after", b"5"))
+            await self.send({"type": "http.response.start", "status": status, "headers": headers})
+            await self._send({"type": "http.response.body", "body": sentence.encode()})
+        self.refused = True

@@ -1,0 +1,63 @@
+"""Logs as lines of JSON that say what happened and not to whom: no photo, no file name, no path, no address of a visitor."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import time
+import traceback
+from contextvars import ContextVar
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+PATH = re.compile(r"(?<![\w:/])(?:/[^\s'\":,;)(<>]+){2,}|[A-Za-z]:\\[^\s'\"]+")
+IDENTIFIER = re.compile(r"(?<=/)(?=[\w-]*\d)[\w-]{8,}(?=/|$)")
+FILE = re.compile(r"file=.*")
+EXTRA = ("request", "method", "route", "status", "milliseconds", "lane", "worker", "bytes", "result")
+requests = logging.getLogger("facelift.requests")
+
+
+class JsonLines(logging.Formatter):
+    """One object a line. Of an exception it keeps where in the code it arose, and its type; its words go, as they may quote a visitor."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{record.msecs:03.0f}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": without_paths(record.getMessage()),
+        }
+        line |= {name: getattr(record, name) for name in EXTRA if hasattr(record, name)}
+        if (current := request_id.get()) and "request" not in line:
+            line["request"] = current
+        if record.exc_info and record.exc_info[0] is not None:
+            line["error"] = record.exc_info[0].__name__
+            frames = traceback.extract_tb(record.exc_info[2])
+            line["at"] = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames[-8:]]
+        return json.dumps(line, default=str)
+
+
+def without_paths(text: str) -> str:
+    return PATH.sub("<path>", text)
+
+
+def log_request(identifier: str, method: str, path: str, status: int, seconds: float) -> None:
+    """path: without the query; what in it names a visitor or a file is left out."""
+    route = IDENTIFIER.sub("*", FILE.sub("file=*", path))[:80]
+    extra = {"request": identifier, "method": method, "route": route, "status": status, "milliseconds": round(1000 * seconds)}
+    requests.info("request", extra=extra)
+
+
+def json_logs(level: int = logging.INFO) -> None:
+    """All logs of this process as JSON on standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("facelift").setLevel(level)
+    for name in ("uvicorn", "uvicorn.access", "uvicorn.error"):
+        logging.getLogger(name).handlers[:] = []
+        logging.getLogger(name).propagate = True
+    logging.captureWarnings(True)

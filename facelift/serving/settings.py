@@ -1,0 +1,42 @@
+"""Every number of the service, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MEGABYTE = 2**20
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """keep_seconds: how long a visitor's photos and results are kept at most.
+    keep_nothing: they lie in memory alone, one head a visitor.
+    heads_waiting: visitors that may wait for a head.
+    heads_each, calls_each: heads, and calls of all kinds, that one client may have running or waiting.
+    portrait_seconds, head_seconds, mesh_seconds, render_seconds: after which the process that works on one is ended.
+    photo_bytes, call_bytes: of an upload, and of any other request.
+    body_seconds: for a request to arrive in.
+    requests_a_second, requests_at_once, logins_a_minute: of one client.
+    sessions: visitors whose page is remembered.
+    hosts: names this server answers to, besides this computer's own and numeric addresses.
+    drain_seconds: for running jobs to end in, after the server was told to end.
+    """
+
+    keep_seconds: int = 3600
+    keep_nothing: bool = False
+    heads_waiting: int = 8
+    heads_each: int = 2
+    calls_each: int = 8
+    portrait_seconds: float = 60
+    head_seconds: float = 1800
+    mesh_seconds: float = 300
+    render_seconds: float = 60
+    photo_bytes: int = 20 * MEGABYTE
+    call_bytes: int = MEGABYTE
+    body_seconds: float = 60
+    requests_a_second: float = 50
+    requests_at_once: int = 400
+    logins_a_minute: float = 10
+    sessions: int = 500
+    hosts: tuple[str, ...] = ()
+    drain_seconds: float = 60
