@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import urllib.error
 import urllib.request
-from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from fakes import FakePipeline, painted_head
@@ -37,7 +33,10 @@ from facelift.cameras import VIEW_NAMES
 from facelift.export import mesh
 from facelift.export.mesh import MeshError
 from facelift.gaussians import Gaussians
+from facelift.serving.settings import ServiceSettings
+from facelift.serving.visitors import Visitors
 from facelift.ui import jobs
+from facelift.ui.making import Settings
 
 COMPACT = ROOT / "weights" / "compact" / "config.json"
 
@@ -66,7 +65,7 @@ def real(tmp_path_factory):
             yield url
         finally:
             server.terminate()
-    assert not list(kept.glob("facelift*"))
+    assert not list(kept.glob("*/facelift*")) and not list(kept.glob("facelift*"))
 
 
 def test_visit(visit, files):
@@ -137,27 +136,26 @@ def test_a_full_queue_is_said_so(browser):
 
     pipeline, port = FakePipeline(), free_port()
     pipeline.endless = True
-    app = build_app(pipeline, queue_size=1)
+    app = build_app(pipeline, ServiceSettings(heads_waiting=1))
     launch(app, server_port=port, prevent_thread_lock=True, quiet=True)
 
     def in_line() -> int:
-        return json.load(urllib.request.urlopen(f"http://127.0.0.1:{port}/gradio_api/queue/status"))["queue_size"]
+        return len(app.service.jobs.line)
 
     try:
         with opened(browser) as open_:
             pages = [open_(f"http://127.0.0.1:{port}") for _ in range(3)]
             for page in pages:
-                wait_until(lambda: in_line() == 0, 60)  # the page's own small questions take their turn too
                 upload(page, PHOTO)
                 page.wait_for_selector("#portrait img[src]")
             pages[0].click("#generate")
             wait_until(lambda: pipeline.running == 1, 60)
             pages[1].click("#generate")
-            wait_until(lambda: in_line() == 1, 60)
+            wait_until(lambda: in_line() == 2, 60)
             pages[2].click("#generate")
             pages[2].wait_for_selector("#status:has-text('Too many visitors')")
             pages[2].wait_for_selector("#generate")
-            pages[1].wait_for_selector("#status:has-text('turn')")
+            pages[1].wait_for_selector("#status:has-text('turn, 1 before you')")
             pages[1].click("#stop")
             pages[1].wait_for_selector("#status:has-text('Stopped')")
             pages[0].click("#stop")
@@ -279,18 +277,16 @@ def test_unexpected_errors_tell_visitors_nothing(stand_in, monkeypatch, caplog):
     assert "/secret/path" in caplog.text
 
 
-def test_visitors_take_turns_and_get_their_own(stand_in, monkeypatch, tmp_path):
+def test_visitors_take_turns_and_get_their_own(stand_in):
     from gradio_client import handle_file
 
     pipeline, url = stand_in
     wait_until(lambda: pipeline.running == 0, 120)  # another test's visitor may only just have left
-    monkeypatch.setattr(jobs, "tempfile", SimpleNamespace(TemporaryDirectory=partial(tempfile.TemporaryDirectory, dir=tmp_path)))
     pipeline.most_at_once = 0
     one, two = client(url), client(url)
     made = [c.submit(handle_file(PHOTO), seed=seed, api_name="/generate") for c, seed in ((one, 11), (two, 22))]
     assert [job.result(timeout=240)[4]["seed"] for job in made] == [11, 22]
     assert pipeline.most_at_once == 1
-    wait_until(lambda: not list(tmp_path.iterdir()), 60)
 
 
 def test_other_files_of_the_server_stay_private(stand_in):
@@ -328,19 +324,21 @@ def test_a_mesh_needs_no_turn_and_fails_with_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(mesh, "TEXTURE_SIZE", 96)
     pipeline = FakePipeline()
     pipeline.endless = True
-    running = jobs.Jobs(pipeline).run("another visitor", PHOTO, jobs.Settings())
+    visitors = Visitors(tmp_path, 60)
+    working = jobs.Jobs(jobs.Runners.here(pipeline), visitors, ServiceSettings())
+    running = working.run("another visitor", "address", PHOTO, Settings())
     for name, n in (("head", 12000), ("dust", 20)):
         (tmp_path / name).mkdir()
         painted_head(n).save(tmp_path / name / "head.ply")
     try:
         wait_until(lambda: next(running).stage == "views", 60)
-        fractions = [update.fraction for update in jobs.make_mesh(tmp_path / "head", "cpu")]
+        fractions = [update.fraction for update in working.mesh(tmp_path / "head")]
         assert pipeline.running == 1 and next(running).stage == "views"
     finally:
         running.close()
     assert fractions == sorted(fractions) and len(fractions) > 10 and fractions[-1] == 1
     assert (tmp_path / "head" / "head.glb").read_bytes()[:4] == b"glTF"
     with pytest.raises(MeshError) as caught:
-        list(jobs.make_mesh(tmp_path / "dust", "cpu"))
+        list(working.mesh(tmp_path / "dust"))
     assert jobs.sentence_for(caught.value) == "The head has too few solid Gaussians for a mesh."
     assert [path.name for path in (tmp_path / "dust").iterdir()] == ["head.ply"]

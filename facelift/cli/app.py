@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import signal
 import socket
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..serving.settings import ServiceSettings
 
 
 def parser() -> argparse.ArgumentParser:
@@ -18,6 +23,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--share", action="store_true", help="make a public address through Gradio's tunnel")
     p.add_argument("--auth", type=login, metavar="USER:PASSWORD", help="ask visitors for this name and password")
     p.add_argument("--queue-size", type=int, default=8, help="visitors that may wait (default: %(default)s)")
+    p.add_argument("--host", action="append", default=[], metavar="NAME", help="a name that the server answers to, as a proxy passes it on")
+    p.add_argument("--keep", type=seconds, default=3600, metavar="SECONDS", help="how long files are kept (default: %(default)s)")
+    p.add_argument("--keep-nothing", action="store_true", help="nothing is written to a disk: a visitor's files lie in memory alone")
+    p.add_argument("--deadline", type=seconds, default=1800, metavar="SECONDS", help="for one head (default: %(default)s)")
+    p.add_argument("--json-logs", action="store_true", help="log in lines of JSON")
     p.add_argument("--mcp", action="store_true", help="also answer as an MCP server (needs: pip install 'gradio[mcp]')")
     return p
 
@@ -25,6 +35,12 @@ def parser() -> argparse.ArgumentParser:
 def port(text: str) -> int:
     if not (text.isdecimal() and 1 <= int(text) <= 65535):
         raise argparse.ArgumentTypeError("must be a number from 1 to 65535")
+    return int(text)
+
+
+def seconds(text: str) -> int:
+    if not (text.isdecimal() and int(text) >= 1):
+        raise argparse.ArgumentTypeError("must be a whole number of seconds, at least 1")
     return int(text)
 
 
@@ -49,18 +65,47 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def serve(args: argparse.Namespace) -> None:
-    from ..errors import ResourceError, WeightsError  # seconds, which --help need not take
+    from ..serving import memory
+
+    memory.few_arenas()  # before there are threads
+    from ..errors import ResourceError, WeightsError, WorkerError  # seconds, which --help need not take
 
     try:
-        from ..pipeline import FaceLiftPipeline
+        from ..serving.logs import json_logs
         from ..ui import build_app, launch
+        from ..ui.jobs import Runners
 
-        pipeline = FaceLiftPipeline.from_pretrained(args.weights, device=args.device)
-    except (ResourceError, WeightsError) as error:
+        if args.json_logs:
+            json_logs()
+        settings = settings_of(args)
+        runners = Runners.processes(args.weights, args.device)
+        app = build_app(settings=settings, runners=runners)
+    except (ResourceError, WeightsError, WorkerError) as error:
         raise SystemExit(f"error: {error}") from None
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that visitors' folders go with the server
-    print(f"Weights: {pipeline.weights.name} ({pipeline.weights.licence}). {pipeline.weights.note}", flush=True)
-    launch(build_app(pipeline, args.queue_size), args.listen, server_port=args.port, share=args.share, auth=args.auth, mcp_server=args.mcp)
+    weights = app.service.jobs.facts.weights
+    print(f"Weights: {weights.name} ({weights.licence}). {weights.note}", flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    try:
+        launch(app, args.listen, server_port=args.port, share=args.share, auth=args.auth, mcp_server=args.mcp)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+        app.service.drain()
+        app.close(verbose=False)
+        app.visitors.close()
+
+
+def settings_of(args: argparse.Namespace) -> ServiceSettings:
+    from ..serving.settings import ServiceSettings
+
+    space = os.environ.get("SPACE_HOST")  # where Hugging Face serves a Space
+    hosts = [*args.host, *([space] if space else []), *(["*.gradio.live"] if args.share else [])]
+    return ServiceSettings(
+        keep_seconds=args.keep,
+        keep_nothing=args.keep_nothing,
+        heads_waiting=args.queue_size,
+        head_seconds=args.deadline,
+        hosts=tuple(hosts),
+    )
 
 
 def require_free(port: int, listen: bool) -> None:

@@ -10,13 +10,13 @@ from . import texts
 DIAGRAM = Path(__file__).parent / "how_it_works.svg"
 
 
-def about(weights) -> str:
+def about(weights, promise: str) -> str:
     paragraphs = [
         ("How it works", texts.HOW),
         ("What it cannot do", texts.LIMITS),
         ("Weights", html.escape(texts.weights_line(weights)) + " " + texts.WEIGHTS_NOTE),
         ("Files", texts.FILES),
-        ("Privacy", texts.PRIVACY + " " + texts.CONSENT),
+        ("Privacy", html.escape(promise) + " " + texts.CONSENT),
         ("For programs", texts.PROGRAMS),
     ]
     sections = "".join(f"<section><h2>{title}</h2><p>{text}</p></section>" for title, text in paragraphs)

@@ -15,7 +15,7 @@ from ..weights.find import WeightSet
 from . import texts
 from .downloads import MESH
 from .history import HistoryEntry
-from .jobs import Finished, Update
+from .making import Finished, Update
 from .viewer import shown
 
 Changes = dict[Block, Any]  # component -> its new value, or itself with new looks

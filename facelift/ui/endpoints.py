@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import tempfile
+import secrets
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
-from ..cameras import orbit
 from ..errors import SplatFileError
-from ..export.splats import load_splats
-from ..rendering import render as draw
-from ..rendering import to_bytes
+from ..serving.worker import Stopped
 from . import texts
 from .changes import captioned
-from .jobs import Finished, Jobs, Settings, Stopped, Update, sentence_for
+from .jobs import Jobs, sentence_for
+from .making import Finished, Settings, Update
+from .server import FairQueue
 
-ONE_HEAD_AT_A_TIME: dict[str, Any] = {"concurrency_id": "head", "concurrency_limit": 1}
+HEADS_IN_LINE: dict[str, Any] = {"concurrency_id": "head", "concurrency_limit": None}  # the line is that of `Jobs`
 ONE_PORTRAIT_AT_A_TIME: dict[str, Any] = {"concurrency_id": "portrait", "concurrency_limit": 1}
-MOST_GAUSSIANS = 1_000_000  # that /render reads: heads have 150,000 to 400,000; decoding a million takes 0.3 GB
-MOST_TILES = 3_000_000  # that /render touches: 1.1 million for 400,000 Gaussians at 1024 px; ten seconds of one core at the worst
+ONE_DRAWING_AT_A_TIME: dict[str, Any] = {"concurrency_id": "drawing", "concurrency_limit": 1}
 
 
 def add_endpoints(jobs: Jobs, settings: list) -> None:
@@ -38,7 +34,7 @@ def add_endpoints(jobs: Jobs, settings: list) -> None:
         made = views = None
         wanted = replace(settings_from(seed, steps, guidance_scale, crop, face), extras=False)
         try:
-            for update in jobs.run(request.session_hash, photo, wanted):
+            for update in jobs.run(visitor_of(request), FairQueue.client(request), photo, wanted):
                 made = made if update.portrait is None else update.portrait
                 views = views if update.views is None else captioned(update.views)
                 if isinstance(update, Finished):
@@ -50,7 +46,7 @@ def add_endpoints(jobs: Jobs, settings: list) -> None:
         except Exception as error:
             raise gr.Error(sentence_for(error), print_exception=False) from None
 
-    def portrait(photo: str, crop: bool = True, face: int = 1):
+    def portrait(request: gr.Request, photo: str, crop: bool = True, face: int = 1):
         """The aligned portrait (512x512 PNG) of a photo and a sentence about it. Face 1 is the largest."""
         if not photo:
             raise gr.Error(texts.NO_PHOTO, print_exception=False)
@@ -58,24 +54,20 @@ def add_endpoints(jobs: Jobs, settings: list) -> None:
             made = jobs.portrait(photo, bool(crop), int(face or 1))
         except Exception as error:
             raise gr.Error(sentence_for(error), print_exception=False) from None
-        with tempfile.TemporaryDirectory(prefix="facelift-") as folder:
-            path = Path(folder) / "portrait.png"
-            made.image.save(path)
-            yield path, " ".join([texts.portrait_note(len(made.faces), int(face or 1)), *made.advice])
+        path = jobs.visitors.folder(visitor_of(request)) / "portrait.png"
+        made.image.save(path)
+        return path, " ".join([texts.portrait_note(len(made.faces), int(face or 1)), *made.advice])
 
-    def render(splats: str, azimuth: float = 0.0, elevation: float = 0.0, size: int = 512):
+    def render(request: gr.Request, splats: str, azimuth: float = 0.0, elevation: float = 0.0, size: int = 512):
         """A picture of a splat file (.ply, .splat, .spz). Degrees from the front: -90 shows the right side, 90 the left; up is positive."""
-        camera = orbit([float(azimuth or 0)], float(elevation or 0), min(1024, max(64, int(size or 512))))
+        path = jobs.visitors.folder(visitor_of(request)) / "render.png"
         try:
-            picture = to_bytes(draw(load_splats(splats or "", MOST_GAUSSIANS), camera, most_tiles=MOST_TILES).rgb[0])
+            jobs.picture(splats or "", float(azimuth or 0), float(elevation or 0), min(1024, max(64, int(size or 512))), path)
         except (SplatFileError, OSError):
             raise gr.Error(texts.NO_SPLATS, print_exception=False) from None
         except Exception as error:
             raise gr.Error(sentence_for(error), print_exception=False) from None
-        with tempfile.TemporaryDirectory(prefix="facelift-") as folder:
-            path = Path(folder) / "render.png"
-            Image.fromarray(picture).save(path)
-            yield path
+        return path
 
     hidden: dict[str, Any] = {"visible": False}  # components that say what goes in and comes out
     picture = {**hidden, "type": "filepath"}
@@ -90,11 +82,16 @@ def add_endpoints(jobs: Jobs, settings: list) -> None:
         gr.Number(0, label="Elevation", **hidden), gr.Number(512, label="Size", precision=0, **hidden),
     ]  # fmt: skip
     for function, inputs, outputs, turns in (
-        (generate, settings, head, ONE_HEAD_AT_A_TIME),
+        (generate, settings, head, HEADS_IN_LINE),
         (portrait, [photo, crop, face], portrait_and_note, ONE_PORTRAIT_AT_A_TIME),
-        (render, view, gr.Image(label="Picture", **picture), ONE_PORTRAIT_AT_A_TIME),
+        (render, view, gr.Image(label="Picture", **picture), ONE_DRAWING_AT_A_TIME),
     ):
         gr.Button(**hidden).click(function, inputs, outputs, api_name=function.__name__, **turns)
+
+
+def visitor_of(request: gr.Request) -> str:
+    """The session, a name that its browser chose; of those without one, what they make belongs to nobody else."""
+    return request.session_hash or secrets.token_urlsafe(16)
 
 
 def settings_from(seed, steps, guidance_scale, crop, face) -> Settings:

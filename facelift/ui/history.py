@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from .downloads import NAMES
 
 KEPT = 4
-KEEP_SECONDS = 3600
 
 
 @dataclass(frozen=True)
 class HistoryEntry:
-    """One finished head. directory: goes when the entry does."""
+    """One finished head. folder: where its files are, until they are swept."""
 
-    directory: TemporaryDirectory
+    folder: Path
     report: dict
-
-    @property
-    def folder(self) -> Path:
-        return Path(self.directory.name)
 
     @property
     def files(self) -> dict[str, Path]:
@@ -34,13 +27,9 @@ class HistoryEntry:
         return self.folder / "renders" / "5_front_left.png"
 
 
-def keep(history: list[HistoryEntry], folder: Path, report: dict) -> list[HistoryEntry]:
-    """history with a copy of a finished job's folder at the end; the oldest go when there are too many."""
-    directory = tempfile.TemporaryDirectory(prefix="facelift_history-", ignore_cleanup_errors=True)
-    shutil.copytree(folder, directory.name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("previews"))
-    return [*history, HistoryEntry(directory, report)][-KEPT:]
-
-
-def drop(history: list[HistoryEntry]) -> None:
-    for entry in history:
-        entry.directory.cleanup()
+def keep(history: list[HistoryEntry], folder: Path, report: dict, kept: int = KEPT) -> list[HistoryEntry]:
+    """history with a finished head at the end; the oldest go, with their files, when there are more than `kept`."""
+    entries = [entry for entry in history if entry.folder != folder and entry.folder.is_dir()] + [HistoryEntry(folder, report)]
+    for old in entries[:-kept]:
+        shutil.rmtree(old.folder, ignore_errors=True)
+    return entries[-kept:]

@@ -1,297 +1,226 @@
-"""One head at a time, in a thread that can be stopped: what the page and its API share."""
+"""What the page and its API have done for visitors: who waits, where it runs, how long it may take, where the files go."""
 
 from __future__ import annotations
 
 import logging
 import re
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
-import torch
-from PIL import Image
-
-from ..errors import BudgetError, ClipError, MeshError, PhotoError, ResourceError, WeightsError
-from ..export.mesh import save_mesh
-from ..export.viewer_page import save_viewer
-from ..gaussians import Gaussians
+from ..errors import BudgetError, BusyError, ClipError, DeadlineError, MeshError, PhotoError, ResourceError, WeightsError, WorkerError
+from ..pipeline import FaceLiftPipeline
 from ..portrait import Portrait
+from ..serving.line import Line
+from ..serving.metrics import Metrics
+from ..serving.settings import ServiceSettings
+from ..serving.visitors import Visitors
+from ..serving.worker import Here, Runner, Stopped, Worker, ping
 from . import texts
-from .aligner import CropAdjustment, adjusted
-from .downloads import NAMES, pack_views, save_webp, write_report
+from .aligner import CropAdjustment
+from .making import Facts, Finished, Portraits, Settings, Update, draw_splats, facts, make_head, make_mesh, make_portrait
 
 log = logging.getLogger(__name__)
-PREVIEW_SECONDS = 0.7  # at most this often: a browser shows no more, and the released model must decode each one
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a visitor may choose; None takes the default of the weight set. face: 1 is the largest in the photo.
-
-    extras: whether the files that only the page offers are made too (animated picture, viewer page).
-    """
-
-    seed: int = 4
-    steps: int | None = None
-    guidance_scale: float | None = None
-    crop: bool = True
-    face: int = 1
-    adjustment: CropAdjustment = CropAdjustment()
-    extras: bool = True
-
-
-@dataclass(frozen=True)
-class Update:
-    """News of a running job. Fields left None have not changed.
-
-    stage: a key of `texts.STAGES`; "done" is that of a `Finished`.
-    fraction: of the stage, 0 to 1.
-    portrait, views, splat: picture and splat files to show.
-    files: what can be downloaded by now, by file name.
-    seconds_left: a guess, None where there is no ground for one.
-    """
-
-    stage: str
-    fraction: float = 0.0
-    detail: str = ""
-    portrait: Path | None = None
-    views: list[Path] | None = None
-    splat: Path | None = None
-    files: dict[str, Path] = field(default_factory=dict)
-    seconds_left: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finished(Update):
-    """The last update. folder: where all files are."""
-
-    stage: str = "done"
-    fraction: float = 1.0
-    report: dict
-    folder: Path
-
-
+TOLD = (PhotoError, ClipError, WeightsError, MeshError, BudgetError, ResourceError, BusyError, DeadlineError, WorkerError)
+TRY_AFTER = 120.0  # seconds without work, after which a lane is tried
+TRY_SECONDS = 60.0
 News = SimpleQueue[Update | BaseException | None]  # from the thread that works: updates, then None or the error that ended it
-
-
-class Stopped(Exception):
-    """The visitor pressed Stop or left."""
 
 
 def sentence_for(error: BaseException) -> str:
     """A sentence a visitor can act on; anything unexpected goes to the log instead."""
-    if isinstance(error, (PhotoError, ClipError, WeightsError, MeshError, BudgetError, ResourceError)):
+    if isinstance(error, TOLD):
         return re.sub(r" \(\w+=[^)]*\)", "", str(error))  # Python arguments are no help on a page
     if type(error).__name__ == "OutOfMemoryError":
         return texts.OUT_OF_MEMORY
+    if isinstance(error, MemoryError):
+        return texts.TOO_LARGE
     log.error("A job failed", exc_info=error)
     return texts.UNEXPECTED
 
 
-class Jobs:
-    """Runs the pipeline for many visitors, one job at a time."""
+@dataclass(frozen=True)
+class Runners:
+    """Where work runs, by lane: each does one thing at a time."""
 
-    def __init__(self, pipeline):
-        self.pipeline = pipeline
-        self._model = threading.Lock()
-        self._portraits = threading.Lock()
-        self._stops: dict[str | None, threading.Event] = {}
-        self._spent: dict[str, float] = {}  # seconds of each stage of the last job, to guess how long the next will take
+    head: Runner
+    portrait: Runner
+    drawing: Runner
+
+    @classmethod
+    def here(cls, pipeline) -> Runners:
+        """In threads of this process."""
+        return cls(Here(pipeline), Here(pipeline), Here(pipeline))
+
+    @classmethod
+    def processes(cls, weights: str, device: str) -> Runners:
+        """Each in a process of its own, that for heads at once. Raises WeightsError, ResourceError, ValueError, WorkerError."""
+        head = Worker("head", partial(FaceLiftPipeline.from_pretrained, weights, device=device))
+        head.start()
+        return cls(head, Worker("portrait", Portraits), Worker("drawing", Portraits))
+
+    def lanes(self) -> dict[str, Runner]:
+        return {"head": self.head, "portrait": self.portrait, "drawing": self.drawing}
+
+    def close(self) -> None:
+        for runner in self.lanes().values():
+            runner.close()
+
+
+class Jobs:
+    """Runs the pipeline for many visitors: one head at a time, and beside it one portrait and one drawing."""
+
+    def __init__(self, runners: Runners, visitors: Visitors, settings: ServiceSettings, metrics: Metrics | None = None):
+        self.runners, self.visitors, self.settings = runners, visitors, settings
+        self.metrics = metrics or Metrics()
+        self.line = Line(settings.heads_waiting, settings.heads_each)
+        self.passed = dict.fromkeys(runners.lanes(), time.monotonic())  # when work last passed, by the clock that nobody sets
+        self._tried: set[str] = set()
+        self.facts: Facts = runners.head.call(facts, seconds=settings.head_seconds, tell=_deaf, stop=threading.Event())
+        self._stops: dict[str, threading.Event] = {}
+        self._spent: dict[str, float] = {}  # seconds of each stage of the last head
 
     def portrait(self, photo: str | Path, crop: bool = True, face: int = 1, adjustment: CropAdjustment | None = None) -> Portrait:
         """The aligned portrait alone, of face number `face` by size, moved as `adjustment` says. Raises PhotoError."""
         data = Path(photo).read_bytes()  # not the path: error sentences name it, and it is of no use to a visitor
-        with self._portraits:
-            portrait = self.pipeline.make_portrait(data, crop=crop)
-            if face > max(1, len(portrait.faces)):
-                raise PhotoError(texts.no_such_face(face, len(portrait.faces)))
-            if face > 1:
-                portrait = self.pipeline.make_portrait(data, crop=crop, face_index=face - 1)
-            return adjusted(data, portrait, adjustment or CropAdjustment())
+        wanted = data, crop, face, adjustment or CropAdjustment()
+        return self._run("portrait", self.runners.portrait, make_portrait, wanted, self.settings.portrait_seconds)
 
-    def stop(self, visitor: str | None) -> None:
+    def picture(self, splats: str, azimuth: float, elevation: float, size: int, path: Path) -> None:
+        """Draws a splat file. Raises SplatFileError, BudgetError, OSError."""
+        self._run("drawing", self.runners.drawing, draw_splats, (splats, azimuth, elevation, size, path), self.settings.render_seconds)
+
+    def mesh(self, folder: Path) -> Iterator[Update]:
+        """Adds head.glb to the folder of a finished head, beside whatever job runs. Closing the iterator ends the work.
+
+        Raises MeshError.
+        """
+        arguments = folder, self.facts.device
+        yield from self._told("drawing", self.runners.drawing, make_mesh, arguments, self.settings.mesh_seconds, threading.Event())
+
+    def stop(self, visitor: str) -> None:
         """Ends the visitor's job at its next step, if there is one."""
         if stop := self._stops.get(visitor):
             stop.set()
 
-    def run(self, visitor: str | None, photo: str | Path, settings: Settings) -> Iterator[Update]:
+    def forget(self, visitor: str) -> None:
+        """Ends the visitor's job and deletes all that is theirs."""
+        self.stop(visitor)
+        self.visitors.forget(visitor)
+
+    def run(self, visitor: str, client: str, photo: str | Path, settings: Settings) -> Iterator[Update]:
         """Makes a head and tells about it on the way; the last update is a `Finished`.
 
-        visitor: the session, None for those without; one job each can be stopped.
+        visitor: the session; one job each can be stopped.
+        client: whose places in the line it takes.
         photo: its file.
 
-        The files live until the iterator is finished or closed. Closing it stops the job at its next step.
-        Raises what the pipeline raises, and Stopped.
+        The files live until the visitor leaves, or for as long as the settings say. Closing the iterator stops the job at its next step.
+        Raises what the pipeline raises, BusyError, DeadlineError and Stopped.
         """
-        stop, released = threading.Event(), threading.Event()
-        news: News = SimpleQueue()
+        data, stop = Path(photo).read_bytes(), threading.Event()
+        place = self.line.enter(client)
         self._stops[visitor] = stop
-        threading.Thread(target=self._work, args=(photo, settings, stop, released, news), daemon=True).start()
         try:
-            yield from _told(news)
+            while before := place.before:
+                yield Update("waiting", detail=texts.place(before), seconds_left=sum(self._spent.values()) * before or None)
+                if stop.is_set():
+                    raise Stopped
+                self.line.wait(1.0)
+            with self.visitors.working(visitor) as folder:
+                arguments = data, settings, folder, self._spent
+                for update in self._told("head", self.runners.head, make_head, arguments, self.settings.head_seconds, stop):
+                    if isinstance(update, Finished):
+                        self._spent = update.spent
+                        for stage, seconds in update.spent.items():
+                            self.metrics.took("facelift_stage_seconds", seconds, stage=stage)
+                    yield update
         finally:
             stop.set()
-            released.set()
+            place.leave()
             if self._stops.get(visitor) is stop:
                 del self._stops[visitor]
 
-    def _work(self, photo: str | Path, settings: Settings, stop: threading.Event, released: threading.Event, news: News) -> None:
+    def since_passed(self, lane: str) -> float:
+        """Seconds since work last passed through a lane."""
+        return time.monotonic() - self.passed[lane]
+
+    def not_ready(self) -> dict[str, str]:
+        """What is wrong, by lane: nothing passed for longer than work may take there."""
+        if self.line.closed:
+            return {"service": "ending"}
+        longest = {"head": self.settings.head_seconds, "portrait": self.settings.portrait_seconds, "drawing": self.settings.mesh_seconds}
+        return {
+            lane: f"nothing passed for {self.since_passed(lane):.0f} s"
+            for lane, seconds in longest.items()
+            if self.since_passed(lane) > seconds + TRY_AFTER + 60
+        }
+
+    def try_lanes(self) -> None:
+        """Sends a tiny piece of work through each lane through which nothing passed lately, and waits for none."""
+        for lane, runner in self.runners.lanes().items():
+            if self.since_passed(lane) > TRY_AFTER and lane not in self._tried:
+                self._tried.add(lane)
+                threading.Thread(target=self._try, args=(lane, runner), daemon=True).start()
+
+    def _try(self, lane: str, runner: Runner) -> None:
         try:
-            waiting = False
-            while not self._model.acquire(timeout=0.2):  # a stopped job may still be in its last step
-                if stop.is_set():
-                    raise Stopped
-                if not waiting:
-                    news.put(Update("waiting"))
-                waiting = True
+            runner.call(ping, seconds=TRY_SECONDS, tell=_deaf, stop=threading.Event())
+            self.passed[lane] = time.monotonic()
+        except Exception:
+            log.exception("a lane does not work")
+        finally:
+            self._tried.discard(lane)
+
+    def _told(self, lane: str, runner: Runner, work, arguments: tuple, seconds: float, stop: threading.Event) -> Iterator[Update]:
+        """Runs work in a thread and yields its news, and what it returns, if that is one of them."""
+        news: News = SimpleQueue()
+
+        def run() -> None:
             try:
-                with tempfile.TemporaryDirectory(prefix="facelift-") as folder:
-                    self._make(photo, settings, stop, news, Path(folder))
-                    news.put(None)
-                    released.wait()
-            finally:
-                self._model.release()
-        except BaseException as error:  # handed over to the visitor's thread
-            news.put(error)
+                result = self._run(lane, runner, work, arguments, seconds, news.put, stop)
+                news.put(result)
+                news.put(None)
+            except BaseException as error:  # handed over to the visitor's thread
+                news.put(error)
 
-    def _make(self, photo: str | Path, settings: Settings, stop: threading.Event, news: News, folder: Path) -> None:
-        clock = _Clock(self._spent)
-
-        def tell(stage: str, fraction: float = 0.0, detail: str = "", **news_of_it) -> None:
-            if stop.is_set():
-                raise Stopped
-            news.put(Update(stage, fraction, detail, seconds_left=clock.left(stage, fraction), **news_of_it))
-
-        tell("portrait")
-        portrait = self.portrait(photo, settings.crop, settings.face, settings.adjustment)
-        portrait_file = folder / "portrait.png"
-        portrait.image.save(portrait_file)
-        tell("views", portrait=portrait_file)
-        head = self.pipeline(
-            portrait,
-            seed=settings.seed,
-            steps=settings.steps,
-            guidance_scale=settings.guidance_scale,
-            on_step=_Stepper(tell, folder / "previews", self.pipeline.rig.names),
-        )
-        tell("files", splat=head.gaussians.save(folder / "head.spz"), portrait=portrait_file)
-
-        def filming(done: int, total: int) -> None:  # starts when all but film and report is written
-            if (folder / "views.zip").exists():
-                return tell("turntable", done / total)
-            pack_views(folder)
-            if settings.extras:
-                save_viewer(folder / "head.spz", folder / "head.html", portrait_file)
-            tell("turntable", done / total, files=_files(folder), views=views_of(folder))
-
-        head = replace(head, report={**head.report, "seconds": {**head.report["seconds"], "portrait": clock.spent["portrait"]}})
-        report = head.save(folder, formats=("ply", "splat", "spz"), progress=filming)
-        report = {**report, **_moved(settings.adjustment)}
-        if settings.extras:
-            save_webp(folder / "turntable.mp4", folder / "turntable.webp")
-        write_report(report, folder)
-        clock.left("done", 1.0)
-        self._spent = clock.spent
-        news.put(Finished(portrait=portrait_file, views=views_of(folder), files=_files(folder), report=report, folder=folder))
-
-
-def make_mesh(folder: Path, device: torch.device | str) -> Iterator[Update]:
-    """Adds head.glb to the folder of a finished head, beside whatever job runs. Closing the iterator ends the work.
-
-    Raises MeshError.
-    """
-    stop, path = threading.Event(), folder / "head.glb"
-    news: News = SimpleQueue()
-    started = time.perf_counter()
-
-    def tell(done: int, total: int) -> None:
-        if stop.is_set():
-            raise Stopped
-        left = (time.perf_counter() - started) * (total - done) / done if done > 2 else None
-        news.put(Update("mesh", done / total, seconds_left=left))
-
-    def work() -> None:
+        threading.Thread(target=run, daemon=True).start()
         try:
-            part = path.with_suffix(".part.glb")  # a mesh that is there is whole
-            save_mesh(Gaussians.load(folder / "head.ply").to(device), part, tell).rename(path)
-            news.put(None)
-        except BaseException as error:  # handed over to the visitor's thread
-            news.put(error)
+            while (item := news.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+        finally:
+            stop.set()
 
-    threading.Thread(target=work, daemon=True).start()
-    try:
-        yield from _told(news)
-    finally:
-        stop.set()
-
-
-def _told(news: News) -> Iterator[Update]:
-    while (item := news.get()) is not None:
-        if isinstance(item, BaseException):
-            raise item
-        yield item
-
-
-def _moved(adjustment: CropAdjustment) -> dict:
-    """For the report: how the crop was moved, if it was."""
-    return {} if adjustment == CropAdjustment() else {"crop_moved": asdict(adjustment)}
-
-
-class _Clock:
-    """Measures stages as they pass, and guesses what is left from this job's pace and the last job's later stages."""
-
-    def __init__(self, before: dict[str, float]):
-        self.before = before
-        self.spent: dict[str, float] = {}
-        self.stage: str | None = None
-        self.since = time.perf_counter()
-
-    def left(self, stage: str, fraction: float) -> float | None:
-        now = time.perf_counter()
-        if stage != self.stage:
-            if self.stage:
-                self.spent[self.stage] = now - self.since
-            self.stage, self.since = stage, now
-        stages = list(texts.STAGES)
-        later = stages[stages.index(stage) + 1 :] if stage in stages else []
-        after = sum(self.before.get(name, 0.0) for name in later)
-        if fraction > 0.05:
-            return (now - self.since) * (1 - fraction) / fraction + after
-        return self.before[stage] + after if stage in self.before else None
+    def _run(
+        self, lane: str, runner: Runner, work, arguments: tuple, seconds: float, tell=None, stop: threading.Event | None = None
+    ) -> Any:  # what the work returns
+        started, how = time.monotonic(), "failed"
+        try:
+            result = runner.call(work, *arguments, seconds=seconds, tell=tell or _deaf, stop=stop or threading.Event())
+            how = "done"
+            self.passed[lane] = time.monotonic()
+            self.metrics.took("facelift_lane_seconds", self.passed[lane] - started, lane=lane)
+            return result
+        except Stopped:
+            how = "stopped"
+            raise
+        except DeadlineError:
+            how = "too_long"
+            raise
+        except (PhotoError, MeshError, BudgetError):
+            how = "refused"
+            self.passed[lane] = time.monotonic()
+            raise
+        finally:
+            self.metrics.count("facelift_jobs_total", lane=lane, result=how)
 
 
-class _Stepper:
-    """Turns denoising steps into updates, with a preview now and then, and stops when asked."""
-
-    def __init__(self, tell: Callable[..., None], folder: Path, names: tuple[str, ...]):
-        self.tell, self.folder, self.names, self.last = tell, folder, names, 0.0
-
-    def __call__(self, step) -> None:
-        views, last_step = None, step.index == step.total
-        if last_step or time.perf_counter() - self.last > PREVIEW_SECONDS:
-            views = self.preview(step)
-            self.last = time.perf_counter()
-        self.tell("views", step.index / step.total, f"step {step.index} of {step.total}", views=views)
-        if last_step:
-            self.tell("gaussians")
-
-    def preview(self, step) -> list[Path]:
-        """Files, as everything shown: Gradio writes arrays again while a browser still reads them."""
-        self.folder.mkdir(exist_ok=True)
-        paths = [self.folder / f"{step.index}_{name}.jpg" for name in self.names]
-        for path, picture in zip(paths, step.preview(), strict=True):
-            Image.fromarray(picture).convert("RGB").save(path, quality=88)
-        return paths
-
-
-def views_of(folder: Path) -> list[Path]:
-    return sorted((folder / "views").glob("*.png"))  # 0_front.png, 1_front_right.png, ...
-
-
-def _files(folder: Path) -> dict[str, Path]:
-    """What of a head a visitor can download so far."""
-    return {name: folder / name for name in NAMES if (folder / name).exists()}
+def _deaf(update: Update) -> None:
+    """Nobody listens."""

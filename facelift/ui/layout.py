@@ -14,7 +14,7 @@ from .about import about
 from .aligner import CropAdjustment, face_buttons, portrait_frame
 from .changes import sentence
 from .downloads import MESH, NAMES
-from .history import KEEP_SECONDS, KEPT, drop
+from .history import KEPT
 from .motion import motion_buttons
 from .uploads import EXAMPLES
 from .viewer import splat_viewer
@@ -30,8 +30,8 @@ Photo = ABCMeta.__new__(
 )
 
 
-def layout(pipeline) -> SimpleNamespace:
-    """Places the components and returns those that take part in events."""
+def layout(pipeline, promise: str) -> SimpleNamespace:
+    """Places the components and returns those that take part in events. promise: what is kept of a visitor, and how long."""
     ui = SimpleNamespace()
     gr.HTML(f"<header id='head'><h1>{texts.TITLE}</h1><p>{texts.LEAD} {texts.CONSENT}</p></header>")
     with gr.Tab("Make a head"), gr.Row(elem_id="columns"):
@@ -40,11 +40,13 @@ def layout(pipeline) -> SimpleNamespace:
         with gr.Column(scale=9, min_width=340, elem_id="results"):
             _results(ui)
     with gr.Tab("About"):
-        gr.HTML(about(pipeline.weights))
-    gr.HTML(f"<div id='foot'><p>{texts.PRIVACY} {html.escape(texts.weights_line(pipeline.weights))}</p></div>")
+        gr.HTML(about(pipeline.weights, promise))
+    with gr.Row(elem_id="foot"):
+        gr.HTML(f"<p>{html.escape(promise)} {html.escape(texts.weights_line(pipeline.weights))}</p>")
+        ui.delete = gr.Button(texts.DELETE, size="sm", min_width=110, scale=0, elem_id="delete")
     ui.adjustment = gr.State((None, CropAdjustment()))  # of which photo and face, and how far
     ui.entry = gr.State(None)  # the head that is shown
-    ui.history = gr.State([], time_to_live=KEEP_SECONDS, delete_callback=drop)
+    ui.history = gr.State([])
     return ui
 
 

@@ -19,7 +19,8 @@ from ..video.track import read_clip
 from . import texts
 from .changes import Changes, progress, sentence, wrong
 from .history import HistoryEntry
-from .jobs import Update, sentence_for
+from .jobs import sentence_for
+from .making import Update
 from .viewer import shown
 
 RIG, TRACK, PAGE = "head.headrig", "track.json", "head_moving.html"  # in the folder of a head

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 
+from ..serving.settings import ServiceSettings
+from ..serving.visitors import visitors_of_this_process
+from ..serving.worker import Stopped
 from . import changes, texts
 from .aligner import CropAdjustment, faces_shown, portrait_shown
 from .changes import progress, sentence, wrong
 from .downloads import MESH
-from .endpoints import ONE_HEAD_AT_A_TIME, ONE_PORTRAIT_AT_A_TIME, add_endpoints, settings_from
-from .history import keep
-from .jobs import Finished, Jobs, Stopped, Update, make_mesh, sentence_for, views_of
+from .endpoints import HEADS_IN_LINE, ONE_DRAWING_AT_A_TIME, ONE_PORTRAIT_AT_A_TIME, add_endpoints, settings_from, visitor_of
+from .history import KEPT, keep
+from .jobs import Jobs, Runners, sentence_for
 from .layout import LARGEST_SEED, layout, qualities
+from .making import Finished, Update, views_of
 from .motion import connect_motion, of_motion
+from .server import FairQueue, Service
 from .theme import style
 from .uploads import MOST_SENT, GuardedBlocks
 
-DELETE_EVERY, DELETE_AFTER = 600, 3600  # seconds
+PORTRAITS_KEPT = 3  # a browser may still be reading the one before the last
 ON_LOAD = """() => {
   const examples = document.querySelector("#examples");
   const name = () => examples?.querySelectorAll(".gallery-item").forEach((button) => {
@@ -43,20 +46,34 @@ SAVE_FILE = """(file) => {
 NEW_SEED = "() => Math.floor(Math.random() * 1e6)"  # short enough to be read and told
 
 
-def build_app(pipeline, queue_size: int = 8) -> gr.Blocks:
-    """The page for one pipeline. One head is made at a time, and at most `queue_size` visitors wait."""
-    with GuardedBlocks(title=texts.TITLE, analytics_enabled=False, delete_cache=(DELETE_EVERY, DELETE_AFTER), fill_width=True) as app:
-        ui, jobs = layout(pipeline), Jobs(pipeline)
+def build_app(pipeline=None, settings: ServiceSettings | None = None, runners: Runners | None = None) -> GuardedBlocks:
+    """The page for one pipeline, which runs in this process, or for the processes that `runners` are. Raises ResourceError."""
+    settings = settings or ServiceSettings()
+    visitors = visitors_of_this_process(settings.keep_nothing, settings.keep_seconds)
+    jobs = Jobs(runners or Runners.here(pipeline), visitors, settings)
+    with GuardedBlocks(title=texts.TITLE, analytics_enabled=False, fill_width=True) as app:
+        app.visitors = visitors
+        ui = layout(jobs.facts, texts.promise(settings.keep_seconds, settings.keep_nothing))
         _connect(app, ui, jobs)
         connect_motion(ui)
         add_endpoints(jobs, _settings(ui))
-    return app.queue(max_size=queue_size, api_open=False)
+    app.service = Service(app, jobs)
+    app.queue(api_open=False)
+    app._queue = FairQueue(app, settings.calls_each)
+    return app
 
 
-def launch(app: gr.Blocks, listen: bool = False, **options: Any):
+def launch(app: GuardedBlocks, listen: bool = False, prevent_thread_lock: bool = False, **options: Any) -> None:
     """Serves the page on this computer alone, or on all its network addresses with `listen`. Options are those of `Blocks.launch`."""
-    defaults = {"server_port": 7860, "max_file_size": MOST_SENT, "show_error": False, "ssr_mode": False, "footer_links": ["api"], **style()}
-    return app.launch(server_name="0.0.0.0" if listen else "127.0.0.1", **{**defaults, **options})
+    ours = {
+        "server_port": 7860, "max_file_size": MOST_SENT, "show_error": False, "ssr_mode": False, "footer_links": ["api"],
+        "state_session_capacity": app.service.jobs.settings.sessions, **style(),
+    }  # fmt: skip
+    address = "0.0.0.0" if listen else "127.0.0.1"
+    app.launch(server_name=address, prevent_thread_lock=True, _app=app.service.application(), **{**ours, **options})
+    app.service.start()
+    if not prevent_thread_lock:
+        app.block_thread()
 
 
 def _settings(ui: SimpleNamespace) -> list:
@@ -64,9 +81,10 @@ def _settings(ui: SimpleNamespace) -> list:
 
 
 def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
-    weights, default_steps = jobs.pipeline.weights, jobs.pipeline.default_steps
+    weights, default_steps = jobs.facts.weights, jobs.facts.default_steps
+    kept = 1 if jobs.settings.keep_nothing else KEPT
 
-    def prepare(photo, crop, face, adjustment, anew=False):
+    def prepare(request, photo, crop, face, adjustment, anew=False):
         """The portrait, the faces of the photo and advice: what the page shows before anything slow begins."""
         if not photo:
             yield None, None, sentence(texts.HINT)
@@ -76,20 +94,19 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
         except Exception as error:
             yield None, None, wrong(sentence_for(error))
             return
-        with tempfile.TemporaryDirectory(prefix="facelift-") as folder:
-            path = Path(folder) / "portrait.png"
-            made.image.save(path)
-            found = made.advice if adjustment == CropAdjustment() else ()
-            note = sentence(texts.portrait_note(len(made.faces), int(face or 1)), found[:3])
-            yield portrait_shown(path, adjustment, made.crop is not None, anew), faces_shown(made, int(face or 1)), note
+        path = jobs.visitors.folder(visitor_of(request), "portrait", PORTRAITS_KEPT) / "portrait.png"
+        made.image.save(path)
+        found = made.advice if adjustment == CropAdjustment() else ()
+        note = sentence(texts.portrait_note(len(made.faces), int(face or 1)), found[:3])
+        yield portrait_shown(path, adjustment, made.crop is not None, anew), faces_shown(made, int(face or 1)), note
 
-    def prepare_anew(photo, crop, face):
-        for news in prepare(photo, crop, face, CropAdjustment(), anew=True):
+    def prepare_anew(request: gr.Request, photo, crop, face):
+        for news in prepare(request, photo, crop, face, CropAdjustment(), anew=True):
             yield *news, ((photo, face), CropAdjustment())
 
-    def move(event: gr.EventData, photo, crop, face):
+    def move(request: gr.Request, event: gr.EventData, photo, crop, face):
         adjustment = CropAdjustment.read(event._data)
-        for news in prepare(photo, crop, face, adjustment):
+        for news in prepare(request, photo, crop, face, adjustment):
             yield *news, ((photo, face), adjustment)
 
     def make_head(request: gr.Request, photo, seed, steps, guidance_scale, crop, face, adjustment, history) -> Iterator[changes.Changes]:
@@ -102,12 +119,12 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
         adjustment = adjustment if of == (photo, face) else CropAdjustment()  # a new photo may not have its portrait yet
         wanted = replace(settings_from(seed, steps, guidance_scale, crop, face), adjustment=adjustment)
         try:
-            for update in jobs.run(request.session_hash, photo, wanted):
+            for update in jobs.run(visitor_of(request), FairQueue.client(request), photo, wanted):
                 news = changes.of_update(ui, update, weights)
                 if update.portrait is not None:
                     news[ui.portrait] = portrait_shown(update.portrait, adjustment, bool(crop))
                 if isinstance(update, Finished):
-                    history = keep(history, update.folder, update.report)
+                    history = keep(history, update.folder, update.report, kept)
                     news |= {ui.history: history, ui.gallery: changes.gallery(history), ui.another: gr.Button(visible=True)}
                     news |= {**changes.of_entry(ui, history[-1]), **of_motion(ui, history[-1])}
                 yield news
@@ -121,6 +138,8 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
         if not 0 <= event.index < len(history):
             return {}
         entry = history[event.index]
+        if not entry.folder.is_dir():
+            return {ui.status: wrong(texts.GONE)}
         done = Finished(views=views_of(entry.folder), files=entry.files, report=entry.report, folder=entry.folder)
         news = {**changes.of_update(ui, done, weights, keep_view=True), **changes.of_entry(ui, entry), **of_motion(ui, entry)}
         return {**news, ui.status: sentence(texts.shown_again(entry.report))}
@@ -129,7 +148,7 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
         """Makes the mesh of the head that is shown, while the next visitor's head may be in the making."""
         yield {ui.mesh: gr.Button(f"{MESH} 0 %", interactive=False), ui.status: progress(Update("mesh"))}
         try:
-            for update in make_mesh(entry.folder, jobs.pipeline.device):
+            for update in jobs.mesh(entry.folder):
                 yield {ui.mesh: gr.Button(f"{MESH} {100 * update.fraction:.0f} %"), ui.status: progress(update)}
         except Exception as error:
             yield {**changes.of_entry(ui, entry), ui.status: wrong(sentence_for(error))}
@@ -137,8 +156,15 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
         yield {**changes.of_entry(ui, entry), ui.status: sentence(texts.MESH_DONE)}
 
     def stop_job(request: gr.Request):
-        jobs.stop(request.session_hash)
+        jobs.stop(visitor_of(request))
         return {**changes.buttons(ui, running=False), ui.status: sentence(texts.STOPPED)}
+
+    def delete_all(request: gr.Request):
+        """Everything of the visitor, here and on the page."""
+        jobs.forget(visitor_of(request))
+        news = {**changes.cleared(ui), **changes.buttons(ui, running=False), ui.another: gr.Button(visible=False), ui.history: []}
+        news |= {ui.photo: None, ui.portrait: None, ui.faces: None, ui.gallery: gr.Gallery(value=None, visible=False)}
+        return {**news, ui.status: sentence(texts.DELETED)}
 
     waiting = progress(Update("waiting"))
 
@@ -187,14 +213,14 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
     new_seed = {"fn": None, "inputs": None, "outputs": ui.seed, "js": NEW_SEED, "api_visibility": "private"}
     ui.random_seed.click(**new_seed)
     asked = ui.mesh.click(lambda: gr.Button(f"{MESH} …", interactive=False), None, ui.mesh, **at_once)
-    one_mesh = {"concurrency_id": "mesh", "concurrency_limit": 1}
-    meshes = asked.then(mesh, ui.entry, [ui.status, ui.mesh, ui.downloads[MESH], ui.entry], **quiet, **one_mesh)
+    meshes = asked.then(mesh, ui.entry, [ui.status, ui.mesh, ui.downloads[MESH], ui.entry], **quiet, **ONE_DRAWING_AT_A_TIME)
     meshes.success(None, ui.downloads[MESH], None, js=SAVE_FILE, api_visibility="private")
     starts, runs = [ui.generate.click, ui.another.click(**new_seed).then], []
     for start in starts + ([ui.examples.load_input_event.then] if ui.examples else []):
         start(show_waiting, None, buttons, cancels=meshes, **at_once)
-        runs.append(start(make_head, [*_settings(ui), ui.adjustment, ui.history], shown, **quiet, **ONE_HEAD_AT_A_TIME))
+        runs.append(start(make_head, [*_settings(ui), ui.adjustment, ui.history], shown, **quiet, **HEADS_IN_LINE))
         runs[-1].failure(show_refused, ui.status, buttons, **at_once)
     ui.stop.click(stop_job, None, buttons, cancels=runs, **at_once)
+    ui.delete.click(delete_all, None, [*shown, ui.photo, ui.faces], cancels=[*runs, meshes], **at_once)
     ui.gallery.select(show_entry, ui.history, shown, cancels=meshes, **quiet)
     app.load(read_link, None, [ui.seed, ui.note], js=ON_LOAD, **quiet)

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 TITLE = "FaceLift"
 LEAD = "One portrait photo in, a 3D head out."
-PRIVACY = (
-    "Your photo goes to the computer that runs this page and nowhere else. Photos and results are deleted there about an hour after "
-    "they were made, and nothing is kept for training."
-)
 CONSENT = "Use photos of yourself, or of people who agreed to it."
 VIEWS = "The six views"
 HISTORY = "Your last heads: click one to see it again"
@@ -46,6 +42,11 @@ FACE = "1 is the largest in the photo."
 ANIMATE, CLIP = "Let it move", "Move as in a clip"
 MOVES = "The head moves: sliders, blink, smile, speak. head_moving.html takes it along, to be played offline by double click."
 PERFORMS = "The head does what the face in the clip does, on and on; head_moving.html takes it along."
+DELETE = "Delete now"
+DELETED = "Your photos and heads were deleted here."
+GONE = "That head has been deleted here since: make it again from the same photo and seed."
+ENDING = "This server is about to be restarted: try again in a minute."
+TOO_LARGE = "That takes more memory than there is here. Try a smaller photo."
 NO_SPLATS = "Send a .ply, .splat or .spz file of Gaussians."
 NO_PHOTO = "Choose a photo first."
 NOT_SENT = "Only files sent to this page can be used: upload a photo, clip or splat file of up to 20 MB."
@@ -84,6 +85,29 @@ ALIGNER = {
 }
 
 MATTING = {"none": "background kept", "alpha channel": "background: the photo's own transparency"}
+
+
+def promise(keep_seconds: int, keep_nothing: bool) -> str:
+    """What is kept of a visitor, and how long."""
+    where = "kept there in memory alone, never on a disk" if keep_nothing else "kept there in a folder of this program"
+    return (
+        f"Your photo goes to the computer that runs this page and nowhere else. Photos and results are {where}, and deleted "
+        f"{duration(keep_seconds)} after they were made at the latest, soon after you close this page, and at once by {DELETE}. "
+        "Nothing is kept for training."
+    )
+
+
+def duration(seconds: int) -> str:
+    for name, size in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
+        if seconds % size == 0 and seconds >= size:
+            count = seconds // size
+            return f"{'an' if name == 'hour' else 'a'} {name}" if count == 1 else f"{count} {name}s"
+    return "0 seconds"
+
+
+def place(before: int) -> str:
+    """How many are served first."""
+    return f"{before} before you"
 
 
 def left(seconds: float | None) -> str:

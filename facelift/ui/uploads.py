@@ -7,6 +7,8 @@ import ipaddress
 import os
 import stat
 import tempfile
+from collections.abc import Callable
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -17,6 +19,7 @@ from gradio.utils import get_upload_folder
 from gradio_client.utils import is_file_obj, is_http_url_like, traverse
 
 from ..resources import resource
+from ..serving.visitors import Visitors
 from . import texts
 
 EXAMPLES = resource("assets/examples")
@@ -32,30 +35,52 @@ class Refused(Exception):
     """A file that may not be read, whether it exists or not."""
 
 
+_visitor: ContextVar[str] = ContextVar("visitor", default="")
+
+
 class GuardedBlocks(gr.Blocks):
     """A page that looks at every file named in a call, to whatever function and component, before Gradio does anything with it.
 
     Gradio's own check passes over files without `meta`, and its downloads have no limit.
     """
 
+    visitors: Visitors  # who is told whose files these are
+    service: Any  # what runs around the page, until it is closed
+
+    async def process_api(self, *args, **kwargs):
+        _visitor.set(kwargs.get("session_hash") or "")
+        return await super().process_api(*args, **kwargs)
+
     async def preprocess_data(self, block_fn, inputs, *args, **kwargs):
         try:
-            inputs = await admitted(inputs)
+            inputs = await admitted(inputs, self._note)
         except Refused:
             raise gr.Error(texts.NOT_SENT, print_exception=False) from None
         return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
 
 
-async def admitted(data: Any) -> Any:
+    def close(self, verbose: bool = True) -> None:
+        self.service.close()
+        super().close(verbose)
+
+    def _note(self, path: Path) -> None:
+        self.visitors.uses(_visitor.get(), path)
+
+
+async def admitted(data: Any, note: Callable[[Path], None] | None = None) -> Any:
     """JSON of a call with each file in it (a dictionary with a "path") replaced by one with a real path that may be read.
 
-    A public http(s) address is downloaded to the upload folder. Raises Refused, for all reasons alike.
+    note: is told of each file. A public http(s) address is downloaded to the upload folder. Raises Refused, for all reasons alike.
     """
     named: list[str] = []
     traverse(data, lambda file: named.append(file["path"]), is_file_obj)
     if len(named) > MOST_FILES:
         raise Refused
     real = {path: await fetched(path) if is_http_url_like(path) else real_path(path) for path in named}
+
+    for path in real.values():
+        if note is not None:
+            note(path)
 
     def replaced(file: dict) -> dict:
         name = file.get("orig_name")

@@ -1,0 +1,149 @@
+"""The page as a service: what stands around Gradio's server, and what it does every few seconds."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import threading
+import time
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from gradio.queueing import Queue
+from gradio.routes import App, ORJSONResponse
+
+from ..serving import memory
+from ..serving.clients import Presence, client_of
+from ..serving.guard import Guard
+from ..serving.operations import Operations
+from ..serving.worker import Worker
+from . import texts
+from .jobs import Jobs
+
+log = logging.getLogger(__name__)
+EVERY = 5.0  # seconds between two rounds
+GRACE = 30.0  # after which a visitor whose page was closed, or lost its connection, has left
+IDLE = 120.0  # for those without a page, after their last call
+MOST_CALLS = 400  # that wait, of all clients
+
+
+class GuardedApp(App):
+    """Gradio's application behind a guard."""
+
+    def __init__(self, jobs: Jobs, presence: Presence):
+        super().__init__(default_response_class=ORJSONResponse)
+        asked = Operations(super().__call__, jobs.not_ready, jobs.metrics)
+        self.guard = Guard(asked, jobs.settings, presence, jobs.metrics)
+
+    async def __call__(self, scope, receive, send) -> None:
+        await self.guard(scope, receive, send)
+
+
+class FairQueue(Queue):
+    """Gradio's queue of calls, in which each client has few places."""
+
+    def __init__(self, app: Any, calls_each: int):
+        super().__init__(True, app.max_threads, 1, MOST_CALLS, app)
+        self.calls_each = calls_each
+        self.ANALYTICS_MAX_EVENTS = 100  # nobody reads them
+
+    async def push(self, body, request, username):
+        client = self.client(request)
+        if sum(self.client(event.request) == client for event in self.events()) >= self.calls_each:
+            return False, "You have too many calls in the making: wait for one to end.", "queue_full"
+        return await super().push(body, request, username)
+
+    def events(self) -> list[Any]:
+        """Those that wait and those that run."""
+        waiting = [event for queue in list(self.event_queue_per_concurrency_id.values()) for event in queue.queue]
+        return waiting + [event for job in list(self.active_jobs) if job for event in job]
+
+    @staticmethod
+    def client(request: Any) -> str:
+        """request: Gradio's or Starlette's."""
+        return client_of(request.client.host if request.client else "", request.headers.get("x-forwarded-for"))
+
+
+class Service:
+    """The page's guard and keeper, and the processes that work for it."""
+
+    def __init__(self, app: Any, jobs: Jobs):
+        self.app, self.jobs, self.presence = app, jobs, Presence()
+        self.keeper = Keeper(app, jobs, self.presence)
+        metrics = jobs.metrics
+        metrics.ask("facelift_line", lambda: len(jobs.line))
+        metrics.ask("facelift_visitors", lambda: len(self.presence))
+        metrics.ask("facelift_memory_bytes", memory.resident, process="server")
+        metrics.ask("facelift_disk_bytes", jobs.visitors.size)
+        metrics.ask("facelift_disk_free_bytes", lambda: shutil.disk_usage(jobs.visitors.root).free)
+        for lane, runner in jobs.runners.lanes().items():
+            if isinstance(runner, Worker):
+                metrics.ask("facelift_memory_bytes", partial(getattr, runner, "size"), process=lane)
+                metrics.ask("facelift_worker_restarts_total", partial(getattr, runner, "restarts"), process=lane)
+            metrics.ask("facelift_lane_passed_seconds", partial(jobs.since_passed, lane), lane=lane)
+
+    def application(self) -> GuardedApp:
+        return GuardedApp(self.jobs, self.presence)
+
+    def start(self) -> None:
+        self.keeper.start()
+
+    def drain(self) -> None:
+        """No new heads; returns when those in the making are done, or after `drain_seconds`."""
+        self.jobs.line.closed = texts.ENDING
+        end = time.monotonic() + self.jobs.settings.drain_seconds
+        while len(self.jobs.line) and time.monotonic() < end:
+            self.jobs.line.wait(0.5)
+
+    def close(self) -> None:
+        self.keeper.ended.set()
+        self.jobs.runners.close()
+
+
+class Keeper(threading.Thread):
+    """Sweeps files and sessions, and sees those off who left."""
+
+    def __init__(self, app: Any, jobs: Jobs, presence: Presence):
+        super().__init__(name="facelift-keeper", daemon=True)
+        self.app, self.jobs, self.presence = app, jobs, presence
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        while not self.ended.wait(EVERY):
+            try:
+                self.round()
+            except Exception:  # the next round may do better, and there must be one
+                log.exception("keeping failed")
+
+    def round(self) -> None:
+        for visitor in self.presence.gone(GRACE):
+            self.jobs.forget(visitor)
+            self.forget_session(visitor)
+        self.jobs.try_lanes()
+        self.jobs.visitors.sweep()
+        holder = self.app.server_app.state_holder
+        for visitor, used in list(holder.time_last_used.items()):
+            if visitor not in self.presence and time.time() - used.timestamp() > IDLE:
+                self.forget_session(visitor)
+        for files in list(self.app.temp_file_sets):  # only names, but of all files there ever were
+            files.intersection_update({name for name in list(files) if name and _there(name)})
+        memory.give_back()
+
+    def forget_session(self, visitor: str) -> None:
+        """What Gradio keeps of a visitor, unless something of theirs still runs."""
+        queue, holder = self.app._queue, self.app.server_app.state_holder
+        if any(event.session_hash == visitor for event in queue.events()):
+            return
+        with holder.lock, suppress(KeyError):
+            holder.time_last_used.pop(visitor, None)
+            holder.session_data.pop(visitor, None)
+        for kept in (queue.pending_messages_per_session, queue.pending_event_ids_session):
+            kept.pop(visitor, None)
+
+
+def _there(name: str) -> bool:
+    with suppress(OSError, ValueError):
+        return os.path.exists(name)
+    return False
