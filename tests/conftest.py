@@ -42,6 +42,7 @@ SLOW = (
     "test_splats::test_a_mesh_is_*",
     "test_training*::*",
     "test_video::test_a_clip_becomes_a_head_*",
+    "test_requests::*",  # tests/security
     "test_visitors::test_a_server_that_*",  # tests/security
     "test_visitors::test_a_visitor_s_files_*",
     "test_workers::*",
@@ -58,6 +59,11 @@ FAST = (  # though of the above
     "test_training::test_a_step_without_*",
     "test_training::test_where_views_meet_*",
     "test_training_full::test_perceptual_term_*",
+    "test_requests::test_clients_*",
+    "test_requests::test_logs_*",
+    "test_requests::test_rates_*",
+    "test_requests::test_sums_*",
+    "test_requests::test_who_comes_*",
     "test_workers::test_a_line_*",
     "test_workers::test_who_waits_*",
 )

@@ -106,7 +106,10 @@ class Guard:
 
     def _known(self, host: str) -> bool:
         """A name of this server, or a numeric address: a foreign name that was made to point here is neither."""
-        name = (urlsplit(f"//{host}").hostname or "").lower() if _plain(host) else ""
+        try:
+            name = (urlsplit(f"//{host}").hostname or "").lower() if _plain(host) else ""
+        except ValueError:  # half an IPv6 address
+            return False
         try:
             return bool(ipaddress.ip_address(name))
         except ValueError:
@@ -118,7 +121,7 @@ class Guard:
         if origin is None:
             return True
         here = {headers.get("host", "").lower(), headers.get("x-forwarded-host", "").lower()} - {""}
-        return _plain(origin) and urlsplit(origin).netloc.lower() in here
+        return _plain(origin) and origin.lower().partition("://")[2] in here
 
 
 TOO_LARGE = "That is larger than this server accepts."

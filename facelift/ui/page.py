@@ -128,8 +128,8 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
                     news |= {ui.history: history, ui.gallery: changes.gallery(history), ui.another: gr.Button(visible=True)}
                     news |= {**changes.of_entry(ui, history[-1]), **of_motion(ui, history[-1])}
                 yield news
-        except Stopped:
-            yield {**changes.buttons(ui, running=False), ui.status: sentence(texts.STOPPED)}
+        except Stopped:  # what stopped it has said so
+            yield changes.buttons(ui, running=False)
         except Exception as error:
             yield {**changes.buttons(ui, running=False), ui.status: wrong(sentence_for(error))}
 

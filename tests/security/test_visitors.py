@@ -108,7 +108,8 @@ def test_the_oldest_of_a_kind_go(visitors, later):
 
 def test_a_server_that_was_killed_is_cleaned_up_after_by_the_next(tmp_path):
     code = "import sys, time; from pathlib import Path; from facelift.serving.visitors import Visitors\n"
-    code += "v = Visitors(Path(sys.argv[1]), 100); (v.folder('one') / 'face.png').write_text(''); print(v.root, flush=True); time.sleep(300)"
+    code += "v = Visitors(Path(sys.argv[1]), 100); open(v.folder('one') / 'face.png', 'w').close()\n"
+    code += "print(v.root, flush=True); time.sleep(300)"
     roots, processes = [], []
     for _ in range(2):
         processes.append(subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE, text=True, cwd=ROOT))
