@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import torch
+from safetensors import SafetensorError
 
 from .errors import WeightsError
 from .gaussians import FilterPreset
@@ -26,11 +27,11 @@ def assemble(weights: WeightSet, device: torch.device, dtype: torch.dtype | None
     dtype: of the view generator; default fp16 for released weights on CUDA, else fp32.
     Raises WeightsError.
     """
-    if weights.kind == "released":
-        return assemble_released(weights, device, dtype or (torch.float16 if device.type == "cuda" else torch.float32))
     try:
+        if weights.kind == "released":
+            return assemble_released(weights, device, dtype or (torch.float16 if device.type == "cuda" else torch.float32))
         return assemble_compact(weights, device, dtype or torch.float32)
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
         raise WeightsError(f"The weight set in {weights.folder} is incomplete or not understood: {error}") from error
 
 

@@ -7,6 +7,10 @@ class PhotoError(ValueError):
     """The photo cannot be used; the message says why."""
 
 
+class SettingsError(ValueError):
+    """A setting that makes no sense; the message says which values do."""
+
+
 class SplatFileError(ValueError):
     """A file that is no splat file, or is damaged."""
 

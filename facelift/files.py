@@ -40,17 +40,24 @@ def write_whole_folder(folder: Path, write: Callable[[Path], object]) -> None:
                 raise
 
 
-def write_whole_files(folder: Path, write: Callable[[Path], object]) -> None:
-    """As `write_whole`, for several files that belong together: `write` is given an empty folder, whose files go into `folder` at the end,
-    beside what else is there."""
+def write_whole_files(folder: Path, write: Callable[[Path], object], last: str | None = None) -> None:
+    """As `write_whole`, for files that belong together, in folders or not: `write` is given an empty folder, whose files go into
+    `folder` at the end, beside what else is there.
+
+    last: a file that goes first when it is old, and comes last when it is new: where it is, the others are those written with it.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     _sweep(folder)
     with _partial(folder) as partial:
         partial.mkdir()
         write(partial)
         folder.mkdir(exist_ok=True)
-        for path in sorted(partial.iterdir()):
-            os.replace(path, folder / path.name)
+        if last is not None:
+            (folder / last).unlink(missing_ok=True)
+        written = [path.relative_to(partial) for path in sorted(partial.rglob("*")) if not path.is_dir()]
+        for name in sorted(written, key=lambda name: str(name) == last):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(partial / name, folder / name)
 
 
 @contextlib.contextmanager

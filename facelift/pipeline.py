@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from .cameras import ViewRig, view_rig
 from .devices import Laps, resolve_device
-from .errors import WeightsError
+from .errors import SettingsError, WeightsError
 from .gaussians import RELEASE_APP, FilterPreset
 from .head import Head
 from .multiview.pipeline import DenoisingStep, GeneratedViews, MultiViewPipeline
@@ -117,8 +118,10 @@ class FaceLiftPipeline:
         crop: False keeps the photo's framing.
         on_step: called after every denoising step; what it raises ends the call.
         face_index, matting: as for `portrait.make_portrait`.
-        Raises PhotoError for a photo that cannot be used and ValueError for impossible steps.
+        Raises PhotoError for a photo that cannot be used, SettingsError for impossible guidance and ValueError for impossible steps.
         """
+        if guidance_scale is not None and not math.isfinite(guidance_scale):
+            raise SettingsError(f"The guidance scale must be a finite number, not {guidance_scale}.")
         laps = Laps(self.device)
         with laps("portrait"):
             portrait = photo if isinstance(photo, Portrait) else self.make_portrait(photo, crop, face_index, matting)
@@ -130,6 +133,8 @@ class FaceLiftPipeline:
             for step in self.finish:
                 reconstruction = step(reconstruction, context)
             gaussians = reconstruction.filtered(self.filters)
+        if not len(gaussians):
+            raise SettingsError("These settings leave nothing of the head: take the defaults for steps and guidance.")
         settings = {
             "seed": seed,
             "steps": self.default_steps if steps is None else steps,

@@ -42,6 +42,7 @@ SLOW = (
     "test_splats::test_a_mesh_is_*",
     "test_training*::*",
     "test_video::test_a_clip_becomes_a_head_*",
+    "test_broken_files::test_broken_weights_*",  # tests/security
     "test_requests::*",  # tests/security
     "test_visitors::test_a_server_that_*",  # tests/security
     "test_visitors::test_a_visitor_s_files_*",

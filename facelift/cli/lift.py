@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import itertools
+import json
+import math
 import sys
 import traceback
 from collections import Counter
@@ -11,7 +14,10 @@ from pathlib import Path
 from .. import __version__
 from ..choices import MATTINGS, MESHES, SPLATS, SPZ_VERSIONS
 from ..errors import ResourceError, WeightsError
+from ..files import write_whole_files
 from . import VERBS
+
+LAST = "report.json"  # where it is, the files beside it are whole and of the same head
 
 
 def parser() -> argparse.ArgumentParser:
@@ -28,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--weights", default="auto", help="auto, compact, released, a folder or a Hub repo (default: auto)")
     p.add_argument("--seed", type=int, default=4, help="default: 4")
     p.add_argument("--steps", type=positive, help="denoising steps (default: the weight set's own)")
-    p.add_argument("--guidance-scale", type=float, metavar="G", help="default: the weight set's own")
+    p.add_argument("--guidance-scale", type=finite, metavar="G", help="default: the weight set's own")
     p.add_argument("--no-crop", action="store_true", help="the photo is an aligned portrait already: only pad and resize it")
     p.add_argument("--face", type=positive, default=1, metavar="N", help="which face of a photo, by size; 1 is the largest (default: 1)")
     p.add_argument("--matting", choices=MATTINGS, default="auto", help="how the background goes (default: auto); alpha: by transparency")
@@ -40,6 +46,13 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+def finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError("must be a finite number")
+    return value
+
+
 def positive(text: str) -> int:
     value = int(text)
     if value < 1:
@@ -48,14 +61,17 @@ def positive(text: str) -> int:
 
 
 def output_folders(photos: list[Path], root: Path) -> list[Path]:
-    """One folder a photo: its stem, its full name where two stems clash, numbered where even those do."""
+    """One folder a photo, always in `root`: its stem, its full name where two stems clash, numbered where even those do."""
     stems = Counter(p.stem.lower() for p in photos)
-    names = [p.stem if stems[p.stem.lower()] == 1 else p.name for p in photos]
-    taken: Counter[str] = Counter()
+    taken: set[str] = set()
     folders = []
-    for name in names:
-        taken[name.lower()] += 1
-        folders.append(root / (name if taken[name.lower()] == 1 else f"{name}_{taken[name.lower()]}"))
+    for photo in photos:
+        name = photo.stem if stems[photo.stem.lower()] == 1 else photo.name
+        name = name if name.strip(".") else "photo"  # ...jpg has the stem ..
+        numbered = (f"{name}_{n}" for n in itertools.count(2))
+        free = next(one for one in itertools.chain([name], numbered) if one.lower() not in taken)
+        taken.add(free.lower())
+        folders.append(root / free)
     return folders
 
 
@@ -68,10 +84,15 @@ def main(argv: list[str] | None = None) -> int:
 
     from ..portrait.photo import find_photos, other_files  # seconds, which --help need not take
 
-    try:
-        photos = find_photos(args.photos)
-    except ValueError as error:
-        parser().error(str(error))
+    photos, wrong = [], []
+    for path in args.photos:
+        try:
+            photos += find_photos([path])
+        except ValueError as error:
+            wrong.append(str(error))
+    if not photos:
+        parser().error(wrong[0])
+    photos = find_photos(photos)  # each once
     for path in other_files(args.photos):
         print(f"skipped: {path} is no picture by its name", file=sys.stderr)
 
@@ -84,7 +105,9 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, ValueError) else 1
     print(f"weights: {pipe.weights.note}; licence: {pipe.weights.licence}; device: {pipe.device}", flush=True)
-    failed = 0
+    for sentence in wrong:
+        print(f"error: {sentence}", file=sys.stderr)
+    failed = len(wrong)
     for photo, folder in zip(photos, output_folders(photos, args.output), strict=True):
         try:
             with without_native_chatter():
@@ -95,7 +118,7 @@ def main(argv: list[str] | None = None) -> int:
                 traceback.print_exc()
             print(f"error: {photo}: {error}", file=sys.stderr)
     if failed:
-        print(f"{failed} of {len(photos)} photos failed", file=sys.stderr)
+        print(f"{failed} of {len(photos) + len(wrong)} photos failed", file=sys.stderr)
     return 1 if failed else 0
 
 
@@ -116,7 +139,8 @@ def lift_one(pipe, photo: Path, folder: Path, args: argparse.Namespace) -> None:
         )  # fmt: skip
         bar.reset()
         filmed = lambda done, total: advance(done, total, "turntable")  # noqa: E731
-        report = head.save(folder, tuple(args.formats), not args.no_turntable, filmed, args.spz_version)
+        write_whole_files(folder, lambda part: head.save(part, tuple(args.formats), not args.no_turntable, filmed, args.spz_version), LAST)
+    report = json.loads((folder / LAST).read_text())
     seconds = ", ".join(f"{name} {value:.1f}" for name, value in report["seconds"].items())
     print(f"{photo} -> {folder}: {report['gaussians']} Gaussians, matting by {report['matting']}; seconds: {seconds}")
     if report["faces"] > 1:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import inspect
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors.torch import load_file
 
 from ..devices import placed
 from ..stock import DDIMScheduler, UNet2DConditionModel, UNet2DModel
-from ..weights.tensors import read_tensors
+from ..weights.tensors import fill, read_tensors
 from .attention import ViewAttention, set_view_attention
 from .compact import CompactMultiViewPipeline, CompactViewGenerator
 from .decoder import DecoderConfig, ViewDecoder
@@ -42,7 +42,7 @@ def load_unet(folder: Path, dtype: torch.dtype) -> tuple[UNet2DConditionModel, i
     with torch.device("meta"):
         unet = UNet2DConditionModel(**config)
     state = read_tensors(folder / "diffusion_pytorch_model.safetensors")
-    unet.load_state_dict({k: v.to(dtype) for k, v in state.items()}, assign=True)
+    fill(unet, {k: v.to(dtype) for k, v in state.items()}, assign=True)
     return set_view_attention(unet.eval().requires_grad_(False), num_views, mode), num_views
 
 
@@ -52,14 +52,23 @@ def load_compact(folder: Path, settings: dict, device: torch.device, dtype: torc
     device: of all models; dtype: of the UNet's weights alone.
     """
     unet, num_views = load_unet(folder / "unet", dtype)
-    prompt_embeds = load_file(folder / "prompt_embeds.safetensors")["prompt_embeds"]
+    prompt_embeds = read_tensors(folder / "prompt_embeds.safetensors")["prompt_embeds"]
     memory_format = torch.channels_last if device.type == "cpu" else torch.contiguous_format
     unet = placed(unet, device, memory_format)
     generator = CompactViewGenerator(unet, prompt_embeds, load_decoder(folder / "decoder", device)).requires_grad_(False)
-    depth = PortraitDepth(UNet2DModel.from_pretrained(folder / "depth", torch_dtype=torch.float32, low_cpu_mem_usage=False))
-    depth = placed(depth.eval().requires_grad_(False), device, memory_format)
+    depth = placed(load_depth(folder / "depth").eval().requires_grad_(False), device, memory_format)
     scheduler = DDIMScheduler.from_pretrained(folder / "scheduler")
     return CompactMultiViewPipeline(generator, scheduler, MultiViewConfig(num_views=num_views, **settings), depth)
+
+
+def load_depth(folder: Path) -> PortraitDepth:
+    """A stock UNet2DModel folder. Always fp32."""
+    config = {key: value for key, value in json.loads((folder / "config.json").read_text()).items() if not key.startswith("_")}
+    with torch.device("meta"):
+        unet = UNet2DModel(**config)
+    state = read_tensors(folder / "diffusion_pytorch_model.safetensors")
+    fill(unet, {name: value.float() for name, value in state.items()}, assign=True)
+    return PortraitDepth(unet)
 
 
 def load_decoder(folder: Path, device: torch.device) -> ViewDecoder | None:
@@ -68,5 +77,5 @@ def load_decoder(folder: Path, device: torch.device) -> ViewDecoder | None:
         return None
     settings = json.loads((folder / "config.json").read_text())
     decoder = ViewDecoder(DecoderConfig(**{**settings, "channels": tuple(settings["channels"])}))
-    decoder.load_state_dict({name: value.float() for name, value in read_tensors(folder / "model.safetensors").items()})
+    fill(decoder, {name: value.float() for name, value in read_tensors(folder / "model.safetensors").items()})
     return decoder.eval().requires_grad_(False).to(device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers.models import AutoencoderKL
@@ -33,8 +34,8 @@ def load_released(folder: Path, prompt_embeds: Tensor, device: torch.device, dty
     rig: of the views that the UNet makes.
     """
     unet, num_views = load_unet(folder / "unet", dtype)
-    vae = AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=dtype, low_cpu_mem_usage=False).eval().requires_grad_(False).to(device)
-    encoder = CLIPVisionModelWithProjection.from_pretrained(folder / "image_encoder", dtype=dtype).eval().requires_grad_(False).to(device)
+    vae = _whole(AutoencoderKL, folder / "vae", torch_dtype=dtype, low_cpu_mem_usage=False).eval().requires_grad_(False).to(device)
+    encoder = _whole(CLIPVisionModelWithProjection, folder / "image_encoder", dtype=dtype).eval().requires_grad_(False).to(device)
     normalizer = StableUnCLIPImageNormalizer.from_pretrained(folder / "image_normalizer", torch_dtype=dtype, low_cpu_mem_usage=False).to(
         device
     )
@@ -49,3 +50,11 @@ def load_released(folder: Path, prompt_embeds: Tensor, device: torch.device, dty
         ClipConditioner(processor, encoder, normalizer, noising, num_views), prompt_embeds.to(device, dtype),
         MultiViewConfig(num_views=num_views, image_size=unet.config["sample_size"] * codec.factor, rig=rig),
     )  # fmt: skip
+
+
+def _whole(kind: Any, folder: Path, **options) -> Any:
+    """A stock model of which no weight was made up. Raises ValueError."""
+    model, found = kind.from_pretrained(folder, output_loading_info=True, **options)
+    if found["missing_keys"]:
+        raise ValueError(f"{folder.name} lacks the weights {', '.join(sorted(found['missing_keys'])[:3])}")
+    return model

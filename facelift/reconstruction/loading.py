@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..weights.released import gslrm_state_dict
-from ..weights.tensors import read_tensors
+from ..weights.tensors import fill, read_tensors
 from .compact_gslrm import CompactGSLRM, CompactGSLRMConfig
 from .gslrm import GSLRM, config_from_state
 from .lgm import LGM, LGMConfig
@@ -50,5 +50,5 @@ def assigned(kind: type[nn.Module], config, state: dict[str, Tensor], device: to
     """
     with torch.device("meta"):
         module = kind(config)
-    module.load_state_dict({name: tensor.float() for name, tensor in state.items()}, assign=True)
+    fill(module, {name: tensor.float() for name, tensor in state.items()}, assign=True)
     return module.eval().requires_grad_(False).to(device)

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from ..errors import SplatFileError
+from ..errors import SettingsError, SplatFileError
 from ..serving.worker import Stopped
 from . import texts
 from .changes import captioned
@@ -17,6 +17,7 @@ from .making import Finished, Settings, Update
 from .server import FairQueue
 
 HEADS_IN_LINE: dict[str, Any] = {"concurrency_id": "head", "concurrency_limit": None}  # the line is that of `Jobs`
+MOST_STEPS = 100
 ONE_PORTRAIT_AT_A_TIME: dict[str, Any] = {"concurrency_id": "portrait", "concurrency_limit": 1}
 ONE_DRAWING_AT_A_TIME: dict[str, Any] = {"concurrency_id": "drawing", "concurrency_limit": 1}
 
@@ -32,8 +33,8 @@ def add_endpoints(jobs: Jobs, settings: list) -> None:
         if not photo:
             raise gr.Error(texts.NO_PHOTO, print_exception=False)
         made = views = None
-        wanted = replace(settings_from(seed, steps, guidance_scale, crop, face), extras=False)
         try:
+            wanted = replace(settings_from(seed, steps, guidance_scale, crop, face), extras=False)
             for update in jobs.run(visitor_of(request), FairQueue.client(request), photo, wanted):
                 made = made if update.portrait is None else update.portrait
                 views = views if update.views is None else captioned(update.views)
@@ -95,8 +96,11 @@ def visitor_of(request: gr.Request) -> str:
 
 
 def settings_from(seed, steps, guidance_scale, crop, face) -> Settings:
-    """From what the page's inputs hold, of which each but the crop may be empty."""
-    return Settings(int(seed or 0), int(steps) if steps else None, guidance_scale, bool(crop), int(face or 1))
+    """From what the page's inputs hold, of which each but the crop may be empty. Raises SettingsError."""
+    for name, value, least, most in (("seed", seed, 0, 2**31 - 1), ("steps", steps, 1, MOST_STEPS), ("guidance", guidance_scale, 0, 100)):
+        if value and not least <= value <= most:  # nor is what is no number
+            raise SettingsError(f"The {name} must be a number from {least} to {most}.")
+    return Settings(int(seed or 0), int(steps) if steps else None, guidance_scale or None, bool(crop), int(face or 1))
 
 
 def _stage(update: Update) -> dict:

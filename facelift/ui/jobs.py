@@ -13,7 +13,9 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from ..errors import BudgetError, BusyError, ClipError, DeadlineError, MeshError, PhotoError, ResourceError, WeightsError, WorkerError
+from ..errors import (
+    BudgetError, BusyError, ClipError, DeadlineError, MeshError, PhotoError, ResourceError, SettingsError, WeightsError, WorkerError,
+)  # fmt: skip
 from ..pipeline import FaceLiftPipeline
 from ..portrait import Portrait
 from ..serving.line import Line
@@ -26,7 +28,9 @@ from .aligner import CropAdjustment
 from .making import Facts, Finished, Portraits, Settings, Update, draw_splats, facts, make_head, make_mesh, make_portrait
 
 log = logging.getLogger(__name__)
-TOLD = (PhotoError, ClipError, WeightsError, MeshError, BudgetError, ResourceError, BusyError, DeadlineError, WorkerError)
+TOLD = (
+    PhotoError, ClipError, SettingsError, WeightsError, MeshError, BudgetError, ResourceError, BusyError, DeadlineError, WorkerError,
+)  # fmt: skip
 TRY_AFTER = 120.0  # seconds without work, after which a lane is tried
 TRY_SECONDS = 60.0
 News = SimpleQueue[Update | BaseException | None]  # from the thread that works: updates, then None or the error that ended it
@@ -214,7 +218,7 @@ class Jobs:
         except DeadlineError:
             how = "too_long"
             raise
-        except (PhotoError, MeshError, BudgetError):
+        except (PhotoError, SettingsError, MeshError, BudgetError):
             how = "refused"
             self.passed[lane] = time.monotonic()
             raise

@@ -117,8 +117,8 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
         yield {**changes.buttons(ui, running=True), **changes.cleared(ui), **of_motion(ui, None), ui.status: progress(Update("portrait"))}
         of, adjustment = adjustment
         adjustment = adjustment if of == (photo, face) else CropAdjustment()  # a new photo may not have its portrait yet
-        wanted = replace(settings_from(seed, steps, guidance_scale, crop, face), adjustment=adjustment)
         try:
+            wanted = replace(settings_from(seed, steps, guidance_scale, crop, face), adjustment=adjustment)
             for update in jobs.run(visitor_of(request), FairQueue.client(request), photo, wanted):
                 news = changes.of_update(ui, update, weights)
                 if update.portrait is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def write_tensors(path: Path, state: dict[str, Tensor], part_megabytes: int | None = None) -> None:
@@ -17,12 +17,28 @@ def write_tensors(path: Path, state: dict[str, Tensor], part_megabytes: int | No
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Raises FileNotFoundError where neither the file nor all of its parts are there."""
-    from safetensors.torch import load_file
-
+    """Raises FileNotFoundError where neither the file nor all of its parts are there, ValueError where one is cut or damaged."""
     if path.is_file():
-        return load_file(path)
+        return _read(path)
     parts = sorted(path.parent.glob(f"{path.stem}-?????-of-?????{path.suffix}"))
     if not parts or len(parts) != int(parts[0].stem[-5:]):
         raise FileNotFoundError(f"{path} is not there, neither whole nor in parts ({len(parts)} found)")
-    return {name: tensor for part in parts for name, tensor in load_file(part).items()}
+    return {name: tensor for part in parts for name, tensor in _read(part).items()}
+
+
+def fill(module: nn.Module, state: dict[str, Tensor], assign: bool = False) -> None:
+    """All weights of a module. assign: as of `load_state_dict`. Raises ValueError where some are missing, unknown or of another shape."""
+    try:
+        module.load_state_dict(state, assign=assign)
+    except RuntimeError as error:
+        raise ValueError(" ".join(str(error).split())[:300]) from None
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path.name} is cut or damaged ({error})") from None
