@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import ipaddress
 import os
 import signal
 import socket
@@ -24,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--auth", type=login, metavar="USER:PASSWORD", help="ask visitors for this name and password")
     p.add_argument("--queue-size", type=int, default=8, help="visitors that may wait (default: %(default)s)")
     p.add_argument("--host", action="append", default=[], metavar="NAME", help="a name that the server answers to, as a proxy passes it on")
+    p.add_argument("--proxy", action="append", default=[], type=network, help="a network whose X-Forwarded-For is believed, as 10.0.0.0/8")
     p.add_argument("--keep", type=seconds, default=3600, metavar="SECONDS", help="how long files are kept (default: %(default)s)")
     p.add_argument("--keep-nothing", action="store_true", help="nothing is written to a disk: a visitor's files lie in memory alone")
     p.add_argument("--deadline", type=seconds, default=1800, metavar="SECONDS", help="for one head (default: %(default)s)")
@@ -36,6 +38,13 @@ def port(text: str) -> int:
     if not (text.isdecimal() and 1 <= int(text) <= 65535):
         raise argparse.ArgumentTypeError("must be a number from 1 to 65535")
     return int(text)
+
+
+def network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError("must be a network such as 10.0.0.0/8") from None
 
 
 def seconds(text: str) -> int:
@@ -105,6 +114,7 @@ def settings_of(args: argparse.Namespace) -> ServiceSettings:
         heads_waiting=args.queue_size,
         head_seconds=args.deadline,
         hosts=tuple(hosts),
+        proxies=(*ServiceSettings.proxies, *args.proxy),
     )
 
 

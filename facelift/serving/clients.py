@@ -5,20 +5,25 @@ from __future__ import annotations
 import ipaddress
 import threading
 import time
+from collections.abc import Sequence
 
 MOST_CLIENTS = 10_000  # remembered at once
 NETWORK = 64  # bits of an IPv6 address that one client is given
 
 
-def client_of(peer: str, forwarded: str | None) -> str:
+Networks = Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
+THIS_COMPUTER: Networks = (ipaddress.IPv4Network("127.0.0.0/8"), ipaddress.IPv6Network("::1/128"))
+
+
+def client_of(peer: str, forwarded: str | None, proxies: Networks = THIS_COMPUTER) -> str:
     """The address of a client, as a key.
 
     peer: whom the connection comes from.
-    forwarded: the X-Forwarded-For header, of which the last entry is believed where a proxy on this computer wrote it.
+    forwarded: the X-Forwarded-For header, of which the last entry is believed where one of our proxies wrote it.
     """
     try:
         address = ipaddress.ip_address(peer)
-        if address.is_loopback and forwarded:
+        if forwarded and any(address in network for network in proxies):
             address = ipaddress.ip_address(forwarded.rpartition(",")[2].strip())
     except ValueError:
         return "unknown"

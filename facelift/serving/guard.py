@@ -59,6 +59,7 @@ class Guard:
     def __init__(self, application: Application, settings: ServiceSettings, presence: Presence, metrics: Metrics):
         self.application, self.settings, self.presence, self.metrics = application, settings, presence, metrics
         self.hosts = {"localhost", socket.gethostname().lower(), *(host.lower() for host in settings.hosts)}
+        self.proxies = [ipaddress.ip_network(network) for network in settings.proxies]
         self.rate = Rate(settings.requests_a_second, settings.requests_at_once)
         self.logins = Rate(settings.logins_a_minute / 60, settings.logins_a_minute)
         frames = " ".join(["'self'", *(["https://huggingface.co"] if any(host.endswith(".hf.space") for host in settings.hosts) else [])])
@@ -85,7 +86,8 @@ class Guard:
     def _refusal(self, scope: Message, headers: dict[str, str]) -> tuple[int, str, str] | None:
         """Status, reason and sentence."""
         path, host = scope["path"], headers.get("host", "")
-        client = client_of((scope.get("client") or ("", 0))[0], headers.get("x-forwarded-for"))
+        client = client_of((scope.get("client") or ("", 0))[0], headers.get("x-forwarded-for"), self.proxies)
+        scope["client"] = (client, 0)
         if not self._known(host):
             return 421, "host", "This server does not answer to that name: start it with --host NAME."
         if not self._same_site(headers):

@@ -19,6 +19,7 @@ class ServiceSettings:
     requests_a_second, requests_at_once, logins_a_minute: of one client.
     sessions: visitors whose page is remembered.
     hosts: names this server answers to, besides this computer's own and numeric addresses.
+    proxies: networks of which it is believed for whom they ask.
     drain_seconds: for running jobs to end in, after the server was told to end.
     """
 
@@ -39,4 +40,5 @@ class ServiceSettings:
     logins_a_minute: float = 10
     sessions: int = 500
     hosts: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     drain_seconds: float = 60
