@@ -18,6 +18,7 @@ from .server import FairQueue
 
 HEADS_IN_LINE: dict[str, Any] = {"concurrency_id": "head", "concurrency_limit": None}  # the line is that of `Jobs`
 MOST_STEPS = 100
+LARGEST_SEED = 2**31 - 1
 ONE_PORTRAIT_AT_A_TIME: dict[str, Any] = {"concurrency_id": "portrait", "concurrency_limit": 1}
 ONE_DRAWING_AT_A_TIME: dict[str, Any] = {"concurrency_id": "drawing", "concurrency_limit": 1}
 
@@ -97,10 +98,17 @@ def visitor_of(request: gr.Request) -> str:
 
 def settings_from(seed, steps, guidance_scale, crop, face) -> Settings:
     """From what the page's inputs hold, of which each but the crop may be empty. Raises SettingsError."""
-    for name, value, least, most in (("seed", seed, 0, 2**31 - 1), ("steps", steps, 1, MOST_STEPS), ("guidance", guidance_scale, 0, 100)):
-        if value and not least <= value <= most:  # nor is what is no number
-            raise SettingsError(f"The {name} must be a number from {least} to {most}.")
-    return Settings(int(seed or 0), int(steps) if steps else None, guidance_scale or None, bool(crop), int(face or 1))
+
+    def number(name: str, value, most: float, least: float = 0) -> float | None:
+        if value in (None, "", 0):
+            return None
+        if not isinstance(value, (int, float)) or not least <= value <= most:  # nor is NaN
+            raise SettingsError(f"The {name} must be a number from {least:g} to {most:g}.")
+        return value
+
+    wanted, scale = number("number of steps", steps, MOST_STEPS, 1), number("guidance", guidance_scale, 100)
+    seed, face = number("seed", seed, LARGEST_SEED), number("number of the face", face, 99, 1)
+    return Settings(int(seed or 0), int(wanted) if wanted else None, scale, bool(crop), int(face or 1))
 
 
 def _stage(update: Update) -> dict:

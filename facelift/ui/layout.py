@@ -14,12 +14,12 @@ from .about import about
 from .aligner import CropAdjustment, face_buttons, portrait_frame
 from .changes import sentence
 from .downloads import MESH, NAMES
+from .endpoints import LARGEST_SEED
 from .history import KEPT
 from .motion import motion_buttons
 from .uploads import EXAMPLES
 from .viewer import splat_viewer
 
-LARGEST_SEED = 2**31 - 1
 QUALITIES = ((0.5, "Quick"), (2, "Fine"), (1, "Standard"))  # times the weight set's own number of steps
 
 

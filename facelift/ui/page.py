@@ -16,10 +16,10 @@ from . import changes, texts
 from .aligner import CropAdjustment, faces_shown, portrait_shown
 from .changes import progress, sentence, wrong
 from .downloads import MESH
-from .endpoints import HEADS_IN_LINE, ONE_DRAWING_AT_A_TIME, ONE_PORTRAIT_AT_A_TIME, add_endpoints, settings_from, visitor_of
+from .endpoints import HEADS_IN_LINE, LARGEST_SEED, ONE_DRAWING_AT_A_TIME, ONE_PORTRAIT_AT_A_TIME, add_endpoints, settings_from, visitor_of
 from .history import KEPT, keep
 from .jobs import Jobs, Runners, sentence_for
-from .layout import LARGEST_SEED, layout, qualities
+from .layout import layout, qualities
 from .making import Finished, Update, views_of
 from .motion import connect_motion, of_motion
 from .server import FairQueue, Service
