@@ -154,7 +154,7 @@ def main() -> int:
     command = [sys.executable, "-m", "facelift", "app", "--weights", "compact", "--device", "cpu", "--port", str(port)]
     with subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(Path(ROOT))}, stdout=subprocess.DEVNULL) as server:
         try:
-            wait_until(lambda: server.poll() is not None or answers(f"{url}/readyz"), 180)
+            wait_until(lambda: server.poll() is not None or answers(f"{url}/readyz"), 600)
             found = measure(url, args.clients, args.seconds)
         finally:
             server.terminate()

@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--keep", type=seconds, default=3600, metavar="SECONDS", help="how long files are kept (default: %(default)s)")
     p.add_argument("--keep-nothing", action="store_true", help="nothing is written to a disk: a visitor's files lie in memory alone")
     p.add_argument("--deadline", type=seconds, default=1800, metavar="SECONDS", help="for one head (default: %(default)s)")
-    p.add_argument("--json-logs", action="store_true", help="log in lines of JSON")
+    p.add_argument("--json-logs", action="store_true", help="log each request, as a line of JSON")
     p.add_argument("--mcp", action="store_true", help="also answer as an MCP server (needs: pip install 'gradio[mcp]')")
     return p
 
@@ -80,12 +80,11 @@ def serve(args: argparse.Namespace) -> None:
     from ..errors import ResourceError, WeightsError, WorkerError  # seconds, which --help need not take
 
     try:
-        from ..serving.logs import json_logs
+        from ..serving.logs import start_logs
         from ..ui import build_app, launch
         from ..ui.jobs import Runners
 
-        if args.json_logs:
-            json_logs()
+        start_logs(args.json_logs)
         settings = settings_of(args)
         runners = Runners.processes(args.weights, args.device)
         app = build_app(settings=settings, runners=runners)

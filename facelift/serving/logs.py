@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 from contextvars import ContextVar
+from types import TracebackType
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 PATH = re.compile(r"(?<![\w:/])(?:/[^\s'\":,;)(<>]+){2,}|[A-Za-z]:\\[^\s'\"]+")
@@ -22,6 +23,9 @@ class JsonLines(logging.Formatter):
     """One object a line. Of an exception it keeps where in the code it arose, and its type; its words go, as they may quote a visitor."""
 
     def format(self, record: logging.LogRecord) -> str:
+        return json.dumps(self.content(record), default=str)
+
+    def content(self, record: logging.LogRecord) -> dict[str, object]:
         line: dict[str, object] = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{record.msecs:03.0f}Z",
             "level": record.levelname.lower(),
@@ -33,9 +37,22 @@ class JsonLines(logging.Formatter):
             line["request"] = current
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__
-            frames = traceback.extract_tb(record.exc_info[2])
-            line["at"] = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames[-8:]]
-        return json.dumps(line, default=str)
+            line["at"] = [*getattr(record.exc_info[1], "__notes__", []), *places(record.exc_info[2])]
+        return line
+
+
+class PlainLines(JsonLines):
+    """The same, for people."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = self.content(record)
+        where = f" ({line['error']} at {', '.join(line['at'])})" if isinstance(line.get("at"), list) else ""  # type: ignore[arg-type]
+        return f"{line['level']}: {line['message']}{where}"
+
+
+def places(trace: TracebackType | None) -> list[str]:
+    """Where in the code, innermost last."""
+    return [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)[-8:]]
 
 
 def without_paths(text: str) -> str:
@@ -49,14 +66,14 @@ def log_request(identifier: str, method: str, path: str, status: int, seconds: f
     requests.info("request", extra=extra)
 
 
-def json_logs(level: int = logging.INFO) -> None:
-    """All logs of this process as JSON on standard error."""
+def start_logs(as_json: bool) -> None:
+    """All logs of this process on standard error: with each request as JSON, or for people, with warnings alone."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(JsonLines() if as_json else PlainLines())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    logging.getLogger("facelift").setLevel(level)
+    logging.getLogger("facelift").setLevel(logging.INFO if as_json else logging.WARNING)
     for name in ("uvicorn", "uvicorn.access", "uvicorn.error"):
         logging.getLogger(name).handlers[:] = []
         logging.getLogger(name).propagate = True

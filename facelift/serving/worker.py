@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from ..errors import DeadlineError, WorkerError
 from . import memory
+from .logs import places
 
 log = logging.getLogger(__name__)
 GRACE = 5.0  # seconds, for work that was told to stop, before its process is ended
@@ -228,8 +229,8 @@ def _sent(pipe: Connection, kind: str, work: Callable[[], Any], keep: bool = Fal
     except (EOFError, BrokenPipeError):
         raise
     except BaseException as error:
-        if not isinstance(error, Stopped):
-            log.debug("work failed", exc_info=error)
+        for place in places(error.__traceback__):
+            error.add_note(place)  # the trace itself does not leave this process
         memory.give_back()
         pipe.send(("raised", (_picklable(error), memory.resident())))
         return None

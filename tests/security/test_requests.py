@@ -16,7 +16,7 @@ from page import PHOTO, free_port, wait_until
 from facelift.serving import clients
 from facelift.serving.clients import Presence, Rate, client_of
 from facelift.serving.guard import POLICY
-from facelift.serving.logs import JsonLines, log_request
+from facelift.serving.logs import JsonLines, PlainLines, log_request
 from facelift.serving.metrics import Metrics
 from facelift.serving.settings import ServiceSettings
 from facelift.ui import build_app, launch
@@ -216,6 +216,8 @@ def test_logs_say_nothing_about_a_visitor(caplog):
     lines = [json.loads(line) for line in text.splitlines()]
     assert lines[0]["route"] == "/gradio_api/file=*" and lines[0]["request"] == "abc" and lines[0]["milliseconds"] == 500
     assert lines[2]["error"] == "ValueError" and lines[2]["at"][0].startswith("test_requests.py:")
+    plain = PlainLines().format(caplog.records[2])
+    assert plain.startswith("error: A job failed: <path> (ValueError at test_requests.py:") and "Anna" not in plain
 
 
 def test_metrics_are_prometheus_text_and_for_neighbours_alone(guarded):

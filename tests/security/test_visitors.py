@@ -188,3 +188,25 @@ def test_a_server_that_is_told_to_end_leaves_nothing(tmp_path, how):
             served.send_signal(how)
             served.wait(60)
     assert not list(tmp_path.rglob("me.jpg")) and not list(tmp_path.glob(f"{PREFIX}*"))
+
+
+def test_a_server_that_is_told_to_end_finishes_the_head_in_the_making(tmp_path):
+    from gradio_client import Client, handle_file
+
+    port = free_port()
+    command = [sys.executable, "-m", "facelift", "app", "--weights", "compact", "--device", "cpu", "--port", str(port)]
+    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}, stdout=subprocess.DEVNULL) as served:
+        try:
+            url = f"http://127.0.0.1:{port}"
+            wait_until(lambda: served.poll() is not None or answers(f"{url}/readyz"), 120)
+            making = Client(url, verbose=False).submit(handle_file(PHOTO), steps=1, api_name="/generate")
+            wait_until(lambda: "facelift_line 1" in httpx.get(f"{url}/metrics", timeout=60).text, 60)
+            served.send_signal(signal.SIGTERM)
+            wait_until(lambda: httpx.get(f"{url}/readyz", timeout=60).status_code == 503, 60)
+            with pytest.raises(Exception, match="about to be restarted"):
+                Client(url, verbose=False).predict(handle_file(PHOTO), api_name="/generate")
+            assert making.result(timeout=120)[4]["steps"] == 1
+        finally:
+            served.terminate()
+            served.wait(90)
+    assert not list(tmp_path.glob(f"{PREFIX}*"))

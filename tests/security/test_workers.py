@@ -78,8 +78,9 @@ def test_a_process_that_dies_is_told_and_replaced(worker):
 
 def test_errors_come_back_and_cost_nothing(worker):
     first = call(worker, process)
-    with pytest.raises(PhotoError, match="no face"):
+    with pytest.raises(PhotoError, match="no face") as caught:
         call(worker, refuses)
+    assert caught.value.__notes__[-1].startswith("test_workers.py:") and caught.value.__notes__[-1].endswith(" refuses")
     with pytest.raises(ZeroDivisionError):
         call(worker, counts, 3, tell=lambda news: 1 / 0)
     assert call(worker, process) == first
