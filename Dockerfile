@@ -3,20 +3,22 @@
 ARG BASE=python:3.11-slim-bookworm
 FROM ${BASE}
 
-# OpenCV (libgl1, libglib2.0-0) and mediapipe (libegl1, libgles2) link against these
+# OpenCV (libgl1, libglib2.0-0) and mediapipe (libegl1, libgles2) link against these. Not pinned: Debian removes versions that it mends.
+# hadolint ignore=DL3008
 RUN apt-get update -qq \
     && apt-get install -y -qq --no-install-recommends libegl1 libgl1 libgles2 libglib2.0-0 \
     && rm -rf /var/lib/apt/lists/*
 
 # Packages and code belong to root: the app, which runs as somebody else, cannot change them.
 ARG TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
+# hadolint ignore=DL3013
 RUN pip install --no-cache-dir $TORCH
 WORKDIR /app
 COPY requirements.txt .
 RUN pip install --no-cache-dir --only-binary :all: -r requirements.txt
 COPY . .
 RUN useradd --create-home --uid 1000 user && python -m compileall -q facelift
-USER user
+USER 1000
 
 # All that is written lies below /tmp: docker run --read-only --tmpfs /tmp:exec,mode=1777,size=4g
 ENV PYTHONUNBUFFERED=1 \

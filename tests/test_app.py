@@ -136,7 +136,7 @@ def test_a_full_queue_is_said_so(browser):
 
     pipeline, port = FakePipeline(), free_port()
     pipeline.endless = True
-    app = build_app(pipeline, ServiceSettings(heads_waiting=1))
+    app = build_app(pipeline, ServiceSettings(heads_waiting=1, heads_each=9))
     launch(app, server_port=port, prevent_thread_lock=True, quiet=True)
 
     def in_line() -> int:

@@ -27,7 +27,7 @@ class ServiceSettings:
     keep_nothing: bool = False
     heads_waiting: int = 8
     heads_each: int = 2
-    calls_each: int = 8
+    calls_each: int = 16
     portrait_seconds: float = 60
     head_seconds: float = 1800
     mesh_seconds: float = 300

@@ -222,6 +222,11 @@ class Jobs:
             how = "refused"
             self.passed[lane] = time.monotonic()
             raise
+        except Exception:
+            if stop is not None and stop.is_set():  # its files may be gone already
+                how = "stopped"
+                raise Stopped from None
+            raise
         finally:
             self.metrics.count("facelift_jobs_total", lane=lane, result=how)
 
