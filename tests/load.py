@@ -63,7 +63,7 @@ class Visitor(threading.Thread):
             while time.monotonic() < self.end:
                 try:
                     self.head(turn) if turn % 4 == 3 else self.portrait()
-                except (httpx.HTTPError, ValueError, KeyError, AssertionError) as error:
+                except (httpx.HTTPError, ValueError, KeyError, AssertionError, TypeError) as error:
                     self.met[f"failed: {type(error).__name__} {error}"[:200]] += 1
                 turn += 1
 
@@ -90,7 +90,7 @@ class Visitor(threading.Thread):
 
     def head(self, turn: int) -> None:
         seed = 1000 * self.number + turn
-        result = self.call("generate", seed, 1, None, True, 1)
+        result = self.call("generate", seed, 1, 3.0, True, 1)
         if isinstance(result, str):
             self.met[f"refused: {result[:80]}"] += 1
             return

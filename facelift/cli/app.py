@@ -113,7 +113,7 @@ def settings_of(args: argparse.Namespace) -> ServiceSettings:
         heads_waiting=args.queue_size,
         head_seconds=args.deadline,
         hosts=tuple(hosts),
-        proxies=(*ServiceSettings.proxies, *args.proxy),
+        proxies=(*ServiceSettings.proxies, *args.proxy, *(["10.0.0.0/8"] if space else [])),  # a Space is asked by its proxy alone
     )
 
 

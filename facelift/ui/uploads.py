@@ -56,7 +56,12 @@ class GuardedBlocks(gr.Blocks):
             inputs = await admitted(inputs, self._note)
         except Refused:
             raise gr.Error(texts.NOT_SENT, print_exception=False) from None
-        return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
+        try:
+            return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
+        except gr.Error as error:
+            raise gr.Error(error.message, print_exception=False) from None
+        except Exception:  # of another kind than a component takes
+            raise gr.Error(texts.NOT_UNDERSTOOD, print_exception=False) from None
 
 
     def close(self, verbose: bool = True) -> None:

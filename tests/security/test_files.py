@@ -195,3 +195,13 @@ def test_addresses_have_limits(public, kind):
         to = "http://10.0.0.1/" if kind == "redirect to a private address" else "/photo.jpg"
         with host(b"", redirect=to) as (url, _), pytest.raises(uploads.Refused):
             alone(uploads.fetched(url))
+
+
+def test_values_of_another_kind_get_a_sentence(stand_in, uploaded, capfd):
+    _, url = stand_in
+    file = {"path": shutil.copy(PHOTO, uploaded), "meta": META}
+    for at, wrong in ((1, {"a": 1}), (2, "seven"), (3, None), (3, [1]), (5, "many")):
+        data = INPUTS["/generate"](file)
+        data[at] = wrong
+        assert answer(url, "/generate", data) == ("error", texts.NOT_UNDERSTOOD)
+    assert "Traceback" not in capfd.readouterr().err
