@@ -23,9 +23,7 @@ USER 1000
 # All that is written lies below /tmp: docker run --read-only --tmpfs /tmp:exec,mode=1777,size=4g
 ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    NUMBA_CACHE_DIR=/tmp/numba \
-    MPLCONFIGDIR=/tmp/matplotlib \
-    HF_HOME=/tmp/huggingface
+    HOME=/tmp
 
 EXPOSE 7860
 STOPSIGNAL SIGTERM
