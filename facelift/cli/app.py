@@ -97,9 +97,11 @@ def serve(args: argparse.Namespace) -> None:
         launch(app, args.listen, server_port=args.port, share=args.share, auth=args.auth, mcp_server=args.mcp)
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
-        app.service.drain()
-        app.close(verbose=False)
-        app.visitors.close()
+        try:
+            app.service.drain()
+            app.close(verbose=False)
+        finally:
+            app.visitors.close()
 
 
 def settings_of(args: argparse.Namespace) -> ServiceSettings:

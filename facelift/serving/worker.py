@@ -84,6 +84,8 @@ class Worker:
         self.name, self.prepare = name, prepare
         self.restarts = 0
         self._turn = threading.Lock()
+        self._starting = threading.RLock()  # nothing is ended while it is being started
+        self._closed = False
         self._process: Any = None
         self._pipe: Connection | None = None
         self._warm = self._size = 0
@@ -108,6 +110,7 @@ class Worker:
             self._started()
 
     def close(self) -> None:
+        self._closed = True
         self._end()
 
     def _call(self, work: Work, arguments: tuple, seconds: float, tell: Tell, stop: threading.Event) -> Any:
@@ -145,19 +148,23 @@ class Worker:
             return self._pipe
         self._end()
         context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, self.prepare), name=f"facelift-{self.name}", daemon=True)
-        self._process.start()
-        theirs.close()
+        with self._starting:
+            if self._closed:
+                raise WorkerError(CRASHED)
+            pipe, theirs = context.Pipe()
+            process = context.Process(target=_serve, args=(theirs, self.prepare), name=f"facelift-{self.name}", daemon=True)
+            process.start()
+            theirs.close()
+            self._process, self._pipe = process, pipe
         try:
-            kind, content = self._pipe.recv()
+            kind, content = pipe.recv()
         except (EOFError, OSError):
             self._end()
             raise WorkerError(CRASHED) from None
         if kind == "raised":
             self._end()
             raise content[0]
-        return self._pipe
+        return pipe
 
     def _renew_if_grown(self) -> None:
         self._warm = self._warm or self._size
@@ -166,14 +173,15 @@ class Worker:
             self._end()
 
     def _end(self) -> None:
-        if self._process is not None:
+        with self._starting:
+            process, pipe = self._process, self._pipe
+            self._process, self._pipe, self._warm = None, None, 0
+        if process is not None:
             self.restarts += 1
-            self._process.kill()
-            self._process.join()
-            self._process, self._warm = None, 0
-        if self._pipe is not None:
-            self._pipe.close()
-            self._pipe = None
+            process.kill()
+            process.join()
+        if pipe is not None:
+            pipe.close()
 
 
 def _followed(pipe: Connection, asked: tuple, told: Callable[[Any], bool], seconds: float) -> tuple[str, tuple] | None:

@@ -150,3 +150,21 @@ def test_who_waits_in_line_is_woken_when_somebody_leaves():
     while second.before:
         line.wait(60)
     assert time.monotonic() - started < 50
+
+
+def test_a_worker_that_is_closed_while_it_starts_starts_no_more():
+    worker, told = Worker("test", prepared), []
+
+    def ask() -> None:
+        try:
+            call(worker, ping)
+        except WorkerError as error:
+            told.append(error)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    worker.close()
+    asking.join(60)
+    with pytest.raises(WorkerError):
+        call(worker, ping)
+    assert worker._process is None and not asking.is_alive()
