@@ -14,7 +14,16 @@ from queue import SimpleQueue
 from typing import Any
 
 from ..errors import (
-    BudgetError, BusyError, ClipError, DeadlineError, MeshError, PhotoError, ResourceError, SettingsError, WeightsError, WorkerError,
+    BudgetError,
+    BusyError,
+    ClipError,
+    DeadlineError,
+    MeshError,
+    PhotoError,
+    ResourceError,
+    SettingsError,
+    WeightsError,
+    WorkerError,
 )  # fmt: skip
 from ..pipeline import FaceLiftPipeline
 from ..portrait import Portrait
