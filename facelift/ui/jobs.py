@@ -24,7 +24,7 @@ from ..errors import (
     SettingsError,
     WeightsError,
     WorkerError,
-)  # fmt: skip
+)
 from ..pipeline import FaceLiftPipeline
 from ..portrait import Portrait
 from ..serving.line import Line
@@ -35,6 +35,7 @@ from ..serving.worker import Here, Runner, Stopped, Worker, ping
 from . import texts
 from .aligner import CropAdjustment
 from .making import Facts, Finished, Portraits, Settings, Update, draw_splats, facts, make_head, make_mesh, make_portrait
+from .moving import make_moving
 
 log = logging.getLogger(__name__)
 TOLD = (
@@ -116,6 +117,10 @@ class Jobs:
         arguments = folder, self.facts.device
         yield from self._told("drawing", self.runners.drawing, make_mesh, arguments, self.settings.mesh_seconds, threading.Event())
 
+    def motion(self, folder: Path, clip: str | None) -> Iterator[Update | tuple[str, ...]]:
+        """Adds what makes a finished head move, and a clip's motion; last what is to be said of the clip. Raises PhotoError, ClipError."""
+        yield from self._told("drawing", self.runners.drawing, make_moving, (folder, clip), self.settings.mesh_seconds, threading.Event())
+
     def stop(self, visitor: str) -> None:
         """Ends the visitor's job at its next step, if there is one."""
         if stop := self._stops.get(visitor):
@@ -190,7 +195,7 @@ class Jobs:
         finally:
             self._tried.discard(lane)
 
-    def _told(self, lane: str, runner: Runner, work, arguments: tuple, seconds: float, stop: threading.Event) -> Iterator[Update]:
+    def _told(self, lane: str, runner: Runner, work, arguments: tuple, seconds: float, stop: threading.Event) -> Iterator[Any]:
         """Runs work in a thread and yields its news, and what it returns, if that is one of them."""
         news: News = SimpleQueue()
 
@@ -227,7 +232,7 @@ class Jobs:
         except DeadlineError:
             how = "too_long"
             raise
-        except (PhotoError, SettingsError, MeshError, BudgetError):
+        except (PhotoError, ClipError, SettingsError, MeshError, BudgetError):
             how = "refused"
             self.passed[lane] = time.monotonic()
             raise

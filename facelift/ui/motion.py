@@ -8,22 +8,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
-from ..animation.export import save_page
-from ..animation.files import load_rig, save_rig
-from ..animation.head_rig import HeadRig
-from ..animation.rig import rig_head
-from ..gaussians import Gaussians
-from ..video.track import read_clip
 from . import texts
 from .changes import Changes, progress, sentence, wrong
 from .history import HistoryEntry
-from .jobs import sentence_for
+from .jobs import Jobs, sentence_for
 from .making import Update
+from .moving import PAGE, RIG, TRACK
 from .viewer import shown
 
-RIG, TRACK, PAGE = "head.headrig", "track.json", "head_moving.html"  # in the folder of a head
 ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": "motion", "concurrency_limit": 1}
 
 
@@ -46,7 +39,7 @@ def of_motion(ui: SimpleNamespace, entry: HistoryEntry | None) -> Changes:
     }
 
 
-def connect_motion(ui: SimpleNamespace) -> None:
+def connect_motion(ui: SimpleNamespace, jobs: Jobs) -> None:
     def animate(entry: HistoryEntry) -> Iterator[Changes]:
         """The head's rig in the viewer, where it can be moved by hand."""
         yield from moved(entry, None)
@@ -57,34 +50,23 @@ def connect_motion(ui: SimpleNamespace) -> None:
 
     def moved(entry: HistoryEntry, clip: str | None) -> Iterator[Changes]:
         held = {ui.animate: gr.Button(interactive=False), ui.clip: gr.UploadButton(interactive=False)}
+        yield {**held, ui.status: progress(Update("rig"))}
+        notes: tuple[str, ...] = ()
         try:
-            yield {**held, ui.status: progress(Update("rig"))}
-            rig, note = rigged(entry.folder), texts.MOVES
-            track = None
-            if clip is not None:
-                yield {ui.status: progress(Update("clip"))}
-                performance = read_clip(clip)
-                track = performance.track(rig.rest)
-                track.save(entry.folder / TRACK)
-                note = " ".join([texts.PERFORMS, *performance.notes])
-            save_page(rig, entry.folder / PAGE, track, entry.folder / "portrait.png")
+            for news in jobs.motion(entry.folder, clip):
+                if isinstance(news, Update):
+                    yield {ui.status: progress(news)}
+                else:
+                    notes = news
         except Exception as error:
             yield {**of_motion(ui, entry), ui.status: wrong(sentence_for(error).replace(Path(clip or "").name or "\0", "The clip"))}
             return
-        files = entry.folder / RIG, entry.folder / TRACK if track is not None else None
+        files = entry.folder / RIG, entry.folder / TRACK if clip is not None else None
         value = shown(entry.files["head.spz"], entry.folder / "portrait.png", entry.files["turntable.mp4"], True, *files)
+        note = " ".join([texts.MOVES if clip is None else texts.PERFORMS, *notes])
         yield {**of_motion(ui, entry), ui.viewer: value, ui.status: sentence(note)}
 
     outputs = [ui.status, ui.viewer, ui.animate, ui.clip, ui.moving]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", **ONE_AT_A_TIME}
     ui.animate.click(animate, ui.entry, outputs, **quiet)
     ui.clip.upload(perform, [ui.clip, ui.entry], outputs, **quiet)
-
-
-def rigged(folder: Path) -> HeadRig:
-    """Of a finished head's folder; made once. Raises PhotoError."""
-    path = folder / RIG
-    if not path.exists():
-        with Image.open(folder / "portrait.png") as portrait:
-            save_rig(rig_head(Gaussians.load(folder / "head.ply"), portrait), path)
-    return load_rig(path)

@@ -55,7 +55,7 @@ def build_app(pipeline=None, settings: ServiceSettings | None = None, runners: R
         app.visitors = visitors
         ui = layout(jobs.facts, texts.promise(settings.keep_seconds, settings.keep_nothing))
         _connect(app, ui, jobs)
-        connect_motion(ui)
+        connect_motion(ui, jobs)
         add_endpoints(jobs, _settings(ui))
     app.service = Service(app, jobs)
     app.queue(api_open=False)
