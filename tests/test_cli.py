@@ -244,7 +244,7 @@ def test_missing_files_of_our_own_are_one_sentence(monkeypatch):
     def nowhere(*_, **__):
         raise ResourceError("gone.")
 
-    monkeypatch.setattr("facelift.pipeline.FaceLiftPipeline.from_pretrained", nowhere)
+    monkeypatch.setattr("facelift.ui.jobs.Runners.processes", nowhere)
     with pytest.raises(SystemExit) as end:
         main(["app", "--port", "7993"])
     assert end.value.code == "error: gone."

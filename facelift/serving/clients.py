@@ -59,7 +59,17 @@ class Presence:
     def __init__(self) -> None:
         self._open: dict[str, int] = {}
         self._left: dict[str, float] = {}
+        self._fetched = time.monotonic()
         self._lock = threading.Lock()
+
+    def fetched(self) -> None:
+        """One of them got a file."""
+        self._fetched = time.monotonic()
+
+    @property
+    def since_fetched(self) -> float:
+        """Seconds since anybody got a file."""
+        return time.monotonic() - self._fetched
 
     def came(self, visitor: str) -> None:
         with self._lock:

@@ -81,6 +81,8 @@ class Guard:
             await exchange.refuse(*refusal)
         else:
             await exchange.pass_on()
+            if "/file=" in scope["path"]:
+                self.presence.fetched()
         log_request(exchange.id, scope["method"], scope["path"], exchange.status, time.monotonic() - exchange.started)
 
     def _refusal(self, scope: Message, headers: dict[str, str]) -> tuple[int, str, str] | None:

@@ -41,4 +41,4 @@ class ServiceSettings:
     sessions: int = 500
     hosts: tuple[str, ...] = ()
     proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
-    drain_seconds: float = 60
+    drain_seconds: float = 120

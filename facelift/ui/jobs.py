@@ -212,7 +212,10 @@ class Jobs:
             while (item := news.get()) is not None:
                 if isinstance(item, BaseException):
                     raise item
-                yield item
+                if not stop.is_set():  # news from before, which would be told after the visitor heard that it ended
+                    yield item
+            if stop.is_set():
+                raise Stopped
         finally:
             stop.set()
 

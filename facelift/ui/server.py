@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 EVERY = 5.0  # seconds between two rounds
 GRACE = 30.0  # after which a visitor whose page was closed, or lost its connection, has left
 IDLE = 120.0  # for those without a page, after their last call
+FETCH = 10.0  # seconds without a file asked for, after which a server that ends takes the last heads for fetched
 MOST_CALLS = 400  # that wait, of all clients
 
 
@@ -91,11 +92,15 @@ class Service:
         self.keeper.start()
 
     def drain(self) -> None:
-        """No new heads; returns when those in the making are done, or after `drain_seconds`."""
+        """No new heads; returns when those in the making are done and were fetched, or after `drain_seconds`."""
         self.jobs.line.closed = texts.ENDING
-        end = time.monotonic() + self.jobs.settings.drain_seconds
+        end, making = time.monotonic() + self.jobs.settings.drain_seconds, len(self.jobs.line)
         while len(self.jobs.line) and time.monotonic() < end:
             self.jobs.line.wait(0.5)
+        if making:
+            self.presence.fetched()  # from now on
+        while making and len(self.presence) and self.presence.since_fetched < FETCH and time.monotonic() < end:
+            time.sleep(0.2)
 
     def close(self) -> None:
         self.keeper.ended.set()

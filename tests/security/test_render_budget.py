@@ -22,7 +22,7 @@ from facelift.export.splats import SplatFileError, load_splats, save_splats
 from facelift.export.spz import SPARE
 from facelift.gaussians import Gaussians
 from facelift.rendering import kernels, projection, render
-from facelift.ui import endpoints, texts
+from facelift.ui import making, texts
 
 MEGABYTE = 2**20
 
@@ -172,7 +172,7 @@ def test_the_page_says_what_is_too_much(stand_in, tmp_path, monkeypatch):
     large = save_splats(blobs(20_000), tmp_path / "blobs.spz")
     with pytest.raises(Exception, match="too large together"):
         api.predict(handle_file(large), size=1024, api_name="/render")
-    monkeypatch.setattr(endpoints, "MOST_GAUSSIANS", 19_999)
+    monkeypatch.setattr(making, "MOST_GAUSSIANS", 19_999)
     with pytest.raises(Exception, match="at most 19,999 are read"):
         api.predict(handle_file(small), size=64, api_name="/render")
     (tmp_path / "bomb.spz").write_bytes(LIES["bomb.spz"])
