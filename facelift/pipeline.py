@@ -57,11 +57,9 @@ class FaceLiftPipeline:
         finish: what is done to a head that is handed over, and not where the reconstruction itself is measured.
         Raises WeightsError for views that are not the rig's.
         """
-        if multiview.config.num_views != len(view_rig(multiview.config.rig)):
-            raise WeightsError(
-                f"The weights in {weights.folder} make {multiview.config.num_views} views, "
-                f"and the rig {multiview.config.rig} has another number."
-            )
+        config = multiview.config
+        if config.num_views != len(view_rig(config.rig)):
+            raise WeightsError(f"The weights in {weights.folder} make {config.num_views} views, not as many as the rig {config.rig} has.")
         self.multiview, self.reconstructor, self.weights = multiview, reconstructor, weights
         self.refinements, self.filters, self.finish = refinements, filters, finish
 
@@ -128,10 +126,7 @@ class FaceLiftPipeline:
         with laps("views"):
             generated = self.make_views(portrait, seed, steps, guidance_scale, on_step)
         with laps("gaussians"):
-            context = self.context(generated, portrait)
-            reconstruction = self.refine(self.reconstruct(generated.views), context)
-            for step in self.finish:
-                reconstruction = step(reconstruction, context)
+            reconstruction = self.refine(self.reconstruct(generated.views), self.context(generated, portrait), finish=True)
             gaussians = reconstruction.filtered(self.filters)
         if not len(gaussians):
             raise SettingsError("These settings leave nothing of the head: take the defaults for steps and guidance.")
@@ -179,9 +174,9 @@ class FaceLiftPipeline:
         return Context(generated.views, cameras, picture, generated.portrait_depth)
 
     @torch.inference_mode()
-    def refine(self, reconstruction: Reconstruction, context: Context) -> Reconstruction:
-        """All refinements of the weight set, in their order."""
-        for refinement in self.refinements:
+    def refine(self, reconstruction: Reconstruction, context: Context, finish: bool = False) -> Reconstruction:
+        """All refinements of the weight set, in their order. finish: and what is done to a head that is handed over."""
+        for refinement in (*self.refinements, *(self.finish if finish else ())):
             reconstruction = refinement(reconstruction, context)
         return reconstruction
 

@@ -42,6 +42,10 @@ class Visitors:
         except OSError as error:
             raise ResourceError(f"No folder for visitors' files can be made in {above}: {error.strerror}. Set TMPDIR to another.") from None
 
+    def __contains__(self, visitor: str) -> bool:
+        """Whether anything of theirs was kept and not forgotten since."""
+        return visitor in self._folders
+
     def folder(self, visitor: str, kind: str = "made", most: int | None = None) -> Path:
         """A new folder of theirs, with a name that cannot be guessed. The oldest of a kind go where there are more than `most`."""
         with self._lock:

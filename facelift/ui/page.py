@@ -128,8 +128,9 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
                     news |= {ui.history: history, ui.gallery: changes.gallery(history), ui.another: gr.Button(visible=True)}
                     news |= {**changes.of_entry(ui, history[-1]), **of_motion(ui, history[-1])}
                 yield news
-        except Stopped:  # what stopped it has said so
-            yield changes.buttons(ui, running=False)
+        except Stopped:  # news that was on its way may have come after what stopped it said so
+            said = {ui.status: sentence(texts.STOPPED)} if visitor_of(request) in jobs.visitors else {}  # else all of theirs was deleted
+            yield {**changes.buttons(ui, running=False), **said}
         except Exception as error:
             yield {**changes.buttons(ui, running=False), ui.status: wrong(sentence_for(error))}
 

@@ -144,15 +144,18 @@ def test_the_page_promises_what_the_setting_says():
 
 
 @pytest.mark.parametrize("how", ["leaves", "says so", "is forgotten by the server"])
-def test_a_visitor_s_files_go(monkeypatch, how):
+def test_a_visitor_s_files_go(monkeypatch, tmp_path, how):
     from gradio_client import Client, handle_file
 
     monkeypatch.setattr(server, "GRACE", 0.5)
     monkeypatch.setattr(server, "EVERY", 0.2)
     monkeypatch.setattr(server, "IDLE", 0.5)
+    own = Visitors(tmp_path, 3600)  # beside that of other servers of this process
+    monkeypatch.setattr("facelift.ui.page.visitors_of_this_process", lambda *_: own)
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(own.root))
     app, port = build_app(FakePipeline(step_seconds=0)), free_port()
     launch(app, server_port=port, prevent_thread_lock=True, quiet=True)
-    before = set(app.visitors.root.rglob("*"))  # other servers of this process put theirs there, too
+    before = set(app.visitors.root.rglob("*"))
     client = Client(f"http://127.0.0.1:{port}", verbose=False)
     try:
         client.predict(handle_file(PHOTO), steps=1, api_name="/generate")
