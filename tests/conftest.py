@@ -22,6 +22,7 @@ SLOW_FIXTURES = {"benched", "stand_in", "renderer", "compact", "lifted", "relief
 SLOW = (
     "test_animation::test_photo_to_driven_head",
     "test_app::*",
+    "test_bench::*",
     "test_architecture::test_every_module_can_be_imported",
     "test_bench::test_compact_weights_wait_*",
     "test_cli::test_modules_are_commands_too",
@@ -30,10 +31,14 @@ SLOW = (
     "test_evaluation_metrics::test_lpips_on_alexnets_real_weights",
     "test_evaluation_metrics::test_same_face_is_near_*",
     "test_files::*",
+    "test_fuzz::*",  # tests/security
+    "test_one_person::*",
     "test_package::test_compiled_code_needs_no_folder",
     "test_page_flow::test_advice_*",
+    "test_pipeline::test_the_released_layout_*",
     "test_portrait::test_a_server_that_makes_many_portraits_*",
     "test_reference::test_full_size_keys",
+    "test_requests::*",  # tests/security
     "test_render_budget::test_tiles_left_out_change_no_bit",  # tests/security
     "test_synthe*::*",
     "test_rendering::test_gradients_agree_*",
@@ -42,6 +47,8 @@ SLOW = (
     "test_splats::test_a_mesh_is_*",
     "test_training*::*",
     "test_video::test_a_clip_becomes_a_head_*",
+    "test_visitors::*",  # tests/security
+    "test_workers::*",  # tests/security
     "test_broken_files::test_broken_weights_*",  # tests/security
     "test_requests::*",  # tests/security
     "test_visitors::test_a_server_that_*",  # tests/security
