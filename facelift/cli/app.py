@@ -9,10 +9,8 @@ import os
 import signal
 import socket
 import sys
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ..serving.settings import ServiceSettings
+from ..serving.settings import ServiceSettings
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,12 +21,14 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--listen", action="store_true", help="answer on all network addresses, not on this computer alone")
     p.add_argument("--share", action="store_true", help="make a public address through Gradio's tunnel")
     p.add_argument("--auth", type=login, metavar="USER:PASSWORD", help="ask visitors for this name and password")
-    p.add_argument("--queue-size", type=int, default=8, help="visitors that may wait (default: %(default)s)")
+    p.add_argument("--queue-size", type=int, default=ServiceSettings.heads_waiting, help="visitors that may wait (default: %(default)s)")
     p.add_argument("--host", action="append", default=[], metavar="NAME", help="a name that the server answers to, as a proxy passes it on")
     p.add_argument("--proxy", action="append", default=[], type=network, help="a network whose X-Forwarded-For is believed, as 10.0.0.0/8")
-    p.add_argument("--keep", type=seconds, default=3600, metavar="SECONDS", help="how long files are kept (default: %(default)s)")
+    kept = "how long files are kept (default: %(default)s)"
+    p.add_argument("--keep", type=seconds, default=ServiceSettings.keep_seconds, metavar="SECONDS", help=kept)
     p.add_argument("--keep-nothing", action="store_true", help="nothing is written to a disk: a visitor's files lie in memory alone")
-    p.add_argument("--deadline", type=seconds, default=1800, metavar="SECONDS", help="for one head (default: %(default)s)")
+    for_one = "for one head (default: %(default)s)"
+    p.add_argument("--deadline", type=seconds, default=ServiceSettings.head_seconds, metavar="SECONDS", help=for_one)
     p.add_argument("--json-logs", action="store_true", help="log each request, as a line of JSON")
     p.add_argument("--mcp", action="store_true", help="also answer as an MCP server (needs: pip install 'gradio[mcp]')")
     return p
@@ -105,8 +105,6 @@ def serve(args: argparse.Namespace) -> None:
 
 
 def settings_of(args: argparse.Namespace) -> ServiceSettings:
-    from ..serving.settings import ServiceSettings
-
     space = os.environ.get("SPACE_HOST")  # where Hugging Face serves a Space
     hosts = [*args.host, *([space] if space else []), *(["*.gradio.live"] if args.share else [])]
     return ServiceSettings(
