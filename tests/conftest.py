@@ -40,6 +40,7 @@ SLOW = (
     "test_reference::test_full_size_keys",
     "test_requests::*",  # tests/security
     "test_render_budget::test_tiles_left_out_change_no_bit",  # tests/security
+    "test_scaling::*",
     "test_synthe*::*",
     "test_rendering::test_gradients_agree_*",
     "test_cli::test_render_needs_no_diffusion",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,26 @@ def test_a_head_that_cannot_be_written_leaves_the_old_one(tmp_path):
     with pytest.raises(OSError, match="No space"):
         write_whole_files(folder, full)
     assert (folder / "head.ply").read_text() == "old" and [path.name for path in tmp_path.iterdir()] == ["anna"]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a file system of 64 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = shutil.which("mount") and subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True)
+    if not mounted or mounted.returncode:
+        pytest.skip("no file system can be mounted by this user")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_disk_that_fills_up_keeps_the_old_head(small_disk):
+    folder = small_disk / "anna"
+    write_whole_files(folder, lambda part: (part / "head.ply").write_bytes(b"old" * 1000), "report.json")
+    with pytest.raises(OSError, match="No space left"):
+        write_whole_files(folder, lambda part: (part / "head.ply").write_bytes(b"new" * 30_000), "report.json")
+    assert (folder / "head.ply").read_bytes() == b"old" * 1000 and [path.name for path in small_disk.iterdir()] == ["anna"]
 
 
 @pytest.mark.skipif(not TENSORS, reason="needs weights/compact")
