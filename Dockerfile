@@ -1,4 +1,4 @@
-# The app, as a container or a Hugging Face Docker Space. For a CUDA GPU: --build-arg TORCH=torch==2.13.0 and run with --gpus all.
+# The app, as a container or a Hugging Face Docker Space. For a CUDA GPU: --build-arg TORCH= --build-arg LOCK=requirements.lock, run with --gpus all.
 # Pin the base where you build: --build-arg BASE=python:3.11-slim-bookworm@sha256:..., the digest that your registry shows.
 ARG BASE=python:3.11-slim-bookworm
 FROM ${BASE}
@@ -11,11 +11,12 @@ RUN apt-get update -qq \
 
 # Packages and code belong to root: the app, which runs as somebody else, cannot change them.
 ARG TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
-# hadolint ignore=DL3013
-RUN pip install --no-cache-dir $TORCH
+ARG LOCK=requirements-cpu.lock
 WORKDIR /app
-COPY requirements.txt .
-RUN pip install --no-cache-dir --only-binary :all: -r requirements.txt
+COPY deploy/$LOCK deploy/$LOCK
+# hadolint ignore=DL3013
+RUN if [ -n "$TORCH" ]; then pip install --no-cache-dir $TORCH; fi \
+    && pip install --no-cache-dir --require-hashes --only-binary :all: -r deploy/$LOCK
 COPY . .
 RUN useradd --create-home --uid 1000 user && python -m compileall -q facelift
 USER 1000

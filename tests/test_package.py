@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -67,6 +68,24 @@ def installed(tmp_path_factory) -> Path:
         shutil.copytree(ROOT / name, source / name, copy_function=os.link if os.name == "posix" else shutil.copy)
     subprocess.run([sys.executable, "setup.py", "-q", "build_py", "--build-lib", out], cwd=source, check=True, capture_output=True)
     return out
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-cpu.lock"])
+def test_locks_hold_every_pin_with_its_hashes(lock):
+    """`deploy/lock.sh` was run after the last change of requirements.txt."""
+    entries = re.findall(r"^(\S+)==(\S+)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$", (ROOT / "deploy" / lock).read_text(), re.MULTILINE)
+    locked = {name: version for name, version, _ in entries}
+    pins = listed("requirements.txt")
+    if lock == "requirements-cpu.lock":
+        assert pins.pop("torch") and "torch" not in locked
+    assert pins.items() <= locked.items()
+
+
+def test_the_bill_of_materials_lists_what_is_locked():
+    bill = json.loads((ROOT / "deploy" / "sbom.json").read_text())
+    listed = {re.sub("[-_.]+", "-", part["name"]).lower(): part["version"] for part in bill["components"]}
+    locked = dict(re.findall(r"^(\S+)==(\S+)", (ROOT / "deploy" / "requirements-cpu.lock").read_text(), re.MULTILINE))
+    assert locked.items() <= listed.items()
 
 
 def test_everything_the_code_reads_is_installed(installed):
