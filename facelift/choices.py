@@ -19,3 +19,4 @@ SPLITS = ("train", "held-out")  # of `synthesis.sampler.SPLITS`
 KINDS = ("short-grey",)  # of `synthesis.sampler.KINDS`
 BENCHMARKS = ("ava256", "cafca", "facescape", "ffhq", "photos", "posed", "synthetic")  # of `evaluation.benchmarks`
 CLIP_FPS, CLIP_SECONDS = 12.0, 10.0  # of `video.frames`
+METHODS = ("rig", "deform", "frames")  # of `video.methods`

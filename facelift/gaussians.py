@@ -85,12 +85,15 @@ class Gaussians:
 
     def filtered(self, preset: FilterPreset = RELEASE_APP) -> Gaussians:
         """Drops faint Gaussians, big ones in the lower half, the lower corners and all outside the box."""
+        return self[self.kept_by(preset)]
+
+    def kept_by(self, preset: FilterPreset = RELEASE_APP) -> Tensor:
+        """Which of them `filtered` keeps. Shape (N,), bool."""
         x, y, z = self.means.unbind(1)
         keep = torch.sigmoid(self.opacities) > preset.opacity
         keep &= (self.scales.exp().amax(1) < preset.scale) | (z > 0)
         keep &= ~((x.abs() > preset.corner) & (y.abs() > preset.corner) & (z < -preset.corner))
-        keep &= (x.abs() <= preset.side) & (y.abs() <= preset.side) & (z.abs() <= preset.height)
-        return self[keep]
+        return keep & (x.abs() <= preset.side) & (y.abs() <= preset.side) & (z.abs() <= preset.height)
 
     def save(self, path: str | Path, spz_version: int = 3) -> Path:
         """Writes .ply, .splat or .spz by the suffix. spz_version: 2, which more programs read, or 3, whose rotations are finer."""

@@ -141,7 +141,8 @@ def test_what_trembles_is_smoothed_and_what_moves_does_not_lag():
 
 def test_what_changes_in_the_clip_is_added_to_what_the_photo_does():
     weights = np.stack([unit_weights(mouthSmile=0.2), unit_weights(mouthSmile=0.2, jawOpen=0.5), unit_weights()])
-    performance = Performance(12, weights, np.tile([1.0, 0, 0, 0], (3, 1)), 0, np.zeros((8, 8, 3), np.uint8), Face((0, 0, 4, 4)), 0, ())
+    still, picture = np.tile([1.0, 0, 0, 0], (3, 1)), np.zeros((8, 8, 3), np.uint8)
+    performance = Performance(12, weights, still, 0, picture, Face((0, 0, 4, 4)), 0, (), np.ones((3, 3)))
     track = performance.track(unit_weights(mouthSmile=0.6))
     smile, jaw = UNITS.index("mouthSmileLeft"), UNITS.index("jawOpen")
     assert track.weights[:, smile].tolist() == pytest.approx([0.6, 0.6, 0.4]) and track.weights[:, jaw].tolist() == [0, 0.5, 0]

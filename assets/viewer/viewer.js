@@ -286,8 +286,7 @@ function headViewer(root, engine, texts) {
     if (!view) return;
     setComparing(false);
     home();
-    for (const act of ["blink", "smile", "speak", "look"]) tool(act).addEventListener("click", () => life.perform(act));
-  for (const input of settings.querySelectorAll("input")) input.value = input.defaultValue;
+    for (const input of settings.querySelectorAll("input")) input.value = input.defaultValue;
     paint();
   }
 

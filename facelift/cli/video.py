@@ -9,24 +9,30 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..choices import METHODS
 from .clips import add_clip_words, perform
 
 if TYPE_CHECKING:
-    from ..animation.head_rig import HeadRig
-    from ..animation.track import Track
-    from ..head import Head
     from ..pipeline import FaceLiftPipeline
+    from ..video.heads import Take
+    from ..video.methods import Moved
     from ..video.track import Performance
 
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="facelift video",
-        description="Make a head of the best frame of a clip and let it move as the person does: writes head.ply, head.headrig, track.json,"
-        " both in driven.head4d, portrait.png, driven.mp4 and report.json. Only for people who agreed.",
+        description="A clip of a person becomes a head that moves as they do: writes driven.head4d, driven.mp4, head.ply and portrait.png"
+        " of the best frame, report.json, and for a rig head.headrig and track.json. What was stopped goes on when it is called again."
+        " Only for people who agreed.",
     )
     p.add_argument("clip", type=Path, metavar="CLIP", help="MP4, MOV, WEBM, MKV, AVI, GIF ... of one person, from the front")
     p.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    about = (
+        "rig: the head of the best frame, moved by what the face does (default); frames: a head of every frame; deform: the head of the"
+        " best frame, which a small network moves to what the heads of the others show. The last two take seconds a frame"
+    )
+    p.add_argument("--method", choices=METHODS, default="rig", help=about)
     add_clip_words(p)
     p.add_argument("--weights", default="auto", help="auto, compact, released, a folder or a Hub repo (default: auto)")
     p.add_argument("--seed", type=int, default=4, help="default: 4")
@@ -43,7 +49,7 @@ def even(text: str) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """What stops it is one sentence, and the exit status 1; nothing is written then."""
+    """What stops it is one sentence, and the exit status 1; of a bad clip nothing is written."""
     args = parser().parse_args(argv)
     from ..devices import resolve_device
 
@@ -58,37 +64,56 @@ def main(argv: list[str] | None = None) -> int:
         from ..pipeline import FaceLiftPipeline  # seconds, which a bad clip need not take
 
         pipe = FaceLiftPipeline.from_pretrained(args.weights, device=device)
-        head, rig, rig_seconds = head_of(performance, pipe, args.seed)
-        laps = {"clip": clip_seconds, **{k: v for k, v in head.report["seconds"].items() if k != "total"}, "rig": rig_seconds}
-        report = {**head.report, "clip": {"file": args.clip.name, **described(performance)}}
-        write(args.output, head, rig, performance.track(rig.rest), report, laps, args.size)
+        take = take_of(args, performance, pipe)
+        moved = moved_by(args.method, take)
+        moved.report["clip"] = {"file": args.clip.name, "method": args.method, **described(performance)}
+        count = len(moved.moving[0])
+        write(args.output, moved, clip_seconds, args.size)
+        take.kept.remove()
     except (OSError, ValueError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"{args.clip} -> {args.output}: {len(performance)} frames of {len(rig)} Gaussians, the head by frame {performance.anchor}")
-    for sentence in head.report["advice"]:
+    print(f"{args.clip} -> {args.output}: {len(performance)} frames of {count} Gaussians, the head by frame {performance.anchor}")
+    for sentence in moved.report["advice"]:
         print(f"  {sentence}")
     return 0
 
 
-def head_of(performance: Performance, pipe: FaceLiftPipeline, seed: int) -> tuple[Head, HeadRig, float]:
-    """The head of the anchor frame, its rig, and the seconds that the rig took. Raises PhotoError."""
-    from math import dist
+def take_of(args: argparse.Namespace, performance: Performance, pipe: FaceLiftPipeline) -> Take:
+    from .. import __version__
+    from ..video.frames import Clip
+    from ..video.heads import Take
+    from ..video.unfinished import Unfinished
+    from ..weights.cache import sha256_of
 
-    from PIL import Image
+    about = {
+        "clip": sha256_of(args.clip), "fps": args.fps, "seconds": args.seconds, "seed": args.seed, "method": args.method,
+        "weights": str(pipe.weights.folder), "device": str(pipe.device), "version": __version__,
+    }  # fmt: skip
+    return Take(Clip(args.clip, args.fps, args.seconds), performance, pipe, args.seed, Unfinished(args.output, about))
 
-    from ..animation.rig import rig_head
-    from ..portrait.faces import find_faces
+
+def moved_by(method: str, take: Take) -> Moved:
+    """With a bar for each stage, which says how long it still takes. Raises PhotoError and ClipError."""
+    from tqdm import tqdm
+
     from ..portrait.quiet import without_native_chatter
+    from ..video.methods import METHODS
 
-    with without_native_chatter():
-        photo = Image.fromarray(performance.picture)
-        faces = find_faces(photo)
-        which = min(range(len(faces)), key=lambda i: dist(faces[i].centre, performance.face.centre), default=0)
-        head = pipe(photo, seed=seed, face_index=which)
-        start = time.perf_counter()
-        rig = rig_head(head.gaussians, head.portrait)
-    return head, rig, time.perf_counter() - start
+    bars: dict[str, tqdm] = {}
+    with without_native_chatter() as terminal:
+
+        def tell(stage: str, done: int, total: int) -> None:
+            if stage not in bars:
+                quiet = not sys.stderr.isatty()
+                bars[stage] = tqdm(total=total, desc=stage, unit=" frames", disable=quiet, leave=False, file=terminal)
+            bars[stage].update(done - bars[stage].n)
+
+        try:
+            return METHODS[method](take, tell)
+        finally:
+            for bar in bars.values():
+                bar.close()
 
 
 def described(performance: Performance) -> dict:
@@ -101,7 +126,7 @@ def described(performance: Performance) -> dict:
     }
 
 
-def write(folder: Path, head: Head, rig: HeadRig, track: Track, report: dict, laps: dict[str, float], size: int) -> None:
+def write(folder: Path, moved: Moved, clip_seconds: float, size: int) -> None:
     """All files, or none."""
     from tqdm import tqdm
 
@@ -113,17 +138,17 @@ def write(folder: Path, head: Head, rig: HeadRig, track: Track, report: dict, la
 
     def files(partial: Path) -> None:
         start = time.perf_counter()
-        head.portrait.save(partial / "portrait.png")
-        head.gaussians.save(partial / "head.ply")
-        save_rig(rig, partial / "head.headrig")
-        track.save(partial / "track.json")
-        with tqdm(total=len(track), desc="film", disable=not sys.stderr.isatty(), leave=False) as bar:
-            moving = DrivenHead(rig, track, head.gaussians.means.device)
-            save_frames(moving, partial, "mp4", orbit([0.0], 0.0, size), lambda done, _: bar.update(done - bar.n))
-        save_frames(moving, partial, "head4d")
-        seconds = {**laps, "files": time.perf_counter() - start}
-        seconds["total"] = sum(seconds.values())
-        report["seconds"] = {name: round(value, 3) for name, value in seconds.items()}
+        moved.portrait.save(partial / "portrait.png")
+        moved.gaussians.save(partial / "head.ply")
+        if isinstance(moved.moving, DrivenHead):
+            save_rig(moved.moving.rig, partial / "head.headrig")
+            moved.moving.track.save(partial / "track.json")
+        with tqdm(total=len(moved.moving), desc="film", disable=not sys.stderr.isatty(), leave=False) as bar:
+            save_frames(moved.moving, partial, "mp4", orbit([0.0], 0.0, size), lambda done, _: bar.update(done - bar.n))
+        save_frames(moved.moving, partial, "head4d")
+        seconds = {"clip": clip_seconds, **moved.report["seconds"], "files": time.perf_counter() - start}
+        seconds["total"] = sum(value for name, value in seconds.items() if name != "total")
+        report = {**moved.report, "seconds": {name: round(value, 3) for name, value in seconds.items()}}
         (partial / "report.json").write_text(json.dumps(report, indent=2) + "\n")
 
     write_whole_files(folder, files)

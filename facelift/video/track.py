@@ -26,6 +26,7 @@ NEAR, FASTEST = 0.7, 3.0  # face sizes that a face may be off from one frame to 
 GROWTH = 1.6  # of its size from one frame to the next, at most
 WEIGHTS_FILTER = 1.2, 1.0  # cutoff and beta: a still face rests, a blink of two frames is kept
 TURN_FILTER = 1.2, 4.0
+PLACE_FILTER = 0.6, 2.0  # of the face in the picture, in sizes of it
 SURELY_READ = 0.5  # response of the units that tell whether a face is at rest: the sum of all others is noise
 FRONT = 15.0  # degrees off the front that cost as much as a unit at 1
 BLUR_COST, DOUBT_COST = 0.3, 1.0  # of an e-fold of sharpness, and of no confidence, likewise
@@ -51,6 +52,7 @@ class Performance:
     rotation: Shape (T, 4), w x y z, from the anchor's pose, in the world's axes.
     anchor: the frame that all is relative to: the face from the front, at rest, sharp. picture: that frame, uint8 (H, W, 3).
     face: in it. lost: frames without a face. notes: sentences on what was done to the clip.
+    places: Shape (T, 3). Where the face is in the frames, x, y and size, pixels.
     """
 
     fps: float
@@ -61,6 +63,7 @@ class Performance:
     face: Face
     lost: int
     notes: tuple[str, ...]
+    places: np.ndarray
 
     def __len__(self) -> int:
         return len(self.weights)
@@ -83,6 +86,7 @@ def read_clip(
     clip, model = Clip(Path(path), fps, seconds), load_face_model()
     weights: list[np.ndarray] = []
     turns: list[np.ndarray] = []
+    places: list[np.ndarray] = []
     notes: list[str] = []
     last: Face | None = None
     best: tuple[float, int, Face, np.ndarray] | None = None  # cost, frame, face and picture of the anchor
@@ -94,6 +98,7 @@ def read_clip(
         unseen = 0 if seen else unseen + 1
         weights.append(model.performed(seen.reading.weights) if seen else np.full(len(UNITS), np.nan))
         turns.append(seen.reading.rotation if seen else np.full((3, 3), np.nan))
+        places.append(np.array([*seen.face.centre, seen.face.size]) if seen else np.full(3, np.nan))
         if seen:
             last = seen.face
             cost = anchor_cost(weights[-1], seen)
@@ -111,8 +116,11 @@ def read_clip(
         notes.insert(0, "The clip is damaged: what could be read of it is used.")
     if lost:
         notes.append(f"No face was found in {lost} of {len(weights)} frames: what it does there is drawn between its neighbours.")
+    if len(weights) == 1:
+        notes.append("The clip has one picture only, so the head does not move.")
     smooth = smoothed(without_gaps(np.stack(weights)), fps, *WEIGHTS_FILTER)
-    return Performance(fps, smooth, relative_turns(np.stack(turns), anchor, fps), anchor, picture, face, lost, tuple(notes))
+    place = face.size * smoothed(without_gaps(np.stack(places)) / face.size, fps, *PLACE_FILTER)
+    return Performance(fps, smooth, relative_turns(np.stack(turns), anchor, fps), anchor, picture, face, lost, tuple(notes), place)
 
 
 def follow(picture: np.ndarray, last: Face | None, gap: float) -> Seen | None:
