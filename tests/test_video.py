@@ -70,7 +70,8 @@ def test_large_pictures_are_reduced_and_pixels_made_square(tmp_path):
 @pytest.mark.parametrize(
     ("name", "words"),
     [("gone.mp4", "not a file"), ("empty.mp4", "empty"), ("text.mp4", "no clip"), ("text.txt", "no clip"), ("broken.mp4", "damaged"),
-     ("list.m3u8", "no clip"), ("photo.png", "no clip"), ("sound.mp4", "only sound"), ("no_face.mp4", "no face")],
+     ("list.m3u8", "no clip"), ("photo.png", "no clip"), ("sound.mp4", "only sound"), ("no_face.mp4", "no face"),
+     ("huge.gif", "too large")],
 )  # fmt: skip
 def test_a_bad_clip_gets_one_sentence_and_leaves_nothing(still, tmp_path, capsys, name, words):
     path = tmp_path / name
@@ -78,6 +79,9 @@ def test_a_bad_clip_gets_one_sentence_and_leaves_nothing(still, tmp_path, capsys
         made(path, "-f", "lavfi", "-i", "sine=duration=0.5")
     elif name == "no_face.mp4":
         made(path, "-f", "lavfi", "-i", "color=gray:size=320x240:duration=0.2")
+    elif name == "huge.gif":
+        data = made(path, "-f", "lavfi", "-i", "testsrc=size=64x64:duration=0.2").read_bytes()
+        path.write_bytes(data[:6] + b"\xff\x7f\xff\x7f" + data[10:])  # 32,767 pixels a side
     elif name != "gone.mp4":
         text = b"#EXTM3U\n#EXTINF:1,\n" + str(still).encode() + b"\n" if name == "list.m3u8" else b"no film\n" * 40
         content = {"empty.mp4": b"", "broken.mp4": still.read_bytes()[:5000], "photo.png": PHOTO.read_bytes()}
@@ -109,8 +113,21 @@ def test_a_photo_as_a_clip_is_a_head_at_rest(still):
     np.testing.assert_allclose(track.weights[performance.anchor], rest, atol=1e-9)
 
 
-def test_a_clip_may_have_one_frame(tmp_path):
-    assert len(read_clip(made(tmp_path / "one.mp4", "-i", str(PHOTO), "-frames:v", "1", "-pix_fmt", "yuv420p"))) == 1
+def test_a_clip_may_have_one_frame_and_it_is_said(tmp_path):
+    one = read_clip(made(tmp_path / "one.mp4", "-i", str(PHOTO), "-frames:v", "1", "-pix_fmt", "yuv420p"))
+    assert len(one) == 1 and "one picture only" in one.notes[0]
+
+
+def test_of_two_people_the_larger_is_followed_and_it_is_said(tmp_path):
+    with Image.open(PHOTO) as photo:
+        both = Image.new("RGB", (640, 360), "white")
+        both.paste(photo.convert("RGB").resize((240, 240)), (0, 120))
+        both.paste(photo.convert("RGB").resize((360, 360)), (280, 0))
+    both.save(tmp_path / "both.png")
+    words = ("-framerate", "12", "-loop", "1", "-i", str(tmp_path / "both.png"), "-frames:v", "2", "-pix_fmt", "yuv420p")
+    performance = read_clip(made(tmp_path / "both.mp4", *words))
+    assert "2 faces" in performance.notes[0] and performance.face.centre[0] > 280
+    assert (performance.places[:, 0] > 280).all() and (performance.places[:, 2] > 60).all()
 
 
 def test_frames_without_a_face_lie_between_their_neighbours_and_are_counted(tmp_path):

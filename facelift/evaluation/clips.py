@@ -1,6 +1,6 @@
 """Heads made of clips beside the truth: what of a person's motion comes back, in readings and in pixels.
 
-python -m facelift.evaluation.clips --identities 1 --work DIR [--frames 48] [--weights compact] [--first 0]
+python -m facelift.evaluation.clips --identities 1 --work DIR [--frames 48] [--weights compact] [--first 0] [--method rig]
 
 Clips of held-out synthetic identities that talk, blink and turn, seen from the front; the head is made of the clip's anchor frame. Compared
 with true renders from the front and from 20 degrees, beside the head that does not move. DIR keeps clips and heads. Needs OpenGL.
@@ -9,17 +9,17 @@ with true renders from the front and from 20 degrees, beside the head that does 
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from ..animation.head4d import DrivenHead
-from ..animation.rig import rig_head
+from ..animation.head4d import MovingHead
 from ..animation.track import Track
 from ..cameras import orbit
+from ..choices import METHODS
 from ..face.units import UNITS, sided
 from ..gaussians import Gaussians
 from ..rendering.film import save_film
@@ -29,7 +29,11 @@ from ..synthesis.options import PAPER
 from ..synthesis.sampler import SPLITS
 from ..synthesis.scene import Scene
 from ..synthesis.template import load_template
+from ..video.frames import Clip
+from ..video.heads import Take
+from ..video.methods import METHODS as WAYS
 from ..video.track import Performance, read_clip
+from ..video.unfinished import Unfinished
 from .motion import MOVING, SIZE, on_white, pictures, shared_renderer
 
 FPS = 12.0
@@ -45,6 +49,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--frames", type=int, default=48)
     parser.add_argument("--work", type=Path, required=True, metavar="DIR", help="keeps clips and heads")
     parser.add_argument("--weights", default="compact")
+    parser.add_argument("--method", choices=METHODS, default="rig", help="of `facelift video`; default: rig")
     args = parser.parse_args(argv)
     args.work.mkdir(parents=True, exist_ok=True)
     true = performance_of(args.frames)
@@ -53,14 +58,13 @@ def main(argv: list[str] | None = None) -> int:
         read = read_clip(clip, FPS, args.frames / FPS)
         print(f"{seed}: anchor {read.anchor}, {read.lost} frames without a face")
         print("read of the true motion: " + came_back(true, read))
-        gaussians, portrait = head_of(seed, read, args.work, args.weights)
-        rig = rig_head(gaussians, portrait)
-        moving, cameras = DrivenHead(rig, read.track(rig.rest)), orbit(AZIMUTHS, 0.0, SIZE)
+        moving, still = moved_by(args.method, seed, clip, read, args.work, args.weights)
+        cameras = orbit(AZIMUTHS, 0.0, SIZE)
         ours = np.stack([pictures(moving[t], cameras) for t in range(len(moving))])
-        compare(ours, pictures(rig.head, cameras), truth / 255, read.anchor)
-        again = args.work / f"{seed}_driven.mp4"
+        compare(ours, pictures(still, cameras), truth / 255, read.anchor)
+        again = args.work / f"{seed}_{args.method}.mp4"
         save_film(((frame[0] * 255).round().astype(np.uint8) for frame in ours), again, SIZE, FPS)
-        print("read of the driven head's: " + came_back(true, read_clip(again, FPS, args.frames / FPS)))
+        print("read of the moving head's: " + came_back(true, read_clip(again, FPS, args.frames / FPS)))
     return 0
 
 
@@ -113,15 +117,15 @@ def performing(seed: int, weights: np.ndarray) -> Scene:
     return build_head(replace(draw_parameters(seed, options=PAPER), expression=Expression("given", column, 0.0, 0.0)))
 
 
-def head_of(seed: int, read: Performance, work: Path, weights: str) -> tuple[Gaussians, Image.Image]:
-    splats, portrait = (work / f"{seed}_{read.anchor}.{suffix}" for suffix in ("ply", "png"))
-    if not splats.exists():
-        from ..pipeline import FaceLiftPipeline
+def moved_by(method: str, seed: int, clip: Path, read: Performance, work: Path, weights: str) -> tuple[MovingHead, Gaussians]:
+    """The moving head, and the one that does not move. What is made is kept in `work`."""
+    from ..pipeline import FaceLiftPipeline
 
-        head = FaceLiftPipeline.from_pretrained(weights)(Image.fromarray(read.picture), crop=False)
-        head.portrait.save(portrait)
-        head.gaussians.save(splats)
-    return Gaussians.load(splats), Image.open(portrait)
+    pipe = FaceLiftPipeline.from_pretrained(weights)
+    kept = Unfinished(work / f"{seed}_{len(read)}", {"clip": clip.name, "weights": weights})
+    take = Take(Clip(clip, FPS, len(read) / FPS), read, pipe, 4, kept, steady=False)
+    moved = WAYS[method](take, lambda stage, done, total: print(f"{stage} {done} of {total}", end="\r", file=sys.stderr))
+    return moved.moving, moved.gaussians
 
 
 def came_back(true: Track, read: Performance) -> str:
