@@ -5,9 +5,10 @@ from __future__ import annotations
 RIGS = ("six", "four", "eight", "raised")  # of `cameras.RIGS`
 ATTENTIONS = ("sparse", "dense", "none")  # across views, of `multiview.attention`
 MATTINGS = ("auto", "alpha", "rembg", "u2netp", "mediapipe", "none")  # of `portrait.MATTINGS`
-SPLATS = ("ply", "splat", "spz")  # of `export.splats.FORMATS`
+SPLATS = ("ply", "splat", "spz", "sog", "compressed.ply")  # of `export.splats.FORMATS`
 MESHES = ("glb", "obj")  # of `export.mesh`
-SPZ_VERSIONS = (2, 3)  # of `export.spz`
+UPS = ("auto", "z", "y", "-y", "-z")  # auto, or of `gaussians.UP`
+SPZ_VERSIONS = (2, 3, 4)  # of `export.spz`
 LIGHTS = ("ambient", "environment", "studio")  # of `synthesis.light`
 RENDERERS = ("opengl", "cycles")  # of `synthesis.sampler`
 RIG_WORDS = (

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from . import harmonics
+
+PARTS = ("means", "quats", "scales", "opacities", "sh0")  # what all Gaussians have
 SH_C0 = 0.28209479177387814  # the constant spherical harmonic
+
+# The axis that points up in other programs' files, as quarter turns about x to ours. Heads look along z there (y: glTF), along -z (-y:
+# OpenCV, gsplat), or along y (-z: files that a program has turned upside down).
+UP = {"z": 0, "y": 1, "-y": -1, "-z": 2}
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,8 @@ class Gaussians:
     scales: Shape (N, 3). Log of the standard deviations.
     opacities: Shape (N,). Logits.
     sh0: Shape (N, 3). Constant spherical harmonic; colour is max(0, SH_C0 * sh0 + 0.5).
+    shN: Shape (N, K, 3), K 3, 8 or 15, or None. Harmonics of degrees 1 to 3, which other programs' files have: colour that depends on
+        where it is seen from.
     """
 
     means: Tensor
@@ -45,9 +55,12 @@ class Gaussians:
     scales: Tensor
     opacities: Tensor
     sh0: Tensor
+    shN: Tensor | None = None
 
     def __post_init__(self):
         n = self.means.shape[0]
+        if self.shN is not None and self.shN.shape not in [(n, k, 3) for k in harmonics.COUNTS[1:]]:
+            raise ValueError(f"shN must have shape ({n}, 3, 8 or 15, 3), got {tuple(self.shN.shape)}")
         for name, shape in (("means", (n, 3)), ("quats", (n, 4)), ("scales", (n, 3)), ("opacities", (n,)), ("sh0", (n, 3))):
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{name} must have shape {shape}, got {tuple(getattr(self, name).shape)}")
@@ -60,7 +73,8 @@ class Gaussians:
         return self._map(lambda t: t[index])
 
     def _map(self, function) -> Gaussians:
-        return Gaussians(*(function(getattr(self, f.name)) for f in fields(self)))
+        shN = None if self.shN is None else function(self.shN)
+        return replace(Gaussians(*(function(getattr(self, name)) for name in PARTS)), shN=shN)
 
     def to(self, *args, **kwargs) -> Gaussians:
         return self._map(lambda t: t.to(*args, **kwargs))
@@ -69,14 +83,24 @@ class Gaussians:
         return self._map(Tensor.detach)
 
     def with_z_up(self, up: str) -> Gaussians:
-        """From other programs' axes. up: "y" (glTF, faces look along z) or "-y" (OpenCV and gsplat, they look along -z); "z" is ours."""
-        if up == "z":
+        """From other programs' axes, a key of `UP`, to ours."""
+        turn = UP[up]
+        if turn == 0:
             return self
-        turn = {"y": 1.0, "-y": -1.0}[up]  # quarter turns about x
-        x, y, z = self.means.unbind(1)
-        w, i, j, k = self.quats.unbind(1)  # times 2 ** -0.5, which means nothing
-        quats = torch.stack([w - turn * i, i + turn * w, j - turn * k, k + turn * j], 1)
-        return replace(self, means=torch.stack([x, -turn * z, turn * y], 1), quats=quats)
+        sin, cos = math.sin(turn * math.pi / 2), math.cos(turn * math.pi / 2)
+        s, c = math.sin(turn * math.pi / 4), math.cos(turn * math.pi / 4)
+        rotation = torch.tensor([[1, 0, 0], [0, cos, -sin], [0, sin, cos]]).round().to(self.means)
+        w, i, j, k = self.quats.unbind(1)
+        quats = torch.stack([c * w - s * i, c * i + s * w, c * j - s * k, c * k + s * j], 1)
+        shN = None if self.shN is None else harmonics.turned(self.shN, rotation)
+        return replace(self, means=self.means @ rotation.T, quats=quats, shN=shN)
+
+    def seen_from(self, position: Tensor) -> Gaussians:
+        """With the colours that a camera at a position, Shape (3,), sees as constant ones."""
+        if self.shN is None:
+            return self
+        directions = torch.nn.functional.normalize(self.means.detach() - position.to(self.means), dim=1)
+        return replace(self, sh0=self.sh0 + harmonics.colour(self.shN, directions) / SH_C0, shN=None)
 
     @property
     def rgb(self) -> Tensor:
@@ -96,7 +120,7 @@ class Gaussians:
         return keep & (x.abs() <= preset.side) & (y.abs() <= preset.side) & (z.abs() <= preset.height)
 
     def save(self, path: str | Path, spz_version: int = 3) -> Path:
-        """Writes .ply, .splat or .spz by the suffix. spz_version: 2, which more programs read, or 3, whose rotations are finer."""
+        """Writes .ply, .compressed.ply, .splat, .spz or .sog by the suffix. spz_version: 2, 3 or 4, as of `export.spz`."""
         from .export.splats import save_splats
 
         return save_splats(self, path, spz_version=spz_version)
@@ -109,4 +133,12 @@ class Gaussians:
 
 
 def concatenate(parts: list[Gaussians]) -> Gaussians:
-    return Gaussians(*(torch.cat([getattr(p, f.name) for p in parts]) for f in fields(Gaussians)))
+    """Where some depend on the view, the others get coefficients of nothing."""
+    count = max((p.shN.shape[1] for p in parts if p.shN is not None), default=0)
+
+    def widened(p: Gaussians) -> Tensor:
+        shN = p.means.new_zeros(len(p), 0, 3) if p.shN is None else p.shN
+        return torch.nn.functional.pad(shN, (0, 0, 0, count - shN.shape[1]))
+
+    joined = (torch.cat([getattr(p, name) for p in parts]) for name in PARTS)
+    return replace(Gaussians(*joined), shN=torch.cat([widened(p) for p in parts]) if count else None)

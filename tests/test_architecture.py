@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "facelift"
 LAYERS = (  # each may import itself and what stands above it here
-    {"__init__", "arrays", "cameras", "choices", "compiled", "devices", "errors", "files", "gaussians", "resources", "stock"},
+    {"__init__", "arrays", "cameras", "choices", "compiled", "devices", "errors", "files", "gaussians", "harmonics", "resources", "stock"},
     {"weights"},
     {"portrait", "rendering"},
     {"export", "face", "multiview", "reconstruction"},
@@ -175,6 +175,7 @@ def requirements(name: str) -> set[str]:
 def third_party(path: Path) -> set[str]:
     """Distributions a file imports from, wherever in the file."""
     distribution = {"PIL": "pillow", "cv2": "opencv-contrib-python", "skimage": "scikit-image", "gradio_client": "gradio"}
+    distribution["backports"] = "backports-zstd"
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):

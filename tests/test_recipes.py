@@ -226,15 +226,16 @@ def test_a_splat_format(tmp_path, monkeypatch):
     import io
 
     from facelift.export import splats
+    from facelift.export.coding import Arrays
 
-    def encode(means, quats, scales, opacities, sh0) -> bytes:
+    def encode(arrays: Arrays) -> bytes:
         file = io.BytesIO()
-        np.savez(file, means=means, quats=quats, scales=scales, opacities=opacities, sh0=sh0)
+        np.savez(file, means=arrays.means, quats=arrays.quats, scales=arrays.scales, opacities=arrays.opacities, sh0=arrays.sh0)
         return file.getvalue()
 
-    def decode(data: bytes, most: int):
+    def decode(data: bytes, most: int) -> Arrays:
         arrays = np.load(io.BytesIO(data))
-        return tuple(arrays[name] for name in ("means", "quats", "scales", "opacities", "sh0"))
+        return Arrays(*(arrays[name] for name in ("means", "quats", "scales", "opacities", "sh0")))
 
     monkeypatch.setitem(splats.FORMATS, ".npz", (encode, decode))
     torch.manual_seed(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -13,11 +13,9 @@ import pytest
 import torch
 
 from facelift.cameras import Cameras, orbit, six_views, turntable
-from facelift.gaussians import Gaussians, concatenate
+from facelift.gaussians import PARTS, Gaussians, concatenate
 from facelift.rendering import reference, render, to_bytes
 from facelift.rendering.turntable import save_turntable, turntable_frames
-
-NAMES = [f.name for f in fields(Gaussians)]
 
 
 def psnr(a, b) -> float:
@@ -60,7 +58,7 @@ def gradients(draw, gaussians: Gaussians) -> list[torch.Tensor]:
     leaves = gaussians._map(lambda t: t.clone().requires_grad_())
     rgb, alpha = draw(leaves)
     loss = (rgb * torch.rand(rgb.shape, generator=random)).sum() + (alpha * torch.rand(alpha.shape, generator=random)).sum()
-    return torch.autograd.grad(loss, [getattr(leaves, name) for name in NAMES])
+    return torch.autograd.grad(loss, [getattr(leaves, name) for name in PARTS])
 
 
 def cpu(gaussians: Gaussians, cameras: Cameras | None = None):
@@ -76,7 +74,7 @@ def test_agrees_with_the_dense_renderer():
 
 def test_gradients_agree_with_dense_autograd():
     expected = gradients(lambda g: dense(g, camera()), scene())
-    for name, actual, wanted in zip(NAMES, gradients(cpu, scene()), expected, strict=True):
+    for name, actual, wanted in zip(PARTS, gradients(cpu, scene()), expected, strict=True):
         assert (actual - wanted).norm() <= 1e-3 * wanted.norm(), name
         assert (actual - wanted).abs().max() <= 1e-3 * wanted.abs().max(), name
 
@@ -84,7 +82,7 @@ def test_gradients_agree_with_dense_autograd():
 def test_silhouette_alone_moves_shape_and_not_colour():
     leaves = scene()._map(lambda t: t.clone().requires_grad_())
     alpha = render(leaves, camera(), backend="cpu").alpha
-    *shape, color = torch.autograd.grad((1 - alpha).square().mean(), [getattr(leaves, name) for name in NAMES])
+    *shape, color = torch.autograd.grad((1 - alpha).square().mean(), [getattr(leaves, name) for name in PARTS])
     assert all(g.abs().max() > 0 for g in shape) and not color.any()
     grown = replace(leaves, opacities=leaves.opacities - shape[3] / shape[3].norm())
     assert render(grown, camera(), backend="cpu").alpha.mean() > alpha.mean()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import os
-from dataclasses import fields, replace
+import shutil
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import gsply
@@ -13,13 +15,15 @@ import plyfile
 import pytest
 import torch
 
+from facelift.__main__ import main
 from facelift.cameras import orbit
+from facelift.export.axes import guess_up
 from facelift.export.splats import SplatFileError, load_splats, save_splats
-from facelift.gaussians import RELEASE_CLI, Gaussians
+from facelift.gaussians import PARTS, RELEASE_CLI, Gaussians, concatenate
 from facelift.rendering import render
 
 KIT = Path(os.environ.get("FACELIFT_REFERENCE_KIT") or Path(__file__).parent / "reference")
-NAMES = [f.name for f in fields(Gaussians)]
+SUFFIXES = (".ply", ".splat", ".spz", ".sog", ".compressed.ply")
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +55,11 @@ def foreign(data) -> Gaussians:
 
 
 def as_gsply(gaussians: Gaussians):
-    return gsply.GSData.from_arrays(**{name: getattr(gaussians, name).numpy() for name in NAMES}, shN=None, format="ply")
+    return gsply.GSData.from_arrays(**{name: getattr(gaussians, name).numpy() for name in PARTS}, shN=None, format="ply")
 
 
 def same(a: Gaussians, b: Gaussians) -> bool:
-    return all(torch.equal(getattr(a, name), getattr(b, name)) for name in NAMES)
+    return all(torch.equal(getattr(a, name), getattr(b, name)) for name in PARTS)
 
 
 def test_ply_keeps_every_bit(head, tmp_path):
@@ -174,8 +178,108 @@ def test_spz_of_version_2_is_written_for_programs_that_know_no_newer(head, tmp_p
     path = save_splats(head, tmp_path / "head.spz", spz_version=2)
     assert gzip.decompress(path.read_bytes())[4] == 2
     assert psnr(head, load_splats(path)) > 32 and psnr(load_splats(path), foreign(gsply.read_spz(path))) > 60
-    with pytest.raises(SplatFileError, match="version 4 cannot be written; 2 and 3 can"):
-        save_splats(head, path, spz_version=4)
+    with pytest.raises(SplatFileError, match="version 5 cannot be written; 2, 3, 4 can"):
+        save_splats(head, path, spz_version=5)
+
+
+@pytest.fixture(scope="module")
+def shiny(head) -> Gaussians:
+    """The egg, its colours different from every side."""
+    return replace(head, shN=0.3 * torch.randn(len(head), 15, 3, generator=torch.Generator().manual_seed(2)))
+
+
+def test_colour_that_depends_on_the_view_is_drawn_as_gsplat_does(shiny):
+    from gsplat.cuda._torch_impl import _spherical_harmonics
+
+    camera = orbit([40.0], 20.0, 128)
+    directions = torch.nn.functional.normalize(shiny.means - camera.c2w[0, :3, 3], dim=1)
+    for degree, count in ((1, 3), (2, 8), (3, 15)):
+        part = replace(shiny, shN=shiny.shN[:, :count])
+        colours = _spherical_harmonics(degree, directions, torch.cat([part.sh0[:, None], part.shN], 1)) + 0.5
+        assert torch.allclose(part.seen_from(camera.c2w[0, :3, 3]).rgb, colours.clamp_min(0), atol=1e-5)
+    assert psnr(shiny, replace(shiny, shN=None)) < 25
+    assert concatenate([shiny, replace(shiny, shN=None)]).shN[len(shiny) :].abs().max() == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "least"),
+    [("head.ply", 3, 100), ("head.compressed.ply", 3, 40), *(("head.spz", v, 30) for v in (2, 3, 4)), ("head.sog", 3, 25)],
+)
+def test_colour_that_depends_on_the_view_is_kept(shiny, tmp_path, name, version, least):
+    for count in (3, 8, 15):
+        part = replace(shiny, shN=shiny.shN[:, :count])[:1000]
+        back = load_splats(save_splats(part, tmp_path / name, spz_version=version))
+        assert back.shN.shape == part.shN.shape and psnr(part, back) > least
+
+
+def test_colour_that_depends_on_the_view_turns_with_the_axes(shiny):
+    axes = torch.tensor([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # from y up to z up
+    camera = orbit([20.0], 10.0, 64).c2w[0, :3, 3]
+    assert torch.allclose(shiny.seen_from(camera).rgb, shiny.with_z_up("y").seen_from(axes @ camera).rgb, atol=1e-4)
+    assert torch.allclose(shiny.shN, shiny.with_z_up("-z").with_z_up("-z").shN, atol=1e-4)
+
+
+def test_ply_of_gsply_with_view_dependent_colour(shiny, tmp_path):
+    theirs = gsply.plyread(save_splats(shiny, tmp_path / "head.ply"))
+    assert np.array_equal(np.asarray(theirs.shN).reshape(len(shiny), 15, 3), shiny.shN.numpy())
+
+
+@pytest.mark.parametrize("name", ["head.compressed.ply", "head.sog", "head.spz"])
+def test_small_files_render_alike(head, tmp_path, name):
+    path = save_splats(head, tmp_path / name, spz_version=4)
+    assert path.stat().st_size < 17 * len(head) + 2000 and psnr(head, load_splats(path)) > 35
+
+
+def test_spz_of_version_4_of_another_program_is_read(head, tmp_path):
+    """Its extensions between header and table of streams are passed over."""
+    data = save_splats(head, tmp_path / "head.spz", spz_version=4).read_bytes()
+    head_of_theirs = data[:14] + b"\2" + data[15:16] + (48).to_bytes(4, "little") + data[20:32]
+    (tmp_path / "theirs.spz").write_bytes(head_of_theirs + bytes(16) + data[32:])
+    assert same(load_splats(tmp_path / "head.spz"), load_splats(tmp_path / "theirs.spz"))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_other_programs_read_what_we_write(head, tmp_path, suffix):
+    """PlayCanvas's splat-transform, where it is installed: npm install -g @playcanvas/splat-transform."""
+    program = shutil.which("splat-transform")
+    if program is None or suffix == ".splat" or b" -p" not in subprocess.run([program, "--help"], capture_output=True).stdout:
+        pytest.skip("splat-transform is not installed" if suffix != ".splat" else "it has been read by others for years")
+    path = save_splats(head, tmp_path / f"head{suffix}", spz_version=4)
+    done = subprocess.run([program, "-q", "-w", path, tmp_path / "theirs.ply"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert psnr(load_splats(path), load_splats(tmp_path / "theirs.ply")) > 60
+
+
+@pytest.fixture(scope="module")
+def bust() -> Gaussians:
+    """A head on shoulders, without a face, in another program's size and place."""
+    random = torch.Generator().manual_seed(3)
+    unit = torch.nn.functional.normalize(torch.randn(3000, 3, generator=random), dim=1)
+    means = torch.cat([0.5 * unit, unit * torch.tensor([0.9, 0.4, 0.3]) - torch.tensor([0.0, 0, 0.9])])
+    n = len(means)
+    quats, colours = torch.tensor([1.0, 0, 0, 0]).repeat(n, 1), torch.zeros(n, 3)
+    return Gaussians(10 * means + 5, quats, torch.full((n, 3), -2.0), torch.full((n,), 4.0), colours)
+
+
+def test_what_is_up_in_files_of_other_programs_is_guessed(bust, head):
+    for up, back in (("z", "z"), ("-y", "y"), ("-z", "-z")):
+        assert guess_up(bust.with_z_up(back)) == up
+    assert guess_up(replace(head, means=head.means / head.means.norm(dim=1, keepdim=True))) is None  # a ball
+    assert guess_up(head[:3]) is None
+
+
+def test_convert(bust, tmp_path, capsys):
+    path = save_splats(bust.with_z_up("y"), tmp_path / "theirs.ply")
+    words = ["convert", str(path), *(str(tmp_path / f"ours{s}") for s in (".spz", ".sog", ".splat"))]
+    assert main([*words, "--spz-version", "4", "--up", "auto"]) == 0
+    out, err = capsys.readouterr()
+    assert "up is -y" in err and out.count("6000 Gaussians") == 3
+    assert (load_splats(tmp_path / "ours.spz").means.mean(0) - bust.means.mean(0)).abs().max() < 0.01
+    assert main(["convert", str(tmp_path / "gone.ply"), str(tmp_path / "a.spz")]) == 1
+    for wrong, sentence in (("a.stl", "unknown splat format '.stl'"), ("theirs.ply", "is the file that is read")):
+        with pytest.raises(SystemExit):
+            main(["convert", str(path), str(tmp_path / wrong)])
+        assert sentence in capsys.readouterr().err
 
 
 def test_other_axes_are_turned_to_ours(head):
@@ -211,20 +315,20 @@ def test_spz_of_gsply_is_read(head, tmp_path):
     assert psnr(head, load_splats(tmp_path / "theirs.spz")) > 35
 
 
-@pytest.mark.parametrize("suffix", [".ply", ".splat", ".spz"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_same_gaussians_same_bytes(head, tmp_path, suffix):
     first, second = (save_splats(head, tmp_path / f"{name}{suffix}").read_bytes() for name in "ab")
     assert first == second
 
 
-@pytest.mark.parametrize("suffix", [".ply", ".splat", ".spz"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_opacity_and_colour_beyond_the_range_stay_finite(tmp_path, suffix):
     extreme = Gaussians(
         torch.zeros(2, 3), torch.tensor([[1.0, 0, 0, 0], [0.0, 0, 0, 0]]), torch.full((2, 3), -30.0), torch.tensor([50.0, -50.0]),
         torch.tensor([[9.0, 9, 9], [-9.0, -9, -9]]),
     )  # fmt: skip
     back = load_splats(save_splats(extreme, tmp_path / f"extreme{suffix}"))
-    assert all(getattr(back, name).isfinite().all() for name in NAMES)
+    assert all(getattr(back, name).isfinite().all() for name in PARTS)
     assert torch.sigmoid(back.opacities).max() > 0.99 and torch.sigmoid(back.opacities).min() < 1 / 255
 
 
@@ -246,7 +350,15 @@ def test_damaged_files_are_named_in_a_sentence(head, tmp_path):
     )
     assert "cloud of points" in refused("points.ply", b"ply\nformat ascii 1.0\nelement vertex 0\nproperty float x\nend_header\n")
     assert "which PLY files do not have" in refused("text.ply", b"ply\nformat morse 1.0\nelement vertex 0\nend_header\n")
-    assert "version 4" in refused("four.spz", b"NGSP\x04\0\0\0" + bytes(40))
+    four = save_splats(head, tmp_path / "four.spz", spz_version=4).read_bytes()
+    assert "version 5" in refused("five.spz", b"NGSP\x05\0\0\0" + bytes(40))
+    assert "cut short" in refused("cut four.spz", four[:-100]) and "damaged" in refused("four.spz", four[:120] + bytes(50) + four[170:])
+    sog = save_splats(head, tmp_path / "good.sog").read_bytes()
+    assert "damaged" in refused("cut.sog", sog[:-100]) and "a PLY file" in refused("ply.sog", ply)
+    assert "a ZIP archive" in refused("zip.ply", sog) and "an SPZ file" in refused("four.ply", four)
+    assert "a glTF file" in refused("mesh.spz", b"glTF" + bytes(40))
+    assert "a JPEG picture" in refused("photo.splat", b"\xff\xd8\xff" + bytes(40))
+    assert "it is empty" in refused("empty.ply", b"")
     assert "32 bytes" in refused("cut.splat", splat[:-5])
     assert "make no sense" in refused("noise.splat", b"\xff" * 320)
     assert "cut short" in refused("cut.spz", spz[: len(spz) // 2])
@@ -254,7 +366,7 @@ def test_damaged_files_are_named_in_a_sentence(head, tmp_path):
     assert "not an SPZ" in refused("ply.spz", ply)
     assert "not an SPZ" in refused("other.spz", gzip.compress(b"something else altogether"))
     assert "version 9" in refused("new.spz", gzip.compress(b"NGSP\x09" + bytes(20)))
-    with pytest.raises(SplatFileError, match="unknown splat format '.obj'; use .ply, .splat, .spz"):
+    with pytest.raises(SplatFileError, match="unknown splat format '.obj'; use .ply, .splat, .spz, .sog, .compressed.ply"):
         save_splats(head, tmp_path / "head.obj")
 
 

@@ -22,6 +22,7 @@ class Verb:
 VERBS = {
     "app": Verb("the web page", "facelift.cli.app", "facelift.cli.app"),
     "render": Verb("pictures of a splat file from any cameras", "facelift.cli.render", "facelift.cli.render"),
+    "convert": Verb("a splat file in other formats, for other programs", "facelift.cli.convert", "facelift.cli.convert"),
     "rig": Verb("a head that can be driven, of a head's output folder", "facelift.cli.rig", "facelift.cli.rig"),
     "drive": Verb("a head driven by face units, pose and gaze, or by a clip", "facelift.cli.drive", "facelift.cli.drive"),
     "video": Verb("a clip of a person becomes a head that moves as they do", "facelift.cli.video", "facelift.cli.video"),

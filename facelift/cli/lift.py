@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--matting", choices=MATTINGS, default="auto", help="how the background goes (default: auto); alpha: by transparency")
     p.add_argument("--no-turntable", action="store_true", help="do not write turntable.mp4")
     p.add_argument("--formats", nargs="+", choices=SPLATS + MESHES, default=["ply"], help="files to write (default: ply); glb, obj: a mesh")
-    p.add_argument("--spz-version", type=int, choices=SPZ_VERSIONS, default=3, help="of .spz files (default: 3); 2: for more programs")
+    p.add_argument("--spz-version", type=int, choices=SPZ_VERSIONS, default=3, help="of .spz files (default: 3); 2: old programs, 4: new")
     p.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... (default: auto)")
     p.add_argument("--version", action="version", version=f"facelift {__version__}")
     return p

@@ -8,12 +8,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..choices import SPLATS, UPS
+
 if TYPE_CHECKING:
     from ..cameras import Cameras
+    from ..gaussians import Gaussians
+
+UP_HELP = "axis that points up in the file: z (ours), y (glTF), -y (OpenCV, gsplat; write --up=-y), -z; auto: told by the head (default)"
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="facelift render", description="Render a splat file (.ply, .splat, .spz) on white.")
+    p = argparse.ArgumentParser(prog="facelift render", description=f"Render a splat file (.{', .'.join(SPLATS)}) on white.")
     p.add_argument("splats", type=Path, metavar="HEAD")
     p.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="pictures are DIR/000.png, 001.png, ...")
     cameras = p.add_mutually_exclusive_group(required=True)
@@ -23,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--elevation", type=float, nargs="+", default=[0.0], metavar="DEG", help="one for all azimuths or one each; up is positive"
     )
-    p.add_argument("--up", choices=("z", "y", "-y"), default="z", help="axis that points up in the file (default: z); gsplat: --up=-y")
+    p.add_argument("--up", choices=UPS, default="auto", help=UP_HELP)
     p.add_argument("--size", type=int, default=512, help="pixels a side (default: 512)")
     p.add_argument("--device", default="auto", help="auto, cpu, cuda ... (default: auto)")
     return p
@@ -70,6 +75,20 @@ def chosen_cameras(args: argparse.Namespace) -> Cameras:
     return orbit(args.azimuth, elevations, args.size)
 
 
+def upright(gaussians: Gaussians, up: str) -> Gaussians:
+    """With z up. up: one of `choices.UPS`; what was guessed is said where it is not our own."""
+    if up == "auto":
+        from ..export.axes import guess_up
+
+        guess = guess_up(gaussians)
+        if guess is None:
+            print("nothing tells which axis is up: z, as in our own files, is taken; --up names another", file=sys.stderr)
+        elif guess != "z":
+            print(f"up is {guess}, by the look of the head; --up names another", file=sys.stderr)
+        up = guess or "z"
+    return gaussians.with_z_up(up)
+
+
 def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     from PIL import Image
@@ -83,7 +102,7 @@ def main(argv: list[str] | None = None) -> int:
     except ValueError as error:
         parser().error(str(error))
     try:
-        gaussians = Gaussians.load(args.splats).with_z_up(args.up).to(device)
+        gaussians = upright(Gaussians.load(args.splats), args.up).to(device)
         args.output.mkdir(parents=True, exist_ok=True)
         for i in range(len(cameras)):
             picture = to_bytes(render(gaussians, cameras[i].to(device)).rgb)[0]

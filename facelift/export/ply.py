@@ -1,4 +1,4 @@
-"""PLY files of Gaussians: written as floats alone, read in any column order, binary or ASCII, and as SuperSplat compresses them."""
+"""PLY files of Gaussians: written as floats alone, read in any column order, binary or ASCII."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import SplatFileError
-from ..gaussians import SH_C0
-from .coding import Arrays, logit_of_byte, within
+from ..harmonics import COUNTS
+from .coding import Arrays, seen, within
 
 LARGEST_HEADER = 65536  # bytes: a PLY of Gaussians has some 1500
 PLY_VALUES = ("x", "y", "z", "f_dc_0", "f_dc_1", "f_dc_2", "opacity", "scale_0", "scale_1", "scale_2", "rot_0", "rot_1", "rot_2", "rot_3")
@@ -18,8 +18,6 @@ PLY_TYPES = {
     **{"int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4", "uint32": "u4", "float32": "f4", "float64": "f8"},
 }
 ORDERS = {"binary_little_endian": "<", "binary_big_endian": ">", "ascii": "<"}
-PACKED = ("packed_position", "packed_rotation", "packed_scale", "packed_color")  # of a vertex, by SuperSplat
-CHUNK = 256  # vertices that share a row of ranges there
 
 
 @dataclass(frozen=True)
@@ -41,39 +39,66 @@ class Header:
     end: int
 
 
-def encode_ply(means: np.ndarray, quats: np.ndarray, scales: np.ndarray, opacities: np.ndarray, sh0: np.ndarray) -> bytes:
-    """Floats alone, without the 45 zero columns: 56 bytes a Gaussian. Some readers refuse bytes among the columns."""
-    table = np.concatenate([means, sh0, opacities[:, None], scales, quats], 1).astype("<f4")
-    properties = [f"property float {name}" for name in PLY_VALUES]
-    header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(means)}", *properties, "end_header", ""]
-    return "\n".join(header).encode() + table.tobytes()
+def encode_ply(arrays: Arrays) -> bytes:
+    """Floats alone: 56 bytes a Gaussian, and more only where colour depends on the view. Some readers refuse bytes among the columns."""
+    rest = harmonic_columns(arrays.shN)
+    parts = [arrays.means, arrays.sh0, *([] if rest is None else [rest]), arrays.opacities[:, None], arrays.scales, arrays.quats]
+    names = [*PLY_VALUES[:6], *(f"f_rest_{i}" for i in range(0 if rest is None else rest.shape[1])), *PLY_VALUES[6:]]
+    header = ply_header({"vertex": (len(arrays.means), [("float", name) for name in names])})
+    return header + np.concatenate(parts, 1).astype("<f4").tobytes()
+
+
+def ply_header(elements: dict[str, tuple[int, list[tuple[str, str]]]]) -> bytes:
+    """elements: by name, how many and (type, name) of the properties."""
+    lines = ["ply", "format binary_little_endian 1.0"]
+    for name, (count, properties) in elements.items():
+        lines += [f"element {name} {count}", *(f"property {kind} {label}" for kind, label in properties)]
+    return "\n".join([*lines, "end_header", ""]).encode()
 
 
 def decode_ply(data: bytes, most: int) -> Arrays:
     """Raises SplatFileError, BudgetError."""
-    header = _read_header(data)
-    vertex = header.elements.get("vertex")
-    if vertex is None:
-        raise SplatFileError("is a PLY without vertices")
-    names = vertex.record.names or ()
-    if all(name in names for name in PACKED) and "chunk" in header.elements:
-        return _decode_compressed(data, header, most)
+    header = read_header(data)
+    names = header.elements["vertex"].record.names or () if "vertex" in header.elements else ()
     if missing := [name for name in PLY_VALUES if name not in names]:
         raise SplatFileError(f"is a PLY but not of Gaussians ({_what(header)}): it has no {', '.join(missing)}")
-    table = _table(data, header, "vertex", most)
-    columns = np.stack([table[name].astype(np.float32) for name in PLY_VALUES], 1)
-    return columns[:, :3], columns[:, 10:], columns[:, 7:10], columns[:, 6], columns[:, 3:6]
+    rows = table(data, header, "vertex", most)
+    columns = np.stack([rows[name].astype(np.float32) for name in PLY_VALUES], 1)
+    return Arrays(columns[:, :3], columns[:, 10:], columns[:, 7:10], columns[:, 6], columns[:, 3:6], harmonics_of(rows))
+
+
+def harmonic_columns(shN: np.ndarray | None) -> np.ndarray | None:
+    """Coefficients as columns: all of red, then green, then blue."""
+    return None if shN is None else shN.transpose(0, 2, 1).reshape(len(shN), -1)
+
+
+def harmonics_of(rows: np.ndarray) -> np.ndarray | None:
+    """The columns f_rest_0, f_rest_1 ... as coefficients, Shape (N, 3, 8 or 15, 3), as they stand; None where all are zero.
+
+    Of degree 4, which nothing here draws, degrees 1 to 3 are taken.
+    """
+    count = sum(re.fullmatch(r"f_rest_\d+", name) is not None for name in rows.dtype.names or ())
+    names = [f"f_rest_{i}" for i in range(count)]
+    if not count or set(names) - set(rows.dtype.names or ()) or not any(rows[name].any() for name in names):
+        return None
+    if count not in [3 * k for k in (*COUNTS, 24)]:
+        raise SplatFileError(f"is a PLY of Gaussians with {count} columns f_rest; 9, 24 or 45 make harmonics of degree 1, 2 or 3")
+    values = np.stack([rows[name].astype(np.float32) for name in names], 1).reshape(len(rows), 3, -1)
+    return values.transpose(0, 2, 1)[:, : COUNTS[-1]]
 
 
 def _what(header: Header) -> str:
     """What a PLY that holds no Gaussians seems to be."""
+    if "vertex" not in header.elements:
+        return "without vertices"
     return "a mesh" if "face" in header.elements else "a cloud of points"
 
 
-def _read_header(data: bytes) -> Header:
+def read_header(data: bytes) -> Header:
     found = re.match(rb"ply\s.*?\nend_header[ \r]*\n", data[:LARGEST_HEADER], re.DOTALL)
     if not found:
-        raise SplatFileError("is not a PLY file")
+        cut = data[:3] == b"ply"
+        raise SplatFileError("is not a PLY file: its header is cut short or damaged" if cut else f"is not a PLY file{seen(data)}")
     form = re.search(r"^format (\w+)", text := found[0].decode("ascii", "replace"), re.MULTILINE)
     order = ORDERS.get(form[1] if form else "")
     if form is None or order is None:
@@ -92,7 +117,7 @@ def _read_header(data: bytes) -> Header:
     return Header(elements, is_ascii, found.end())
 
 
-def _table(data: bytes, header: Header, name: str, most: int) -> np.ndarray:
+def table(data: bytes, header: Header, name: str, most: int) -> np.ndarray:
     """The rows of an element. Memory is taken for no more than the file has bytes for."""
     element = header.elements[name]
     if header.ascii:
@@ -114,35 +139,3 @@ def _table(data: bytes, header: Header, name: str, most: int) -> np.ndarray:
 
 def _cut_short(announced: int, there: int) -> str:
     return f"is cut short: {announced} Gaussians announced, {there} there"
-
-
-def _decode_compressed(data: bytes, header: Header, most: int) -> Arrays:
-    """SuperSplat's: positions, scales and colours by their place in the range of their chunk, in 11, 10 and 11 bits or 8 each."""
-    packed, chunks = _table(data, header, "vertex", most), _table(data, header, "chunk", most)
-    if len(chunks) * CHUNK < len(packed):
-        raise SplatFileError(f"is cut short: {len(packed)} Gaussians need {-(-len(packed) // CHUNK)} chunks, {len(chunks)} are there")
-    row = np.arange(len(packed)) // CHUNK
-
-    def ranged(share: np.ndarray, names: tuple[str, str, str]) -> np.ndarray:
-        if missing := [end + name for name in names for end in ("min_", "max_") if end + name not in (chunks.dtype.names or ())]:
-            raise SplatFileError(f"is a compressed PLY whose chunks have no {', '.join(missing)}")
-        low, high = (np.stack([chunks[end + name] for name in names], 1)[row].astype(np.float64) for end in ("min_", "max_"))
-        return low + share * (high - low)
-
-    def three(words: np.ndarray) -> np.ndarray:
-        return np.stack([(words >> 21) / 2047, (words >> 11 & 1023) / 1023, (words & 2047) / 2047], 1)
-
-    position, rotation, scale, color = (packed[name].astype(np.uint32) for name in PACKED)
-    rgb = np.stack([color >> 24, color >> 16 & 255, color >> 8 & 255], 1) / 255.0
-    if "min_r" in (chunks.dtype.names or ()):  # older files have no range of colours
-        rgb = ranged(rgb, ("r", "g", "b"))
-    others = np.stack([rotation >> 20 & 1023, rotation >> 10 & 1023, rotation & 1023], 1) / 1023.0
-    others = (others - 0.5) * 2**0.5
-    largest, quats = (rotation >> 30).astype(int), np.zeros((len(packed), 4))
-    places = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])[largest]
-    np.put_along_axis(quats, places, others, 1)
-    np.put_along_axis(quats, largest[:, None], np.sqrt((1 - (others**2).sum(1, keepdims=True)).clip(0)), 1)
-    return (
-        ranged(three(position), ("x", "y", "z")), quats, ranged(three(scale), ("scale_x", "scale_y", "scale_z")),
-        logit_of_byte((color & 255).astype(np.float64)), (rgb - 0.5) / SH_C0,
-    )  # fmt: skip

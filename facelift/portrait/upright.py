@@ -107,6 +107,13 @@ def find_turn(image: Image.Image, faces: Sequence[Face]) -> Turn | None:
     return Turn(degrees, scale, image.size)
 
 
+def certainty(pictures: Sequence[Image.Image]) -> float:
+    """How surely a face that RGB pictures show is upright, -1 to 1: the mean of them. LEAST may be believed, SURE needs no comparing."""
+    models = mediapipe_models()
+    with models.lock:
+        return _judged(models, list(pictures))[0]
+
+
 def _surest(image: Image.Image, face: Face) -> tuple[int, float]:
     """Quarter turns clockwise that make a face upright, and its roll then in degrees clockwise."""
     (x, y), models = face.centre, mediapipe_models()

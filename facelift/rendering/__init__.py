@@ -6,6 +6,7 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..cameras import Cameras
@@ -37,7 +38,7 @@ def render(
     backend: "cpu" (compiled, any machine), "gsplat" (CUDA), or "auto": gsplat where the Gaussians are on a CUDA device and gsplat
         loads, else cpu. `Rendering.backend` says which it was; a warning says why gsplat could not serve a CUDA device.
     most_tiles: tiles of 16x16 pixels that all Gaussians together may touch in one view; it bounds time and memory on a CPU alone.
-    Both rgb and alpha are differentiable in all five Gaussian tensors, and are on the device of the Gaussians.
+    Both rgb and alpha are differentiable in all Gaussian tensors, and are on the device of the Gaussians.
     Rules: reference kit, section 3.7 (EWA splatting, pixel centres at integers, 0.3 px^2 dilation, no opacity compensation).
 
     Raises ValueError for an unknown backend, RuntimeError where gsplat cannot run and BudgetError for more than most_tiles.
@@ -46,6 +47,10 @@ def render(
         raise ValueError(f"unknown rendering backend {backend!r}: choose one of {', '.join(BACKENDS)}")
     if backend == "auto":
         backend = _best_backend(gaussians)
+    if gaussians.shN is not None:  # colours of their own for every camera
+        position = cameras.c2w[:, :3, 3]
+        each = [render(gaussians.seen_from(position[v]), cameras[v], background, backend, most_tiles) for v in range(len(cameras))]
+        return Rendering(torch.cat([r.rgb for r in each]), torch.cat([r.alpha for r in each]), backend)
     if backend == "gsplat":
         from . import cuda
 

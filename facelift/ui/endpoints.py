@@ -61,7 +61,7 @@ def add_endpoints(jobs: Jobs, settings: list) -> None:
         return path, " ".join([texts.portrait_note(len(made.faces), int(face or 1)), *made.advice])
 
     def render(request: gr.Request, splats: str, azimuth: float = 0.0, elevation: float = 0.0, size: int = 512):
-        """A picture of a splat file (.ply, .splat, .spz). Degrees from the front: -90 shows the right side, 90 the left; up is positive."""
+        """A picture of a .ply, .splat, .spz or .sog file. Degrees from the front: -90 shows the right side, 90 the left; up is positive."""
         path = jobs.visitors.folder(visitor_of(request)) / "render.png"
         try:
             jobs.picture(splats or "", float(azimuth or 0), float(elevation or 0), min(1024, max(64, int(size or 512))), path)

@@ -66,9 +66,9 @@ def test_damaged_photos(kind):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("suffix", [".ply", ".splat", ".spz", "unpacked .spz"])
+@pytest.mark.parametrize("suffix", [".ply", ".splat", ".spz", "unpacked .spz", "4 .spz", ".sog", ".compressed.ply"])
 def test_damaged_splats(tmp_path, suffix):
-    path = painted_head(300).save(tmp_path / f"head{suffix.rpartition(' ')[2]}")
+    path = painted_head(300).save(tmp_path / f"head{suffix.rpartition(' ')[2]}", spz_version=4 if suffix.startswith("4") else 3)
     data = path.read_bytes()
     for seed in range(MANY):
         dice = random.Random(seed)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import gzip
+import io
+import json
 import os
 import struct
 import tracemalloc
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from backports import zstd
 from fakes import painted_head
 
 from facelift.cameras import Cameras, orbit
@@ -101,7 +105,7 @@ def test_too_many_tiles_are_refused_before_they_are_listed():
     assert peak < 8 * MEGABYTE  # the list alone would have 20
 
 
-@pytest.mark.parametrize("suffix", [".ply", ".splat", ".spz"])
+@pytest.mark.parametrize("suffix", [".ply", ".splat", ".spz", ".sog", ".compressed.ply"])
 def test_the_number_of_gaussians_has_a_limit(tmp_path, suffix):
     path = save_splats(painted_head(100), tmp_path / f"head{suffix}")
     assert len(load_splats(path, 100)) == 100
@@ -111,6 +115,20 @@ def test_the_number_of_gaussians_has_a_limit(tmp_path, suffix):
 
 def spz(count: int, body: bytes, version: int = 3, degree: int = 0) -> bytes:
     return gzip.compress(struct.pack("<IIIBBBB", 0x5053474E, version, count, degree, 12, 0, 0) + body)
+
+
+def spz_4(count: int, block: bytes) -> bytes:
+    frame = zstd.compress(block)
+    sizes = [size for each in (9, 1, 3, 3, 4) for size in (len(frame), each * count)]
+    return struct.pack("<4sIIBBBBI12x10Q", b"NGSP", 4, count, 0, 12, 0, 5, 32, *sizes) + 5 * frame
+
+
+def sog(meta: dict, picture: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("meta.json", json.dumps(meta))
+        archive.writestr("a", picture)
+    return file.getvalue()
 
 
 def ply(*elements: str, body: bytes = b"") -> bytes:
@@ -123,6 +141,12 @@ LIES = {
     "million.spz": spz(1_000_000, bytes(MEGABYTE)),
     "harmonics.spz": spz(900_000, bytes(20), degree=3),
     "bomb.spz": spz(1, bytes(100 * MEGABYTE)),
+    "bomb 4.spz": spz_4(1, bytes(100 * MEGABYTE)),
+    "all 4.spz": spz_4(2**32 - 1, b""),
+    "million 4.spz": spz_4(1_000_000, bytes(MEGABYTE)),
+    "bomb.sog": sog({"version": 2, "count": 1, "means": {"files": "aa", "mins": [0, 0, 0], "maxs": [0, 0, 0]}}, bytes(100 * MEGABYTE)),
+    "meta.sog": sog({"version": 2, "count": 1, "more": " " * 20 * MEGABYTE}, b""),
+    "all.sog": sog({"version": 2, "count": 10**12}, b""),
     "empty bomb.spz": spz(0, bytes(100 * MEGABYTE)),
     "huge.ply": ply("element vertex 999999999999", *COLUMNS, body=bytes(560)),
     "one more.ply": ply("element vertex 11", *COLUMNS, body=bytes(560)),
