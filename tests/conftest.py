@@ -35,6 +35,7 @@ SLOW = (
     "test_one_person::*",
     "test_package::test_compiled_code_needs_no_folder",
     "test_page_flow::test_advice_*",
+    "test_page_jobs::*",
     "test_pipeline::test_the_released_layout_*",
     "test_portrait::test_a_server_that_makes_many_portraits_*",
     "test_reference::test_full_size_keys",
@@ -68,6 +69,9 @@ FAST = (  # though of the above
     "test_training::test_a_step_without_*",
     "test_training::test_where_views_meet_*",
     "test_training_full::test_perceptual_term_*",
+    "test_page_jobs::test_a_seed_*",
+    "test_page_jobs::test_films_*",
+    "test_page_jobs::test_time_*",
     "test_requests::test_clients_*",
     "test_requests::test_logs_*",
     "test_requests::test_rates_*",
@@ -115,10 +119,11 @@ def stand_in():
     from fakes import FakePipeline
     from page import free_port
 
+    from facelift.serving.settings import ServiceSettings
     from facelift.ui import build_app, launch
 
     pipeline, port = FakePipeline(), free_port()
-    app = build_app(pipeline)
+    app = build_app(pipeline, ServiceSettings(film_length=0.4))
     launch(app, server_port=port, prevent_thread_lock=True, quiet=True)
     yield pipeline, f"http://127.0.0.1:{port}"
     app.close(verbose=False)

@@ -1,16 +1,48 @@
-"""The turntable: one turn around the head as frames or as an H.264 film that browsers play."""
+"""The turntable: one turn around the head as frames or as an H.264 film that browsers play; and other paths of the camera."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from ..cameras import turntable
+from ..cameras import orbit, turntable
 from ..gaussians import Gaussians
 from . import render, to_bytes
 from .film import save_film
+
+SWING, NOD = 40.0, 25.0  # degrees from the front, at most
+
+
+def path_angles(path: str, frames: int) -> list[tuple[float, float]]:
+    """Azimuth and elevation of each frame, in degrees; the end joins the start.
+
+    path: "turn" goes once around, "swing" to both sides and back, "nod" up, down and back. Raises ValueError for another.
+    """
+    turns = [i / frames for i in range(frames)]
+    if path == "turn":
+        return [(360.0 * t, 0.0) for t in turns]
+    if path == "swing":
+        return [(SWING * math.sin(2 * math.pi * t), 0.0) for t in turns]
+    if path == "nod":
+        return [(0.0, NOD * math.sin(2 * math.pi * t)) for t in turns]
+    raise ValueError(f"no camera path is called {path!r}")
+
+
+def path_frames(gaussians: Gaussians, path: str, frames: int, size: int, backend: str = "auto") -> Iterator[np.ndarray]:
+    """As `turntable_frames`, along any path. What a path passes on its way back was drawn on its way there."""
+    gaussians = gaussians.detach()
+    drawn: dict[tuple[float, float], np.ndarray] = {}
+    for azimuth, elevation in path_angles(path, frames):
+        place = round(azimuth, 3), round(elevation, 3)
+        picture = drawn.pop(place, None)
+        if picture is None:
+            picture = to_bytes(render(gaussians, orbit([azimuth], elevation, size), backend=backend).rgb[0])
+            if path != "turn":
+                drawn[place] = picture
+        yield picture
 
 
 def turntable_frames(gaussians: Gaussians, frames: int, size: int, backend: str = "auto") -> Iterator[np.ndarray]:

@@ -36,6 +36,11 @@ class Line:
         with self._moved:
             return self._places.index(place)
 
+    def ahead(self, place: Place) -> list[Place]:
+        """Those who are served first."""
+        with self._moved:
+            return self._places[: self._places.index(place)]
+
     def leave(self, place: Place) -> None:
         with self._moved:
             if place in self._places:

@@ -13,7 +13,8 @@ class ServiceSettings:
     keep_nothing: they lie in memory alone, one head a visitor.
     heads_waiting: visitors that may wait for a head.
     heads_each, calls_each: heads, and calls of all kinds, that one client may have running or waiting.
-    portrait_seconds, head_seconds, mesh_seconds, render_seconds: after which the process that works on one is ended.
+    portrait_seconds, head_seconds, mesh_seconds, film_seconds, render_seconds: after which the process that works on one is ended.
+    film_length: seconds that the film of a head plays, which is made of each without being asked for.
     photo_bytes, call_bytes: of an upload, and of any other request.
     body_seconds: for a request to arrive in.
     requests_a_second, requests_at_once, logins_a_minute: of one client.
@@ -31,7 +32,9 @@ class ServiceSettings:
     portrait_seconds: float = 60
     head_seconds: float = 1800
     mesh_seconds: float = 300
+    film_seconds: float = 600
     render_seconds: float = 60
+    film_length: float = 2
     photo_bytes: int = 20 * MEGABYTE
     call_bytes: int = MEGABYTE
     body_seconds: float = 60

@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 from ..portrait import Crop, Portrait, load_photo, make_portrait
 from ..portrait.crop import FACE_CENTRE, SIZE
 from . import texts
-from .viewer import file_data
+from .downloads import file_data
 
 HERE = Path(__file__).parent
 BICUBIC = Image.Resampling.BICUBIC

@@ -13,8 +13,6 @@ from gradio.blocks import Block
 
 from ..weights.find import WeightSet
 from . import texts
-from .downloads import MESH
-from .history import HistoryEntry
 from .making import Finished, Update
 from .viewer import shown
 
@@ -31,41 +29,20 @@ def of_update(ui: SimpleNamespace, update: Update, weights: WeightSet, keep_view
         changes[ui.views] = captioned(update.views)
     if update.splat is not None:
         changes[ui.viewer] = shown(update.splat, update.portrait)
-    elif "turntable.mp4" in update.files:
-        folder, files = update.files["turntable.mp4"].parent, update.files
-        changes[ui.viewer] = shown(files["head.spz"], folder / "portrait.png", files["turntable.mp4"], keep_view)
-    for name in update.files.keys() - {MESH}:
-        path = update.files[name]
-        changes[ui.downloads[name]] = gr.DownloadButton(value=path, interactive=True)
     if isinstance(update, Finished):
+        folder, files = update.folder, update.files
+        changes[ui.viewer] = shown(files["head.spz"], folder / "portrait.png", files.get("turntable.mp4"), keep_view)
         changes |= {ui.ran: sentence(texts.what_ran(update.report, weights)), **buttons(ui, running=False)}
     return changes
 
 
-def of_entry(ui: SimpleNamespace, entry: HistoryEntry | None) -> Changes:
-    """The head that is shown, and its mesh: to be made, or to be had."""
-    mesh = entry.files.get(MESH) if entry is not None else None
-    there = mesh is not None
-    return {
-        ui.entry: entry,
-        ui.mesh: gr.Button(MESH, visible=not there, interactive=entry is not None),
-        ui.downloads[MESH]: gr.DownloadButton(value=mesh, visible=there, interactive=there),
-    }
-
-
 def cleared(ui: SimpleNamespace) -> Changes:
-    downloads = {button: gr.DownloadButton(value=None, interactive=False) for button in ui.downloads.values()}
-    return {ui.views: None, ui.viewer: None, ui.ran: "", **downloads, **of_entry(ui, None)}
+    return {ui.views: None, ui.viewer: None, ui.ran: "", ui.take: None, ui.entry: None}
 
 
 def buttons(ui: SimpleNamespace, running: bool) -> Changes:
     changes: Changes = {ui.generate: gr.Button(visible=not running), ui.stop: gr.Button(visible=running)}
     return {**changes, ui.another: gr.Button(visible=False)} if running else changes
-
-
-def gallery(history: list[HistoryEntry]) -> gr.Gallery:
-    pictures = [(entry.thumbnail, str(i + 1)) for i, entry in enumerate(history)]
-    return gr.Gallery(value=pictures, selected_index=len(history) - 1, visible=len(history) > 1)
 
 
 def captioned(views: list[Path]) -> list[tuple[Path, str]]:

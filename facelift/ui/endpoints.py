@@ -12,6 +12,7 @@ from ..errors import SettingsError, SplatFileError
 from ..serving.worker import Stopped
 from . import texts
 from .changes import captioned
+from .filming import TURNTABLE
 from .jobs import Jobs, sentence_for
 from .making import Finished, Settings, Update
 from .server import FairQueue
@@ -33,16 +34,21 @@ def add_endpoints(jobs: Jobs, settings: list) -> None:
         """Portrait, six views, splat file (.ply), turntable (.mp4) and report of one photo; what is not there yet is null."""
         if not photo:
             raise gr.Error(texts.NO_PHOTO, print_exception=False)
-        made = views = None
+        made = views = done = None
         try:
             wanted = replace(settings_from(seed, steps, guidance_scale, crop, face), extras=False)
             for update in jobs.run(visitor_of(request), FairQueue.client(request), photo, wanted):
                 made = made if update.portrait is None else update.portrait
                 views = views if update.views is None else captioned(update.views)
                 if isinstance(update, Finished):
-                    yield made, views, str(update.files["head.ply"]), str(update.files["turntable.mp4"]), update.report
+                    done = update  # its place in the line is free before its film begins
                 else:
                     yield made, views, None, None, _stage(update)
+            if done is None:
+                raise Stopped
+            for news in jobs.film(done.folder):
+                yield made, views, None, None, _stage(news)
+            yield made, views, str(done.files["head.ply"]), str(done.folder / TURNTABLE), done.report
         except Stopped:
             raise gr.Error(texts.STOPPED, print_exception=False) from None
         except Exception as error:

@@ -27,14 +27,28 @@ from ..errors import (
 )
 from ..pipeline import FaceLiftPipeline
 from ..portrait import Portrait
-from ..serving.line import Line
+from ..serving.line import Line, Place
 from ..serving.metrics import Metrics
 from ..serving.settings import ServiceSettings
 from ..serving.visitors import Visitors
 from ..serving.worker import Here, Runner, Stopped, Worker, ping
 from . import texts
 from .aligner import CropAdjustment
-from .making import Facts, Finished, Portraits, Settings, Update, draw_splats, facts, make_head, make_mesh, make_portrait
+from .filming import Film, Projectionist, make_film
+from .making import (
+    Facts,
+    Finished,
+    Portraits,
+    Settings,
+    Update,
+    draw_splats,
+    expected,
+    facts,
+    make_head,
+    make_mesh,
+    make_portrait,
+    restore_head,
+)
 from .moving import make_moving
 
 log = logging.getLogger(__name__)
@@ -65,21 +79,22 @@ class Runners:
     head: Runner
     portrait: Runner
     drawing: Runner
+    film: Runner
 
     @classmethod
     def here(cls, pipeline) -> Runners:
         """In threads of this process."""
-        return cls(Here(pipeline), Here(pipeline), Here(pipeline))
+        return cls(*(Here(pipeline) for _ in range(4)))
 
     @classmethod
     def processes(cls, weights: str, device: str) -> Runners:
         """Each in a process of its own, that for heads at once. Raises WeightsError, ResourceError, ValueError, WorkerError."""
         head = Worker("head", partial(FaceLiftPipeline.from_pretrained, weights, device=device))
         head.start()
-        return cls(head, Worker("portrait", Portraits), Worker("drawing", Portraits))
+        return cls(head, Worker("portrait", Portraits), Worker("drawing", Portraits), Worker("film", Projectionist))
 
     def lanes(self) -> dict[str, Runner]:
-        return {"head": self.head, "portrait": self.portrait, "drawing": self.drawing}
+        return {"head": self.head, "portrait": self.portrait, "drawing": self.drawing, "film": self.film}
 
     def close(self) -> None:
         for runner in self.lanes().values():
@@ -87,7 +102,7 @@ class Runners:
 
 
 class Jobs:
-    """Runs the pipeline for many visitors: one head at a time, and beside it one portrait and one drawing."""
+    """Runs the pipeline for many visitors: one head at a time, and beside it one portrait, one drawing and one film."""
 
     def __init__(self, runners: Runners, visitors: Visitors, settings: ServiceSettings, metrics: Metrics | None = None):
         self.runners, self.visitors, self.settings = runners, visitors, settings
@@ -97,7 +112,8 @@ class Jobs:
         self._tried: set[str] = set()
         self.facts: Facts = runners.head.call(facts, seconds=settings.head_seconds, tell=_deaf, stop=threading.Event())
         self._stops: dict[str, threading.Event] = {}
-        self._spent: dict[str, float] = {}  # seconds of each stage of the last head
+        self._pace: dict[str, float] = {}  # of the last head, as `Finished` has it
+        self._left: dict[Place, tuple[float, float]] = {}  # seconds that those in the line should take, and since when
 
     def portrait(self, photo: str | Path, crop: bool = True, face: int = 1, adjustment: CropAdjustment | None = None) -> Portrait:
         """The aligned portrait alone, of face number `face` by size, moved as `adjustment` says. Raises PhotoError."""
@@ -117,14 +133,27 @@ class Jobs:
         arguments = folder, self.facts.device
         yield from self._told("drawing", self.runners.drawing, make_mesh, arguments, self.settings.mesh_seconds, threading.Event())
 
+    def film(self, folder: Path, film: Film | None = None) -> Iterator[Update]:
+        """Adds a film to the folder of a finished head, beside whatever job runs: its turntable, or one of the visitor's own."""
+        arguments = folder, film, self.settings.film_length, self.facts.device
+        yield from self._told("film", self.runners.film, make_film, arguments, self.settings.film_seconds, threading.Event())
+
+    def restore(self, visitor: str, splats: bytes, portrait: bytes, report: dict) -> Path:
+        """The files of a head that only a visitor's browser still has; their folder. Raises SplatFileError, BudgetError, PhotoError."""
+        with self.visitors.working(visitor) as folder:
+            self._run("drawing", self.runners.drawing, restore_head, (splats, portrait, report, folder), self.settings.mesh_seconds)
+            return folder
+
     def motion(self, folder: Path, clip: str | None) -> Iterator[Update | tuple[str, ...]]:
         """Adds what makes a finished head move, and a clip's motion; last what is to be said of the clip. Raises PhotoError, ClipError."""
         yield from self._told("drawing", self.runners.drawing, make_moving, (folder, clip), self.settings.mesh_seconds, threading.Event())
 
-    def stop(self, visitor: str) -> None:
-        """Ends the visitor's job at its next step, if there is one."""
-        if stop := self._stops.get(visitor):
+    def stop(self, visitor: str) -> bool:
+        """Ends the visitor's job at its next step; whether there was one."""
+        stop = self._stops.get(visitor)
+        if stop is not None:
             stop.set()
+        return stop is not None
 
     def forget(self, visitor: str) -> None:
         """Ends the visitor's job and deletes all that is theirs."""
@@ -144,25 +173,43 @@ class Jobs:
         data, stop = Path(photo).read_bytes(), threading.Event()
         place = self.line.enter(client)
         self._stops[visitor] = stop
+        self._expects(place, sum(expected(self._pace, settings.steps or self.facts.default_steps).values()) or None)
         try:
             while before := place.before:
-                yield Update("waiting", detail=texts.place(before), seconds_left=sum(self._spent.values()) * before or None)
+                yield Update("waiting", detail=texts.place(before), seconds_left=self._wait(place))
                 if stop.is_set():
                     raise Stopped
                 self.line.wait(1.0)
             with self.visitors.working(visitor) as folder:
-                arguments = data, settings, folder, self._spent
+                arguments = data, settings, folder, self._pace
                 for update in self._told("head", self.runners.head, make_head, arguments, self.settings.head_seconds, stop):
+                    self._expects(place, update.seconds_left)
                     if isinstance(update, Finished):
-                        self._spent = update.spent
-                        for stage, seconds in update.spent.items():
+                        self._pace = update.pace
+                        for stage, seconds in expected(update.pace, update.report["steps"]).items():
                             self.metrics.took("facelift_stage_seconds", seconds, stage=stage)
                     yield update
         finally:
             stop.set()
             place.leave()
+            self._left.pop(place, None)
             if self._stops.get(visitor) is stop:
                 del self._stops[visitor]
+
+    def _expects(self, place: Place, seconds: float | None) -> None:
+        """How long one in the line should still take once it is its turn."""
+        if seconds is not None:
+            self._left[place] = seconds, time.monotonic()
+
+    def _wait(self, place: Place) -> float | None:
+        """Seconds until its turn, where it is known of all that are served first how long they take."""
+        now, total = time.monotonic(), 0.0
+        for i, other in enumerate(self.line.ahead(place)):
+            if other not in self._left:
+                return None
+            seconds, since = self._left[other]
+            total += max(1.0, seconds - (now - since)) if i == 0 else seconds
+        return total
 
     def since_passed(self, lane: str) -> float:
         """Seconds since work last passed through a lane."""
@@ -172,7 +219,11 @@ class Jobs:
         """What is wrong, by lane: nothing passed for longer than work may take there."""
         if self.line.closed:
             return {"service": "ending"}
-        longest = {"head": self.settings.head_seconds, "portrait": self.settings.portrait_seconds, "drawing": self.settings.mesh_seconds}
+        settings = self.settings
+        longest = {
+            "head": settings.head_seconds, "portrait": settings.portrait_seconds, "drawing": settings.mesh_seconds,
+            "film": settings.film_seconds,
+        }  # fmt: skip
         return {
             lane: f"nothing passed for {self.since_passed(lane):.0f} s"
             for lane, seconds in longest.items()

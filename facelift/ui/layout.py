@@ -13,14 +13,14 @@ from . import texts
 from .about import about
 from .aligner import CropAdjustment, face_buttons, portrait_frame
 from .changes import sentence
-from .downloads import MESH, NAMES
-from .endpoints import LARGEST_SEED
-from .history import KEPT
+from .history import history_strip
 from .motion import motion_buttons
+from .taking import taking_panel
 from .uploads import EXAMPLES
 from .viewer import splat_viewer
 
 QUALITIES = ((0.5, "Quick"), (2, "Fine"), (1, "Standard"))  # times the weight set's own number of steps
+OWN = 0  # the quality of any other number of steps
 
 
 # A picture input that hands the file over as it came: the pipeline checks kind and size before it decodes anything.
@@ -30,7 +30,7 @@ Photo = ABCMeta.__new__(
 )
 
 
-def layout(pipeline, promise: str) -> SimpleNamespace:
+def layout(pipeline, promise: str, keep_nothing: bool = False) -> SimpleNamespace:
     """Places the components and returns those that take part in events. promise: what is kept of a visitor, and how long."""
     ui = SimpleNamespace()
     gr.HTML(f"<header id='head'><h1>{texts.TITLE}</h1><p>{texts.LEAD} {texts.CONSENT}</p></header>")
@@ -38,13 +38,14 @@ def layout(pipeline, promise: str) -> SimpleNamespace:
         with gr.Column(scale=4, min_width=340):
             _inputs(ui, pipeline)
         with gr.Column(scale=9, min_width=340, elem_id="results"):
-            _results(ui)
+            _results(ui, keep_nothing)
     with gr.Tab("About"):
         gr.HTML(about(pipeline.weights, promise))
     with gr.Row(elem_id="foot"):
         gr.HTML(f"<p>{html.escape(promise)} {html.escape(texts.weights_line(pipeline.weights))}</p>")
         ui.delete = gr.Button(texts.DELETE, size="sm", min_width=110, scale=0, elem_id="delete")
     ui.adjustment = gr.State((None, CropAdjustment()))  # of which photo and face, and how far
+    ui.named = [steps for _, steps in qualities(pipeline.default_steps) if steps != OWN]
     ui.entry = gr.State(None)  # the head that is shown
     ui.history = gr.State([])
     return ui
@@ -78,13 +79,13 @@ def _inputs(ui: SimpleNamespace, pipeline) -> None:
             qualities(pipeline.default_steps), value=pipeline.default_steps, label="Quality", filterable=False, min_width=130, scale=3,
             elem_id="quality",
         )  # fmt: skip
-        ui.seed = gr.Number(4, label="Seed", precision=0, minimum=0, maximum=LARGEST_SEED, min_width=70, scale=2, elem_id="seed")
+        ui.seed = gr.Number(4, label="Seed", precision=0, min_width=100, scale=2, elem_id="seed")
         ui.random_seed = gr.Button("Random", size="md", min_width=80, scale=1, elem_id="random-seed")
     with gr.Accordion("Advanced", open=False):
         ui.steps = gr.Slider(1, 100, pipeline.default_steps, step=1, label="Steps", info=texts.STEPS)
         ui.guidance_scale = gr.Slider(1, 10, pipeline.default_guidance_scale, step=0.1, label="Guidance", info=texts.GUIDANCE)
         ui.crop = gr.Checkbox(True, label="Find and align the face", info=texts.CROP)
-        ui.face = gr.Number(1, label="Which face", info=texts.FACE, precision=0, minimum=1, maximum=99)
+        ui.face = gr.Number(1, label="Which face", info=texts.FACE, precision=0)
     ui.examples = None
     folders = EXAMPLES, EXAMPLES / "synthetic"  # real people first
     if photos := [p for folder in folders for p in sorted(folder.glob("*")) if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp")]:
@@ -92,27 +93,17 @@ def _inputs(ui: SimpleNamespace, pipeline) -> None:
         ui.examples = gr.Examples([[str(p)] for p in photos], [ui.photo], label=texts.EXAMPLES, elem_id="examples")
 
 
-def qualities(default: int, steps: int | None = None) -> list[tuple[str, int]]:
-    """Names for numbers of steps, fewest first; "Standard" where two would be the same. steps: a visitor's own number, named too."""
+def qualities(default: int) -> list[tuple[str, int]]:
+    """Names for numbers of steps, fewest first; "Standard" where two would be the same; last what stands for any other number."""
     named = {max(1, round(default * times)): name for times, name in QUALITIES}
-    if steps is not None:
-        named.setdefault(steps, f"{steps} step{'s' * (steps != 1)}")
-    return [(named[n], n) for n in sorted(named)]
+    return [*((named[n], n) for n in sorted(named)), (texts.OWN_STEPS, OWN)]
 
 
-def _results(ui: SimpleNamespace) -> None:
+def _results(ui: SimpleNamespace, keep_nothing: bool) -> None:
     ui.viewer = splat_viewer("viewer")
     options: dict[str, Any] = {"rows": 1, "object_fit": "contain", "show_label": False, "buttons": [], "interactive": False}
-    ui.gallery = gr.Gallery(
-        label=texts.HISTORY, elem_id="history", columns=KEPT, height="auto", allow_preview=False, visible=False, **options
-    )
+    ui.gallery = history_strip("history", keep_nothing)
     ui.views = gr.Gallery(label=texts.VIEWS, elem_id="views", columns=6, height=150, **options)
-    with gr.Row(elem_id="downloads"):
-        button: dict[str, Any] = {"size": "sm", "interactive": False, "min_width": 80}
-        ui.downloads = {}
-        for name in NAMES:
-            if name == MESH:
-                ui.mesh = gr.Button(MESH, elem_id="mesh", **button)  # makes what the other one, hidden until then, hands out
-            ui.downloads[name] = gr.DownloadButton(name, visible=name != MESH, **button)
+    ui.take = taking_panel("take", keep_nothing)
     motion_buttons(ui)
     ui.ran = gr.HTML(elem_id="ran", elem_classes="note")

@@ -12,19 +12,21 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..cameras import orbit
+from ..cameras import VIEW_AZIMUTHS, VIEW_NAMES, orbit
 from ..errors import PhotoError
 from ..export.mesh import save_mesh
 from ..export.splats import load_splats
 from ..export.viewer_page import save_viewer
+from ..files import write_whole
 from ..gaussians import Gaussians
-from ..portrait import Portrait
+from ..portrait import Portrait, load_photo
 from ..portrait import make_portrait as aligned
+from ..portrait.crop import SIZE
 from ..rendering import render, to_bytes
 from ..weights.find import WeightSet
 from . import texts
 from .aligner import CropAdjustment, adjusted
-from .downloads import NAMES, pack_views, save_webp, write_report
+from .downloads import NAMES, THUMBNAIL, pack_views, write_report
 
 PREVIEW_SECONDS = 0.7  # at most this often: a browser shows no more, and the released model must decode each one
 PREVIEWS_KEPT = 3  # a browser may still be reading the one before the last
@@ -82,13 +84,13 @@ class Update:
 
 @dataclass(frozen=True, kw_only=True)
 class Finished(Update):
-    """The last update. folder: where all files are. spent: seconds of each stage."""
+    """The last update. folder: where all files are. pace: seconds of each stage, of the views those of one step."""
 
     stage: str = "done"
     fraction: float = 1.0
     report: dict
     folder: Path
-    spent: dict[str, float] = field(default_factory=dict)
+    pace: dict[str, float] = field(default_factory=dict)
 
 
 class Portraits:
@@ -119,18 +121,19 @@ def make_portrait(pipeline, tell: Tell, data: bytes, crop: bool, face: int, adju
 def make_head(pipeline, tell: Tell, data: bytes, settings: Settings, folder: Path, before: dict[str, float]) -> Finished:
     """All files of a head, in a folder that is there.
 
-    before: seconds of each stage of the last job, to guess how long this one will take.
+    before: what a `pace` was for the last job, to guess how long this one will take.
+    No file is written again once it was told of: a browser may be reading it.
     """
-    clock = _Clock(before)
+    clock = _Clock(expected(before, settings.steps or pipeline.default_steps))
 
     def say(stage: str, fraction: float = 0.0, detail: str = "", **news_of_it) -> None:
         tell(Update(stage, fraction, detail, seconds_left=clock.left(stage, fraction), **news_of_it))
 
     say("portrait")
     portrait = make_portrait(pipeline, tell, data, settings.crop, settings.face, settings.adjustment)
-    portrait_file = folder / "portrait.png"
-    portrait.image.save(portrait_file)
-    say("views", portrait=portrait_file)
+    aligned_file, portrait_file = folder / "aligned.png", folder / "portrait.png"
+    portrait.image.save(aligned_file)
+    say("views", portrait=aligned_file)
     head = pipeline(
         portrait,
         seed=settings.seed,
@@ -138,25 +141,39 @@ def make_head(pipeline, tell: Tell, data: bytes, settings: Settings, folder: Pat
         guidance_scale=settings.guidance_scale,
         on_step=_Stepper(say, folder / "previews", pipeline.rig.names),
     )
-    say("files", splat=head.gaussians.save(folder / "head.spz"), portrait=portrait_file)
-
-    def filming(done: int, total: int) -> None:  # starts when all but film and report is written
-        if (folder / "views.zip").exists():
-            return say("turntable", done / total)
-        pack_views(folder)
-        if settings.extras:
-            save_viewer(folder / "head.spz", folder / "head.html", portrait_file)
-        say("turntable", done / total, files=files_of(folder), views=views_of(folder))
-
+    say("files", splat=head.gaussians.save(folder / "head.spz"), portrait=aligned_file)
     head = replace(head, report={**head.report, "seconds": {**head.report["seconds"], "portrait": clock.spent["portrait"]}})
-    report = head.save(folder, formats=("ply", "splat", "spz"), progress=filming)
-    report = {**report, **_moved(settings.adjustment)}
-    if settings.extras:
-        save_webp(folder / "turntable.mp4", folder / "turntable.webp")
+    report = {**head.save(folder, formats=("ply", "splat"), turntable=False), **_moved(settings.adjustment)}
     write_report(report, folder)
+    pack_views(folder)
+    if settings.extras:
+        save_viewer(folder / "head.spz", folder / "head.html", portrait_file)
     clock.left("done", 1.0)
     files = files_of(folder)
-    return Finished(portrait=portrait_file, views=views_of(folder), files=files, report=report, folder=folder, spent=clock.spent)
+    pace = {**clock.spent, "views": clock.spent.get("views", 0.0) / max(1, report.get("steps") or 1)}
+    return Finished(portrait=portrait_file, views=views_of(folder), files=files, report=report, folder=folder, pace=pace)
+
+
+def expected(pace: dict[str, float], steps: int) -> dict[str, float]:
+    """Seconds of each stage of a head that takes so many steps."""
+    return {stage: seconds * steps if stage == "views" else seconds for stage, seconds in pace.items()}
+
+
+def restore_head(pipeline, tell: Tell, splats: bytes, portrait: bytes, report: dict, folder: Path) -> None:
+    """The files of a head from those that a browser kept, .spz and portrait. Raises SplatFileError, BudgetError, PhotoError."""
+    (folder / "head.spz").write_bytes(splats)
+    gaussians = load_splats(folder / "head.spz", MOST_GAUSSIANS)
+    load_photo(portrait).convert("RGB").resize((SIZE, SIZE)).save(folder / "portrait.png")
+    for name in ("views", "renders"):
+        (folder / name).mkdir()
+    (side,) = orbit([VIEW_AZIMUTHS[THUMBNAIL]], 0.0, 256)
+    picture = to_bytes(render(gaussians, side, most_tiles=MOST_TILES).rgb[0])
+    Image.fromarray(picture).save(folder / "renders" / f"{THUMBNAIL}_{VIEW_NAMES[THUMBNAIL]}.png")
+    for suffix in ("ply", "splat"):
+        gaussians.save(folder / f"head.{suffix}")
+    write_report({**report, "gaussians": len(gaussians)}, folder)
+    pack_views(folder)
+    save_viewer(folder / "head.spz", folder / "head.html", folder / "portrait.png")
 
 
 def make_mesh(pipeline, tell: Tell, folder: Path, device: torch.device | str) -> None:
@@ -167,8 +184,8 @@ def make_mesh(pipeline, tell: Tell, folder: Path, device: torch.device | str) ->
         left = (time.perf_counter() - started) * (total - done) / done if done > 2 else None
         tell(Update("mesh", done / total, seconds_left=left))
 
-    part = path.with_suffix(".part.glb")  # a mesh that is there is whole
-    save_mesh(Gaussians.load(folder / "head.ply").to(device), part, say).rename(path)
+    gaussians = Gaussians.load(folder / "head.ply").to(device)
+    write_whole(path, lambda aside: save_mesh(gaussians, aside, say))
 
 
 def draw_splats(pipeline, tell: Tell, splats: Path | str, azimuth: float, elevation: float, size: int, path: Path) -> None:
@@ -184,9 +201,10 @@ def _moved(adjustment: CropAdjustment) -> dict:
 
 
 class _Clock:
-    """Measures stages as they pass, and guesses what is left from this job's pace and the last job's later stages."""
+    """Measures stages as they pass, and guesses what is left from this job's pace and what later stages should take."""
 
     def __init__(self, before: dict[str, float]):
+        """before: seconds that each stage should take."""
         self.before = before
         self.spent: dict[str, float] = {}
         self.stage: str | None = None
@@ -242,4 +260,5 @@ def views_of(folder: Path) -> list[Path]:
 
 def files_of(folder: Path) -> dict[str, Path]:
     """What of a head a visitor can download so far."""
-    return {name: folder / name for name in NAMES if (folder / name).exists()}
+    films = sorted(path.name for path in folder.glob("film_*.mp4"))
+    return {name: folder / name for name in (*NAMES, *films) if (folder / name).exists()}

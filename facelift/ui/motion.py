@@ -62,7 +62,7 @@ def connect_motion(ui: SimpleNamespace, jobs: Jobs) -> None:
             yield {**of_motion(ui, entry), ui.status: wrong(sentence_for(error).replace(Path(clip or "").name or "\0", "The clip"))}
             return
         files = entry.folder / RIG, entry.folder / TRACK if clip is not None else None
-        value = shown(entry.files["head.spz"], entry.folder / "portrait.png", entry.files["turntable.mp4"], True, *files)
+        value = shown(entry.files["head.spz"], entry.folder / "portrait.png", entry.files.get("turntable.mp4"), True, *files)
         note = " ".join([texts.MOVES if clip is None else texts.PERFORMS, *notes])
         yield {**of_motion(ui, entry), ui.viewer: value, ui.status: sentence(note)}
 

@@ -15,14 +15,15 @@ from ..serving.worker import Stopped
 from . import changes, texts
 from .aligner import CropAdjustment, faces_shown, portrait_shown
 from .changes import progress, sentence, wrong
-from .downloads import MESH
-from .endpoints import HEADS_IN_LINE, LARGEST_SEED, ONE_DRAWING_AT_A_TIME, ONE_PORTRAIT_AT_A_TIME, add_endpoints, settings_from, visitor_of
+from .endpoints import HEADS_IN_LINE, LARGEST_SEED, ONE_PORTRAIT_AT_A_TIME, add_endpoints, settings_from, visitor_of
 from .history import KEPT, keep
 from .jobs import Jobs, Runners, sentence_for
-from .layout import layout, qualities
-from .making import Finished, Update, views_of
+from .layout import OWN, layout
+from .making import Finished, Update
 from .motion import connect_motion, of_motion
+from .recall import connect_recall, entry_shown
 from .server import FairQueue, Service
+from .taking import connect_taking
 from .theme import style
 from .uploads import MOST_SENT, GuardedBlocks
 
@@ -40,10 +41,11 @@ ON_LOAD = """() => {
     if (large) large.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", code: "Escape", bubbles: true, cancelable: true }));
   });
 }"""
-SAVE_FILE = """(file) => {
-  if (file?.url) Object.assign(document.createElement("a"), { href: file.url, download: file.orig_name }).click();
-}"""
 NEW_SEED = "() => Math.floor(Math.random() * 1e6)"  # short enough to be read and told
+# In the browser, in the order in which they are chosen: news of two choices that went over a server could overtake one another.
+STEPS_OF_QUALITY = f"(quality, steps) => quality === {OWN} ? steps : quality"
+QUALITY_OF_STEPS = "(steps) => NAMED.includes(steps) ? steps : OWN"
+EMPTY_HISTORY = "() => dispatchEvent(new Event('facelift-empty'))"
 
 
 def build_app(pipeline=None, settings: ServiceSettings | None = None, runners: Runners | None = None) -> GuardedBlocks:
@@ -53,7 +55,7 @@ def build_app(pipeline=None, settings: ServiceSettings | None = None, runners: R
     jobs = Jobs(runners or Runners.here(pipeline), visitors, settings)
     with GuardedBlocks(title=texts.TITLE, analytics_enabled=False, fill_width=True) as app:
         app.visitors = visitors
-        ui = layout(jobs.facts, texts.promise(settings.keep_seconds, settings.keep_nothing))
+        ui = layout(jobs.facts, texts.promise(settings.keep_seconds, settings.keep_nothing), settings.keep_nothing)
         _connect(app, ui, jobs)
         connect_motion(ui, jobs)
         add_endpoints(jobs, _settings(ui))
@@ -81,7 +83,7 @@ def _settings(ui: SimpleNamespace) -> list:
 
 
 def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
-    weights, default_steps = jobs.facts.weights, jobs.facts.default_steps
+    weights = jobs.facts.weights
     kept = 1 if jobs.settings.keep_nothing else KEPT
 
     def prepare(request, photo, crop, face, adjustment, anew=False):
@@ -115,6 +117,7 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
             yield {**changes.buttons(ui, running=False), ui.status: wrong(texts.NO_PHOTO)}
             return
         yield {**changes.buttons(ui, running=True), **changes.cleared(ui), **of_motion(ui, None), ui.status: progress(Update("portrait"))}
+        jobs.stop(visitor_of(request))  # the page shows one job at a time
         of, adjustment = adjustment
         adjustment = adjustment if of == (photo, face) else CropAdjustment()  # a new photo may not have its portrait yet
         try:
@@ -125,8 +128,7 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
                     news[ui.portrait] = portrait_shown(update.portrait, adjustment, bool(crop))
                 if isinstance(update, Finished):
                     history = keep(history, update.folder, update.report, kept)
-                    news |= {ui.history: history, ui.gallery: changes.gallery(history), ui.another: gr.Button(visible=True)}
-                    news |= {**changes.of_entry(ui, history[-1]), **of_motion(ui, history[-1])}
+                    news |= entry_shown(ui, history, history[-1])
                 yield news
         except Stopped:  # news that was on its way may have come after what stopped it said so
             said = {ui.status: sentence(texts.STOPPED)} if visitor_of(request) in jobs.visitors else {}  # else all of theirs was deleted
@@ -134,37 +136,20 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
         except Exception as error:
             yield {**changes.buttons(ui, running=False), ui.status: wrong(sentence_for(error))}
 
-    def show_entry(event: gr.SelectData, history):
-        """One of the last heads again, seen from where the visitor stands."""
-        if not 0 <= event.index < len(history):
-            return {}
-        entry = history[event.index]
-        if not entry.folder.is_dir():
-            return {ui.status: wrong(texts.GONE)}
-        done = Finished(views=views_of(entry.folder), files=entry.files, report=entry.report, folder=entry.folder)
-        news = {**changes.of_update(ui, done, weights, keep_view=True), **changes.of_entry(ui, entry), **of_motion(ui, entry)}
-        return {**news, ui.status: sentence(texts.shown_again(entry.report))}
-
-    def mesh(entry) -> Iterator[changes.Changes]:
-        """Makes the mesh of the head that is shown, while the next visitor's head may be in the making."""
-        yield {ui.mesh: gr.Button(f"{MESH} 0 %", interactive=False), ui.status: progress(Update("mesh"))}
-        try:
-            for update in jobs.mesh(entry.folder):
-                yield {ui.mesh: gr.Button(f"{MESH} {100 * update.fraction:.0f} %"), ui.status: progress(update)}
-        except Exception as error:
-            yield {**changes.of_entry(ui, entry), ui.status: wrong(sentence_for(error))}
-            return
-        yield {**changes.of_entry(ui, entry), ui.status: sentence(texts.MESH_DONE)}
-
     def stop_job(request: gr.Request):
         jobs.stop(visitor_of(request))
         return {**changes.buttons(ui, running=False), ui.status: sentence(texts.STOPPED)}
+
+    def stop_for_another(request: gr.Request):
+        """Another photo, or none: the head in the making is none of it."""
+        stopped = jobs.stop(visitor_of(request))
+        return {**changes.buttons(ui, running=False), ui.status: sentence(texts.ANOTHER_PHOTO)} if stopped else {ui.status: gr.skip()}
 
     def delete_all(request: gr.Request):
         """Everything of the visitor, here and on the page."""
         jobs.forget(visitor_of(request))
         news = {**changes.cleared(ui), **changes.buttons(ui, running=False), ui.another: gr.Button(visible=False), ui.history: []}
-        news |= {ui.photo: None, ui.portrait: None, ui.faces: None, ui.gallery: gr.Gallery(value=None, visible=False)}
+        news |= {ui.photo: None, ui.portrait: None, ui.faces: None, ui.gallery: None, **of_motion(ui, None)}
         return {**news, ui.status: sentence(texts.DELETED)}
 
     waiting = progress(Update("waiting"))
@@ -193,10 +178,6 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
     def face_number(event: gr.EventData):
         return event._data["face"]
 
-    def name_quality(steps):
-        """The quality that goes with a number of steps."""
-        return gr.Dropdown(choices=qualities(default_steps, int(steps)), value=int(steps))
-
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     at_once = {**quiet, "queue": False}
     prepared = [ui.portrait, ui.faces, ui.note, ui.adjustment]
@@ -205,23 +186,29 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
     ui.photo.change(clear_error, ui.status, ui.status, **at_once)
     ui.portrait.adjust(move, [ui.photo, ui.crop, ui.face], prepared, **portraits)
     ui.faces.pick(face_number, None, ui.face, **quiet)
-    ui.quality.input(lambda steps: steps, ui.quality, ui.steps, **at_once)
-    ui.steps.input(name_quality, ui.steps, ui.quality, **at_once)
+    in_browser: dict[str, Any] = {"fn": None, "api_visibility": "private"}
+    quality = QUALITY_OF_STEPS.replace("NAMED", str(ui.named)).replace("OWN", str(OWN))
+    ui.quality.input(inputs=[ui.quality, ui.steps], outputs=ui.steps, js=STEPS_OF_QUALITY, **in_browser)
+    ui.steps.input(inputs=ui.steps, outputs=ui.quality, js=quality, **in_browser)
 
-    results = [ui.status, ui.portrait, ui.views, ui.viewer, ui.ran, *ui.downloads.values()]
-    shown = [*results, ui.generate, ui.stop, ui.another, ui.history, ui.gallery, ui.entry, ui.mesh, ui.animate, ui.clip, ui.moving]
+    results = [ui.status, ui.portrait, ui.views, ui.viewer, ui.ran, ui.take]
+    shown = [*results, ui.generate, ui.stop, ui.another, ui.history, ui.gallery, ui.entry, ui.animate, ui.clip, ui.moving]
     buttons = [ui.status, ui.generate, ui.stop, ui.another]
-    new_seed = {"fn": None, "inputs": None, "outputs": ui.seed, "js": NEW_SEED, "api_visibility": "private"}
+    new_seed = {"inputs": None, "outputs": ui.seed, "js": NEW_SEED, **in_browser}
     ui.random_seed.click(**new_seed)
-    asked = ui.mesh.click(lambda: gr.Button(f"{MESH} …", interactive=False), None, ui.mesh, **at_once)
-    meshes = asked.then(mesh, ui.entry, [ui.status, ui.mesh, ui.downloads[MESH], ui.entry], **quiet, **ONE_DRAWING_AT_A_TIME)
-    meshes.success(None, ui.downloads[MESH], None, js=SAVE_FILE, api_visibility="private")
     starts, runs = [ui.generate.click, ui.another.click(**new_seed).then], []
     for start in starts + ([ui.examples.load_input_event.then] if ui.examples else []):
-        start(show_waiting, None, buttons, cancels=meshes, **at_once)
+        start(show_waiting, None, buttons, **at_once)
         runs.append(start(make_head, [*_settings(ui), ui.adjustment, ui.history], shown, **quiet, **HEADS_IN_LINE))
         runs[-1].failure(show_refused, ui.status, buttons, **at_once)
+    ends = connect_taking(ui, jobs, runs)
+    recalls = connect_recall(ui, jobs, shown, ends)
+    for another in (ui.generate.click, ui.another.click):
+        another(None, cancels=[*ends, *recalls])
+    if ui.examples:  # the head in the making is none of it
+        ui.examples.dataset.click(None, cancels=[*runs, *ends, *recalls])
+    ui.photo.input(stop_for_another, None, buttons, cancels=runs, **at_once)
     ui.stop.click(stop_job, None, buttons, cancels=runs, **at_once)
-    ui.delete.click(delete_all, None, [*shown, ui.photo, ui.faces], cancels=[*runs, meshes], **at_once)
-    ui.gallery.select(show_entry, ui.history, shown, cancels=meshes, **quiet)
+    ui.delete.click(None, js=EMPTY_HISTORY)
+    ui.delete.click(delete_all, None, [*shown, ui.photo, ui.faces], cancels=[*runs, *ends, *recalls], **at_once)
     app.load(read_link, None, [ui.seed, ui.note], js=ON_LOAD, **quiet)

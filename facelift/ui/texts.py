@@ -6,9 +6,50 @@ TITLE = "FaceLift"
 LEAD = "One portrait photo in, a 3D head out."
 CONSENT = "Use photos of yourself, or of people who agreed to it."
 VIEWS = "The six views"
-HISTORY = "Your last heads: click one to see it again"
+HISTORY = {
+    "title": "Your last heads",
+    "entry": "Head {n}, seed {seed}: show it again",
+    "empty": "Empty",
+    "empty_hint": "Forget the heads that this browser keeps",
+}
 EXAMPLES = "Or try: 2 photos, 3 synthetic people"
 PHOTO_HINT = "Drop a photo here\n- or -\nclick to choose one"
+
+FILM_PATHS = {"turn": "All around", "swing": "From side to side", "nod": "Up and down"}
+FILM_GROUP = "Films and pictures"
+FILE_GROUPS = (
+    ("Share", "Opens in any browser by double click, without a network.", ("head.html",)),
+    ("Splat editors", "The head itself, for SuperSplat, Blender, Unity, Unreal.", ("head.ply", "head.splat", "head.spz")),
+    ("Mesh", "For Blender and other 3D programs: approximate, hair above all.", ("head.glb",)),
+    (FILM_GROUP, "Plays everywhere; the .webp in chats too.", ("turntable.mp4", "turntable.webp", "views.zip")),
+    ("Everything", "All of these, and how the head was made.", ("everything.zip", "report.json")),
+)
+TAKING = {
+    "title": "3D head",
+    "download": "Download",
+    "share": "Share",
+    "close": "Close",
+    "make": "make",
+    "path": "Camera",
+    "seconds": "Seconds",
+    "size": "Size",
+    "film": "Make a film",
+    "share_note": "One file with the head and all that shows it: it opens in any browser, and asks no other computer for anything.",
+    "send_page": "Send the head …",
+    "send_film": "Send the film …",
+    "save_page": "Save head.html",
+    "embed_note": "To show it on a page of yours, put head.html beside that page and this into it:",
+    "embed": "What shows the head inside another page",
+    "copy": "Copy",
+    "copied": "Copied.",
+    "copy_it": "Copy what is marked.",
+    "not_yet": "That is still in the making.",
+    "not_sent": "This could not be sent from here: save it, and send the file.",
+}
+FILM_DONE = "The film is ready and saved: {name}."
+OWN_STEPS = "Own steps"
+RESTORED = "Your last heads came back: this browser keeps them."
+RESTORED_ONE = "The head came back from this browser."
 
 MESH_NOTE = "head.html opens offline by double click; head.glb is an approximate mesh."
 FILES = (
@@ -57,16 +98,18 @@ BUSY = "Too many visitors are waiting already: try again in a minute."
 MESH_DONE = "The mesh is ready and saved: head.glb, approximate, hair above all."
 DONE = "Your 3D head is ready: drag it to turn."
 STOPPED = "Stopped."
+ANOTHER_PHOTO = "Stopped: you chose another photo."
 HINT = "Best is one face, from the front, well lit. JPEG, PNG or WEBP, up to 20 MB."
 READY = "The portrait is what the model sees: drag it if the face sits badly."
 
 STAGES = {
     "waiting": "Waiting for its turn",
+    "recall": "Bringing the head back",
     "portrait": "Finding and aligning the face",
     "views": "Drawing six views",
     "gaussians": "Building the 3D head",
     "files": "Writing the files",
-    "turntable": "Filming the turntable",
+    "turntable": "Filming",
     "mesh": "Fusing a mesh",
     "rig": "Letting the head move",
     "clip": "Reading the clip",
@@ -85,6 +128,7 @@ ALIGNER = {
     "reset": "As it was found (0)",
 }
 
+BROWSER_KEEPS = "Your own browser keeps your last heads until you empty that list. "
 MATTING = {"none": "background kept", "alpha channel": "background: the photo's own transparency"}
 
 
@@ -94,7 +138,7 @@ def promise(keep_seconds: int, keep_nothing: bool) -> str:
     return (
         f"Your photo goes to the computer that runs this page and nowhere else. Photos and results are {where}, and deleted "
         f"{duration(keep_seconds)} after they were made at the latest, soon after you close this page, and at once by {DELETE}. "
-        "Nothing is kept for training."
+        f"{'' if keep_nothing else BROWSER_KEEPS}Nothing is kept for training."
     )
 
 
@@ -160,8 +204,9 @@ def what_ran(report: dict, weights) -> str:
 
 def weights_line(weights) -> str:
     """Which weights answer on this page, and under which licence."""
-    note = weights.note[:1].upper() + weights.note[1:]
-    return without_path(f"Weights: {weights.name}. Licence: {weights.licence}. {note}.".replace("..", "."), weights)
+    note = weights.note[:1].upper() + weights.note[1:].rstrip(".")
+    name = "" if note.lower().startswith(weights.name.lower()) else f"{weights.name}. "
+    return without_path(f"Weights: {name}{note}. Licence: {weights.licence}.", weights)
 
 
 def without_path(text: str, weights) -> str:

@@ -12,6 +12,7 @@ from gradio.processing_utils import move_files_to_cache
 
 from ..export.viewer_page import scripts
 from ..resources import resource
+from .downloads import file_data
 
 ASSETS = resource("assets/viewer")
 MODULE = ASSETS / "spark.min.js"
@@ -60,9 +61,3 @@ def shown(
     """
     files = {"splat": splat, "portrait": portrait, "film": film, "rig": rig, "track": track}
     return {**{name: file_data(path) for name, path in files.items()}, "keep_view": keep_view}
-
-
-def file_data(path: Path | None) -> dict[str, Any] | None:
-    if path is None:
-        return None
-    return FileData(path=str(path), orig_name=Path(path).name, size=Path(path).stat().st_size).model_dump()
