@@ -20,6 +20,7 @@ from .conditioning import Draw, ViewIndexConditioner
 from .decoder import ViewDecoder
 from .depth import PortraitDepth
 from .pipeline import Condition, MultiViewConfig, MultiViewPipeline
+from .tones import keep_tones
 from .warping import keep_seen, warped_views
 
 FACTOR, CONTEXT = 8, 64  # pixels folded into channels, a side; width of the context token
@@ -111,8 +112,9 @@ class CompactViewGenerator(nn.Module):
         if self.decoder is None:
             return base
         pictures = [F.pixel_shuffle(latents.float(), FACTOR) for latents in (base, warped)]
-        painted, _ = self.decoder(self.decoder.features(output).float().contiguous(), *pictures, noise)
-        return F.pixel_unshuffle(painted, FACTOR)
+        painted, classes = self.decoder(self.decoder.features(output).float().contiguous(), *pictures, noise)
+        people = [each.split(self.views) for each in (painted, classes, pictures[1])]
+        return F.pixel_unshuffle(torch.cat([keep_tones(*person) for person in zip(*people, strict=True)]), FACTOR)
 
 
 class CompactMultiViewPipeline(MultiViewPipeline):
