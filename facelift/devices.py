@@ -14,15 +14,21 @@ Net = TypeVar("Net", bound=nn.Module)
 
 
 def resolve_device(device: str | torch.device | None) -> torch.device:
-    """None or "auto": the first CUDA GPU, else the CPU. Raises ValueError for a device that is not there."""
+    """None or "auto": the first CUDA GPU, else the CPU. Raises ValueError for a device that is not there, or that nothing was tested on."""
     if device in (None, "auto"):
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(device)
     except RuntimeError as error:
         raise ValueError(f"{device!r} is not a device: use auto, cpu or cuda") from error
+    if device.type == "mps":
+        raise ValueError("Apple's GPU (mps) is not used, since nothing here was tested on one: use --device cpu, or auto")
+    if device.type not in ("cpu", "cuda"):
+        raise ValueError(f"devices of the kind {device.type} are not used: use auto, cpu or cuda")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError("no CUDA GPU is available: use --device cpu")
+    if device.type == "cuda" and (device.index or 0) >= (there := torch.cuda.device_count()):
+        raise ValueError(f"there is no {device}: CUDA GPUs here are cuda:0 to cuda:{there - 1}")
     return device
 
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -210,6 +211,34 @@ def test_choices_are_what_there_is():
     assert tuple(cameras.RIGS) == choices.RIGS and tuple(SPLITS) == choices.SPLITS
     assert choices.MATTINGS == MATTINGS
     assert tuple(sorted(BENCHMARKS)) == choices.BENCHMARKS and tuple(suffix[1:] for suffix in FORMATS) == choices.SPLATS
+
+
+def test_every_face_becomes_a_head_of_its_own(tmp_path, monkeypatch, capsys):
+    from facelift.cli import lift
+
+    made = []
+
+    def lift_one(pipe, photo, folder, args, number):
+        if number == 2:
+            raise ValueError("This one is hidden.")
+        made.append((folder.name, number))
+
+    monkeypatch.setattr("facelift.portrait.make_portrait", lambda *_, **__: SimpleNamespace(faces=(1, 2, 3)))
+    monkeypatch.setattr(lift, "lift_one", lift_one)
+    args = lift.parser().parse_args(["group.jpg", "--face", "all"])
+    with pytest.raises(ValueError, match="1 of 3 faces failed"):
+        lift.lift(None, Path("group.jpg"), tmp_path / "group", args)
+    assert made == [("group_face1", 1), ("group_face3", 3)]
+    out, err = capsys.readouterr()
+    assert "faces found: 3" in out and "face 2: This one is hidden." in err
+
+
+@pytest.mark.parametrize("device", ["mps", "xla", "nonsense", "cuda:99"])
+def test_devices_that_cannot_be_used_are_one_sentence(device):
+    from facelift.devices import resolve_device
+
+    with pytest.raises(ValueError, match="--device cpu|use auto, cpu or cuda|cuda:0"):
+        resolve_device(device)
 
 
 def test_a_photo_called_like_a_verb(tmp_path, monkeypatch, capsys):

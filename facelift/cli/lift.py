@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--steps", type=positive, help="denoising steps (default: the weight set's own)")
     p.add_argument("--guidance-scale", type=finite, metavar="G", help="default: the weight set's own")
     p.add_argument("--no-crop", action="store_true", help="the photo is an aligned portrait already: only pad and resize it")
-    p.add_argument("--face", type=positive, default=1, metavar="N", help="which face of a photo, by size; 1 is the largest (default: 1)")
+    p.add_argument("--face", type=face, default=1, metavar="N", help="which face, by size; 1 is the largest (default: 1); all: one head each")
     p.add_argument("--matting", choices=MATTINGS, default="auto", help="how the background goes (default: auto); alpha: by transparency")
     p.add_argument("--no-turntable", action="store_true", help="do not write turntable.mp4")
     p.add_argument("--formats", nargs="+", choices=SPLATS + MESHES, default=["ply"], help="files to write (default: ply); glb, obj: a mesh")
@@ -58,6 +58,11 @@ def positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return value
+
+
+def face(text: str) -> int:
+    """0 for all."""
+    return 0 if text == "all" else positive(text)
 
 
 def output_folders(photos: list[Path], root: Path) -> list[Path]:
@@ -111,7 +116,7 @@ def main(argv: list[str] | None = None) -> int:
     for photo, folder in zip(photos, output_folders(photos, args.output), strict=True):
         try:
             with without_native_chatter():
-                lift_one(pipe, photo, folder, args)
+                lift(pipe, photo, folder, args)
         except (ValueError, OSError, RuntimeError) as error:  # PhotoError is a ValueError; the other photos are still done
             failed += 1
             if not isinstance(error, (ValueError, OSError, ResourceError)):
@@ -122,7 +127,26 @@ def main(argv: list[str] | None = None) -> int:
     return 1 if failed else 0
 
 
-def lift_one(pipe, photo: Path, folder: Path, args: argparse.Namespace) -> None:
+def lift(pipe, photo: Path, folder: Path, args: argparse.Namespace) -> None:
+    """One head, or with --face all one of each face, in a folder each. One that fails does not stop the others; ValueError then ends it."""
+    if args.face:
+        return lift_one(pipe, photo, folder, args, args.face)
+    from ..portrait import make_portrait
+
+    portrait = make_portrait(photo, crop=not args.no_crop, matting=args.matting)
+    count, failed = max(1, len(portrait.faces)), 0
+    print(f"{photo}: faces found: {len(portrait.faces)}; each becomes a head, by size, in {folder}_face1 ...")
+    for number in range(1, count + 1):
+        try:
+            lift_one(pipe, photo, folder.with_name(f"{folder.name}_face{number}"), args, number)
+        except ValueError as error:
+            print(f"error: {photo}, face {number}: {error}", file=sys.stderr)
+            failed += 1
+    if failed:
+        raise ValueError(f"{failed} of {count} faces failed")
+
+
+def lift_one(pipe, photo: Path, folder: Path, args: argparse.Namespace, number: int) -> None:
     from tqdm import tqdm
 
     bar = tqdm(total=None, desc=photo.name, disable=not sys.stderr.isatty(), leave=False)
@@ -135,7 +159,7 @@ def lift_one(pipe, photo: Path, folder: Path, args: argparse.Namespace) -> None:
     with bar:
         head = pipe(
             photo, seed=args.seed, steps=args.steps, guidance_scale=args.guidance_scale, crop=not args.no_crop,
-            on_step=lambda step: advance(step.index, step.total, step.stage), face_index=args.face - 1, matting=args.matting,
+            on_step=lambda step: advance(step.index, step.total, step.stage), face_index=number - 1, matting=args.matting,
         )  # fmt: skip
         bar.reset()
         filmed = lambda done, total: advance(done, total, "turntable")  # noqa: E731
@@ -143,7 +167,7 @@ def lift_one(pipe, photo: Path, folder: Path, args: argparse.Namespace) -> None:
     report = json.loads((folder / LAST).read_text())
     seconds = ", ".join(f"{name} {value:.1f}" for name, value in report["seconds"].items())
     print(f"{photo} -> {folder}: {report['gaussians']} Gaussians, matting by {report['matting']}; seconds: {seconds}")
-    if report["faces"] > 1:
-        print(f"  {report['faces']} faces found, number {args.face} by size is used: --face takes another")
+    if report["faces"] > 1 and args.face:
+        print(f"  {report['faces']} faces found, number {number} by size is used: --face takes another, --face all makes a head of each")
     for sentence in report["advice"]:
         print(f"  {sentence}")

@@ -99,7 +99,7 @@ MESH_DONE = "The mesh is ready and saved: head.glb, approximate, hair above all.
 DONE = "Your 3D head is ready: drag it to turn."
 STOPPED = "Stopped."
 ANOTHER_PHOTO = "Stopped: you chose another photo."
-HINT = "Best is one face, from the front, well lit. JPEG, PNG or WEBP, up to 20 MB."
+HINT = "Best is one face, from the front, well lit. JPEG, PNG, WEBP, HEIC, AVIF, TIFF, BMP or GIF, up to 20 MB."
 READY = "The portrait is what the model sees: drag it if the face sits badly."
 
 STAGES = {

@@ -18,6 +18,7 @@ from gradio.processing_utils import httpx, sh
 from gradio.utils import get_upload_folder
 from gradio_client.utils import is_file_obj, is_http_url_like, traverse
 
+from ..portrait.photo import SUFFIXES as PICTURES
 from ..resources import resource
 from ..serving.visitors import Visitors
 from . import texts
@@ -28,7 +29,7 @@ MOST_READ = 64 * 2**20  # bytes of a file that is here: a head of a million Gaus
 MOST_FILES = 1  # in one call: no function takes more
 FETCH_SECONDS = 20.0  # for a photo at a public address, redirects included: a visitor's turn waits meanwhile
 MOST_REDIRECTS = 5
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".ply", ".splat", ".spz")
+SUFFIXES = (*PICTURES, ".ply", ".splat", ".spz", ".sog")
 
 
 class Refused(Exception):

@@ -125,7 +125,7 @@ def test_one_bad_argument_loses_no_photo(tmp_path, capsys, monkeypatch):
     (tmp_path / "good.jpg").write_bytes((ROOT / "assets" / "examples" / "grace_hopper.jpg").read_bytes())
     made = []
     monkeypatch.setattr(FaceLiftPipeline, "from_pretrained", lambda *_, **__: FakePipe)
-    monkeypatch.setattr("facelift.cli.lift.lift_one", lambda pipe, photo, folder, args: made.append(photo.name))
+    monkeypatch.setattr("facelift.cli.lift.lift_one", lambda pipe, photo, *_: made.append(photo.name))
     assert main([str(tmp_path / "empty"), str(tmp_path / "good.jpg"), "-o", str(tmp_path / "out")]) == 1
     assert made == ["good.jpg"] and "empty holds no" in capsys.readouterr().err
     with pytest.raises(SystemExit):

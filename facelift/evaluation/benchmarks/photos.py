@@ -12,7 +12,7 @@ from PIL import Image
 from ...cameras import orbit
 from ...pipeline import FaceLiftPipeline
 from ...portrait import PhotoError
-from ...portrait.photo import find_photos
+from ...portrait.photo import READ, find_photos
 from ...rendering import render, to_bytes
 from ..drawing import row, stacked
 from ..metrics import PairMetrics
@@ -61,7 +61,7 @@ class Photos(Benchmark):
         self.features: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])  # of portraits and of renders, for FID
 
     def needs(self, folder: Path) -> str:
-        return f"{folder} is no folder with photos (JPEG, PNG or WEBP): name one with --data."
+        return f"{folder} is no folder with photos ({READ}): name one with --data."
 
     def items(self) -> list[str]:
         return list(self.photos)
