@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--steps", type=positive, help="denoising steps (default: the weight set's own)")
     p.add_argument("--guidance-scale", type=finite, metavar="G", help="default: the weight set's own")
     p.add_argument("--no-crop", action="store_true", help="the photo is an aligned portrait already: only pad and resize it")
-    p.add_argument("--face", type=face, default=1, metavar="N", help="which face, by size; 1 is the largest (default: 1); all: one head each")
+    p.add_argument("--face", type=face, default=1, metavar="N", help="which face, by size (default: 1, the largest); all: one head each")
     p.add_argument("--matting", choices=MATTINGS, default="auto", help="how the background goes (default: auto); alpha: by transparency")
     p.add_argument("--no-turntable", action="store_true", help="do not write turntable.mp4")
     p.add_argument("--formats", nargs="+", choices=SPLATS + MESHES, default=["ply"], help="files to write (default: ply); glb, obj: a mesh")
