@@ -225,3 +225,27 @@ def test_a_person_cut_out_by_transparency_is_kept(astronaut):
 def test_a_portrait_says_what_would_make_the_photo_better(astronaut, plain):
     dark = make_portrait(Image.eval(astronaut, lambda v: v // 8), matting="mediapipe")
     assert any("dark" in words for words in dark.advice) and not plain.advice
+
+
+# --- heads that the border cuts ---
+
+
+def test_a_head_that_the_border_cuts_above_gets_a_round_top(astronaut, plain):
+    whole = plain
+    rows = np.flatnonzero((np.asarray(whole.alpha) > 128).any(1))
+    cut = round((rows[0] + 45 - whole.crop.paste_at[1] + whole.crop.crop_in_scaled[1]) / whole.crop.scale)
+    portrait = make_portrait(astronaut.crop((0, cut, astronaut.width, astronaut.height)), matting="mediapipe")
+    assert any("its top was completed" in note for note in portrait.advice) and not any("top" in note for note in whole.advice)
+    alpha = np.asarray(portrait.alpha) > 128
+    widths = alpha.sum(1)
+    top = int(np.flatnonzero(widths)[0])
+    assert abs(top - rows[0]) < 30 and widths[top + 1] < 90 and (np.diff(widths[top : top + 40].astype(int)) >= 0).all()  # round, not flat
+    hair = np.asarray(portrait.image)[top + 6 : top + 40][alpha[top + 6 : top + 40]]
+    true = np.asarray(whole.image)[rows[0] + 6 : rows[0] + 40][(np.asarray(whole.alpha) > 128)[rows[0] + 6 : rows[0] + 40]]
+    assert np.abs(hair.mean(0) - true.mean(0)).max() < 25
+
+
+def test_a_face_that_the_border_cuts_is_left_alone(astronaut, plain):
+    forehead = int(plain.face.landmarks[10, 1]) + 5
+    portrait = make_portrait(astronaut.crop((0, forehead, astronaut.width, astronaut.height)), matting="mediapipe")
+    assert not any("completed" in note for note in portrait.advice)

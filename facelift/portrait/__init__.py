@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .advice import advice
+from .advice import LITTLE_ROOM, advice
 from .alpha import given_alpha, opaque
 from .crop import FACE_CENTRE, FACE_SIZE, SIZE, Crop, apply_crop, crop_window, fit_square, select_face
+from .crown import COMPLETED, complete_crown
 from .faces import Face, find_face_near, find_faces
 from .matte import Cutout, person_cutout, rembg_cutout, without_others
 from .photo import MAX_PIXELS, PhotoError, load_photo, on_white
@@ -134,6 +135,9 @@ def make_portrait(photo: str | Path | bytes | Image.Image, crop: bool = True, fa
         return Portrait(fit_square(cutout.image), fit_square(cutout.alpha, 0), face, faces, cutout.matting, None, advice=tuple(notes))
     window = crop_window(*image.size, face.box)
     image, alpha = apply_crop(cutout.image, window), apply_crop(cutout.alpha, window, 0)
+    if completed := complete_crown(image, alpha, window, face):
+        image, alpha = completed
+        notes = [COMPLETED, *(note for note in notes if note != LITTLE_ROOM)]
     return Portrait(image, alpha, face, faces, cutout.matting, window, turn, tuple(notes))
 
 

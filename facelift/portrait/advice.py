@@ -13,6 +13,7 @@ from .occlusion import occlusion
 SMALL, DARK, BRIGHT, TURNED = 90, 55, 235, 35  # pixels, grey levels of 255, degrees
 SIDEWAYS = 60  # degrees: from here on the nose tells no angle
 FRONTAL = 25  # degrees: up to here something before the face can be told from a face seen from the side
+LITTLE_ROOM = "There is little room above the face: the top of the head will be guessed."
 OCCLUDED = {
     "mouth": "Something seems to cover the mouth: without hand, mask or scarf before it, it need not be guessed.",
     "eye": "Something seems to cover an eye: a photo with both eyes free gives a better head.",
@@ -38,7 +39,7 @@ def advice(photo: Image.Image, face: Face) -> list[str]:
     if min(x0, y0) < -0.05 * face.size or x1 > photo.width + 0.05 * face.size or y1 > photo.height + 0.05 * face.size:
         found.append("The face is cut off by the border of the photo: what is missing will be guessed.")
     elif y0 < 0.25 * face.size:
-        found.append("There is little room above the face: the top of the head will be guessed.")
+        found.append(LITTLE_ROOM)
     light = brightness(photo, face)
     if light < DARK:
         found.append("The face is dark: more light in front of it helps.")

@@ -61,7 +61,12 @@ def adjusted(data: bytes, portrait: Portrait, adjustment: CropAdjustment) -> Por
     rgb, alpha = _moved(portrait.image, adjustment, (255, 255, 255)), _moved(portrait.alpha, adjustment, 0)
     inner = Image.new("L", (SIZE - 6, SIZE - 6), 255)  # the outermost rows of a portrait may be empty
     known = _moved(ImageOps.expand(inner, 3), adjustment, 0) > 253
-    rgb = np.where((alpha > 250)[..., None], np.asarray(framed.convert("RGB")), rgb)  # the photo is sharper, the edges are not clean
+    within = Image.new("L", (SIZE, SIZE), 0)  # where the photo is: a head that its border cuts goes on beyond
+    left, top, right, bottom = portrait.crop.crop_in_scaled
+    x, y = portrait.crop.paste_at
+    within.paste(255, (x, y + 2 * (y > 0), x + right - left, y + bottom - top))
+    sharp = (alpha > 250) & (_moved(within, adjustment, 0) > 250)
+    rgb = np.where(sharp[..., None], np.asarray(framed.convert("RGB")), rgb)  # the photo is sharper, the edges are not clean
     if not known.all():
         fresh = make_portrait(framed, crop=False)
         rgb = np.where(known[..., None], rgb, np.asarray(fresh.image))
