@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from .devices import Laps, resolve_device
 from .errors import SettingsError, WeightsError
 from .gaussians import RELEASE_APP, FilterPreset
 from .head import Head
+from .multiview.lens import drawn_anew, is_other_lens
 from .multiview.pipeline import DenoisingStep, GeneratedViews, MultiViewPipeline
 from .portrait import Portrait, make_portrait
 from .reconstruction.protocol import Context, Reconstruction, Reconstructor, Refinement
@@ -107,6 +108,7 @@ class FaceLiftPipeline:
         on_step: Callable[[Step], None] | None = None,
         face_index: int = 0,
         matting: str = "auto",
+        fov: float | str = "auto",
     ) -> Head:
         """One photo -> one head.
 
@@ -115,14 +117,15 @@ class FaceLiftPipeline:
         steps, guidance_scale: of the view generator; None is the weight set's own default.
         crop: False keeps the photo's framing.
         on_step: called after every denoising step; what it raises ends the call.
-        face_index, matting: as for `portrait.make_portrait`.
+        face_index, matting, fov: as for `portrait.make_portrait`.
         Raises PhotoError for a photo that cannot be used, SettingsError for impossible guidance and ValueError for impossible steps.
         """
         if guidance_scale is not None and not math.isfinite(guidance_scale):
             raise SettingsError(f"The guidance scale must be a finite number, not {guidance_scale}.")
         laps = Laps(self.device)
         with laps("portrait"):
-            portrait = photo if isinstance(photo, Portrait) else self.make_portrait(photo, crop, face_index, matting)
+            portrait = photo if isinstance(photo, Portrait) else make_portrait(photo, crop, face_index, matting, fov)
+            portrait = self.through_our_lens(portrait)
         with laps("views"):
             generated = self.make_views(portrait, seed, steps, guidance_scale, on_step)
         with laps("gaussians"):
@@ -142,6 +145,16 @@ class FaceLiftPipeline:
     def make_portrait(self, photo, crop: bool = True, face_index: int = 0, matting: str = "auto") -> Portrait:
         """As `portrait.make_portrait`."""
         return make_portrait(photo, crop=crop, face_index=face_index, matting=matting)
+
+    def through_our_lens(self, portrait: Portrait) -> Portrait:
+        """As the models' camera, half a metre away, would have taken it, where its lens and its depth are known."""
+        if portrait.focal is None or not is_other_lens(portrait.focal):
+            return portrait
+        drawn = self.multiview.through_our_lens(portrait.rgba, portrait.focal)
+        if drawn is None:
+            return portrait
+        advice = (*portrait.advice, drawn_anew(portrait.focal))
+        return replace(portrait, image=drawn.convert("RGB"), alpha=drawn.getchannel("A"), advice=advice, focal=None)
 
     def make_views(
         self,

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageCms, ImageDraw
 
+from facelift.errors import SettingsError
 from facelift.portrait import PhotoError, Portrait, load_photo, make_portrait
+from facelift.portrait.lens import focal_length
 from facelift.portrait.photo import SUFFIXES, find_photos, other_files
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "assets" / "examples"
@@ -225,6 +228,54 @@ def test_a_person_cut_out_by_transparency_is_kept(astronaut):
 def test_a_portrait_says_what_would_make_the_photo_better(astronaut, plain):
     dark = make_portrait(Image.eval(astronaut, lambda v: v // 8), matting="mediapipe")
     assert any("dark" in words for words in dark.advice) and not plain.advice
+
+
+# --- lenses ---
+
+
+def with_exif(image: Image.Image, **tags: int) -> bytes:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769).update({{"focal": 0xA405, "width": 0xA002, "height": 0xA003}[name]: value for name, value in tags.items()})
+    return encoded(image, "JPEG", exif=exif.tobytes())
+
+
+def test_the_lens_is_told_by_exif_or_given():
+    photo = Image.new("RGB", (400, 300))
+    by_exif = focal_length(with_exif(photo, focal=50, width=4000, height=3000), photo.size)
+    assert by_exif == pytest.approx(50 / 43.27 * 500, rel=1e-3)
+    assert focal_length(with_exif(photo, focal=50), photo.size) == by_exif  # 4:3, as sensors are
+    assert focal_length(with_exif(photo, focal=50, width=3000, height=3000), photo.size) is None  # cropped since
+    assert focal_length(with_exif(photo), photo.size) is None and focal_length(photo, photo.size) is None
+    assert focal_length(photo, photo.size, 90) == pytest.approx(200)
+    assert focal_length(with_exif(photo, focal=50), photo.size, "off") is None
+    for wrong in (0, 180, float("nan"), "wide"):
+        with pytest.raises(SettingsError, match="5 to 150 degrees"):
+            focal_length(photo, photo.size, wrong)
+
+
+def test_portraits_through_other_lenses_are_drawn_anew():
+    from facelift.cameras import FOCAL_512, RADIUS, orbit, rays
+    from facelift.multiview.lens import FACE, through_our_lens
+
+    def plane(forward: float):
+        """Depths of a wall before the head's middle."""
+
+        def depth(pictures):
+            origins, directions = rays(orbit([0.0], size=pictures.shape[-1]))
+            return ((RADIUS - forward) / directions[:, 1] + (origins * directions).sum(1)).float()
+
+        return depth
+
+    x = (torch.arange(256) + 0.5) / 256 * 2 - 1
+    portrait = torch.ones(4, 256, 256)
+    portrait[0] = x / 2 + 0.5
+    middle = slice(64, 192)
+    same = through_our_lens(portrait, 2 * FOCAL_512, plane(FACE))
+    assert (same - portrait).abs().max() < 0.01  # what has the face's distance stays
+    far = through_our_lens(portrait, 2 * FOCAL_512, plane(-0.5))[0, 100, middle]
+    distance = FACE + 2 * (RADIUS - FACE)
+    shrunk = 2 * (RADIUS + 0.5) / (distance + 0.5)  # a telephoto lens shows what is behind too large
+    assert shrunk > 1.15 and torch.allclose(far, (x[middle] * shrunk / 2 + 0.5), atol=0.01)
 
 
 # --- heads that the border cuts ---

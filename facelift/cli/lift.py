@@ -38,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--no-crop", action="store_true", help="the photo is an aligned portrait already: only pad and resize it")
     p.add_argument("--face", type=face, default=1, metavar="N", help="which face, by size (default: 1, the largest); all: one head each")
     p.add_argument("--matting", choices=MATTINGS, default="auto", help="how the background goes (default: auto); alpha: by transparency")
+    p.add_argument("--fov", type=degrees, default="auto", metavar="DEG", help="what the photo's longer side spans, or off (default: EXIF)")
     p.add_argument("--no-turntable", action="store_true", help="do not write turntable.mp4")
     p.add_argument("--formats", nargs="+", choices=SPLATS + MESHES, default=["ply"], help="files to write (default: ply); glb, obj: a mesh")
     p.add_argument("--spz-version", type=int, choices=SPZ_VERSIONS, default=3, help="of .spz files (default: 3); 2: old programs, 4: new")
@@ -58,6 +59,10 @@ def positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return value
+
+
+def degrees(text: str) -> float | str:
+    return text if text in ("auto", "off") else finite(text)
 
 
 def face(text: str) -> int:
@@ -102,9 +107,11 @@ def main(argv: list[str] | None = None) -> int:
         print(f"skipped: {path} is no picture by its name", file=sys.stderr)
 
     from ..pipeline import FaceLiftPipeline
+    from ..portrait.lens import check_fov
     from ..portrait.quiet import without_native_chatter
 
     try:
+        check_fov(args.fov)
         pipe = FaceLiftPipeline.from_pretrained(args.weights, device=args.device)
     except (WeightsError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -160,6 +167,7 @@ def lift_one(pipe, photo: Path, folder: Path, args: argparse.Namespace, number: 
         head = pipe(
             photo, seed=args.seed, steps=args.steps, guidance_scale=args.guidance_scale, crop=not args.no_crop,
             on_step=lambda step: advance(step.index, step.total, step.stage), face_index=number - 1, matting=args.matting,
+            fov=args.fov,
         )  # fmt: skip
         bar.reset()
         filmed = lambda done, total: advance(done, total, "turntable")  # noqa: E731

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
@@ -19,6 +20,7 @@ from .codec import PixelCodec
 from .conditioning import Draw, ViewIndexConditioner
 from .decoder import ViewDecoder
 from .depth import PortraitDepth
+from .lens import through_our_lens
 from .pipeline import Condition, MultiViewConfig, MultiViewPipeline
 from .tones import keep_tones
 from .warping import keep_seen, warped_views
@@ -127,6 +129,15 @@ class CompactMultiViewPipeline(MultiViewPipeline):
         conditioner = ViewIndexConditioner(config.num_views)
         super().__init__(generator.unet, scheduler, codec, conditioner, generator.prompt_embeds, config)
         self.generator, self.depth = generator, depth
+
+    @torch.inference_mode()
+    def through_our_lens(self, portrait: Image.Image, focal: float) -> Image.Image:
+        def depth(pictures: Tensor) -> Tensor:
+            return self.depth(F.interpolate(pictures.to(self.device), size=(self.config.image_size,) * 2, mode="area"))
+
+        picture = torch.from_numpy(np.array(portrait)).permute(2, 0, 1).float() / 255
+        drawn = through_our_lens(picture, focal, depth).permute(1, 2, 0)
+        return Image.fromarray((drawn * 255).round().byte().numpy())
 
     @torch.inference_mode()
     def encode(self, portrait: Image.Image, draw: Draw) -> Condition:

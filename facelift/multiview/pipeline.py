@@ -107,6 +107,10 @@ class MultiViewPipeline:
     def dtype(self) -> torch.dtype:
         return self.unet.dtype
 
+    def through_our_lens(self, portrait: Image.Image, focal: float) -> Image.Image | None:
+        """A portrait (RGBA) by a lens of `focal` pixels as the models' own would show it; None where no depth is found, as here."""
+        return None
+
     def pictures(self, portrait: Image.Image) -> Tensor:
         """Portrait on white (RGB, or RGBA whose colour is already on white) -> (1, codec.channels, S, S) in 0..1."""
         mode = "RGBA" if self.codec.channels == 4 else "RGB"

@@ -13,6 +13,7 @@ from .alpha import given_alpha, opaque
 from .crop import FACE_CENTRE, FACE_SIZE, SIZE, Crop, apply_crop, crop_window, fit_square, select_face
 from .crown import COMPLETED, complete_crown
 from .faces import Face, find_face_near, find_faces
+from .lens import focal_length
 from .matte import Cutout, person_cutout, rembg_cutout, without_others
 from .photo import MAX_PIXELS, PhotoError, load_photo, on_white
 from .rembg_session import MattingUnavailable
@@ -52,6 +53,7 @@ class Portrait:
     matting: "rembg u2net", "mediapipe selfie segmentation and rembg u2netp", "mediapipe selfie segmentation", "alpha channel" or "none".
     crop: how the upright photo became the portrait; None for crop=False.
     turn: what made the photo upright before; None where it was. Boxes and landmarks of faces are those of the upright photo.
+    focal: of the lens, in pixels of the portrait; None where nothing tells.
     advice: sentences on what was done to the photo and on what would make it better.
     """
 
@@ -63,6 +65,7 @@ class Portrait:
     crop: Crop | None
     turn: Turn | None = None
     advice: tuple[str, ...] = ()
+    focal: float | None = None
 
     @property
     def rgba(self) -> Image.Image:
@@ -86,7 +89,9 @@ class Portrait:
         return {"found": True, "box": [round(x, 1) for x in self.box_in_photo(self.face)], "confidence": self.face.confidence}
 
 
-def make_portrait(photo: str | Path | bytes | Image.Image, crop: bool = True, face_index: int = 0, matting: str = "auto") -> Portrait:
+def make_portrait(
+    photo: str | Path | bytes | Image.Image, crop: bool = True, face_index: int = 0, matting: str = "auto", fov: float | str = "auto"
+) -> Portrait:
     """Cuts one person out of a photo, puts them on white and aligns the face.
 
     photo: see `load_photo`.
@@ -94,11 +99,13 @@ def make_portrait(photo: str | Path | bytes | Image.Image, crop: bool = True, fa
     face_index: which face of `Portrait.faces`, 0 the largest.
     matting: "auto" is the alpha channel where it follows a person, else rembg's u2net where it can run, else what is shipped: "u2netp"
     joined with MediaPipe, or "mediapipe" alone. "alpha" is the alpha channel whatever it cuts out, "none" leaves the photo as it is.
+    fov: of the photo's lens, as of `lens.focal_length`.
     Raises PhotoError, NoFaceError among them, with a sentence to show, and ValueError for an unknown matting.
     """
     if matting not in MATTINGS:
         raise ValueError(f"matting must be one of {', '.join(MATTINGS)}, not {matting!r}")
     image = load_photo(photo)
+    focal = focal_length(photo, image.size, fov)
     if matting == "alpha" and image.mode != "RGBA":
         raise PhotoError("The photo has no transparency that cuts somebody out: choose another matting.")
     faces, turn = find_faces(on_white(image)), None
@@ -132,13 +139,16 @@ def make_portrait(photo: str | Path | bytes | Image.Image, crop: bool = True, fa
     if seen is not None and not given:
         cutout = cutout.within(seen)
     if not crop or face is None:
-        return Portrait(fit_square(cutout.image), fit_square(cutout.alpha, 0), face, faces, cutout.matting, None, advice=tuple(notes))
+        focal = focal and focal * SIZE / max(image.size)
+        square = fit_square(cutout.image), fit_square(cutout.alpha, 0)
+        return Portrait(*square, face, faces, cutout.matting, None, advice=tuple(notes), focal=focal)
     window = crop_window(*image.size, face.box)
     image, alpha = apply_crop(cutout.image, window), apply_crop(cutout.alpha, window, 0)
     if completed := complete_crown(image, alpha, window, face):
         image, alpha = completed
         notes = [COMPLETED, *(note for note in notes if note != LITTLE_ROOM)]
-    return Portrait(image, alpha, face, faces, cutout.matting, window, turn, tuple(notes))
+    focal = focal and focal * window.scale * (turn.scale if turn else 1.0)
+    return Portrait(image, alpha, face, faces, cutout.matting, window, turn, tuple(notes), focal)
 
 
 def _notes(turn: Turn | None, image: Image.Image, given: Cutout | None) -> list[str]:

@@ -71,7 +71,8 @@ def adjusted(data: bytes, portrait: Portrait, adjustment: CropAdjustment) -> Por
         fresh = make_portrait(framed, crop=False)
         rgb = np.where(known[..., None], rgb, np.asarray(fresh.image))
         alpha = np.where(known, alpha, np.asarray(fresh.alpha))
-    return replace(portrait, image=Image.fromarray(rgb), alpha=Image.fromarray(alpha))
+    focal = portrait.focal and portrait.focal * adjustment.zoom
+    return replace(portrait, image=Image.fromarray(rgb), alpha=Image.fromarray(alpha), focal=focal)
 
 
 def _moved(image: Image.Image, adjustment: CropAdjustment, fill) -> np.ndarray:
