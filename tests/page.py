@@ -22,7 +22,7 @@ from facelift.ui.downloads import NAMES
 ROOT = Path(__file__).parents[1]
 PHOTO = ROOT / "assets" / "examples" / "grace_hopper.jpg"
 SMALL_SCREEN = {"width": 840, "height": 520}  # software WebGL is slow; narrower ones get one column
-BARE = ".splat-tools, .splat-settings {display: none !important}"  # the viewer without its buttons
+SAVES_DATA = "Object.defineProperty(navigator, 'connection', { value: { saveData: true } })"  # so that no sample is drawn
 QUIET = ["--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 FLAGS = ["--headless=new", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", *QUIET]
 
@@ -52,7 +52,7 @@ def opened(browser):
     """Opens pages, and checks in the end that they asked no other host for anything."""
     contexts, requests = [], []
 
-    def open_(url: str, script: str = "", **context):
+    def open_(url: str, script: str = SAVES_DATA, **context):
         contexts.append(browser.new_context(**{"viewport": SMALL_SCREEN, **context}))
         page = contexts[-1].new_page()
         page.set_default_timeout(120_000)
@@ -75,9 +75,9 @@ def upload(page, path: Path) -> None:
 
 
 def picture(page) -> Image.Image:
-    """What the viewer shows when it has come to rest, without its buttons: the square in the middle."""
+    """What the viewer shows when it has come to rest: the square in the middle."""
     at_rest(page)
-    image = Image.open(io.BytesIO(page.locator(".splat-stage").screenshot(style=BARE))).convert("RGB")
+    image = Image.open(io.BytesIO(page.locator(".splat-stage").screenshot())).convert("RGB")
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     return image.crop((left, top, left + side, top + side))
@@ -93,12 +93,16 @@ def make_head(page, seconds: float, photo: Path = PHOTO) -> None:
 
 def download_all(page, folder: Path) -> dict[str, Path]:
     files = {}
+    page.wait_for_selector("#take [data-open=files]:enabled")
+    page.click("#take [data-open=files]")
+    page.wait_for_selector("#take a.chip:has-text('turntable.webp')")  # the film comes after the head
     for name in NAMES:
         with page.expect_download() as download:
-            page.click(f"#downloads button:has-text('{name}'):enabled, #downloads a:has-text('{name}')")
+            page.click(f"#take .chip:enabled:has-text('{name}'), #take a.chip:has-text('{name}')")
         assert download.value.suggested_filename == name
         files[name] = folder / name
         download.value.save_as(files[name])
+    page.keyboard.press("Escape")
     return files
 
 

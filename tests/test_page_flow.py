@@ -19,6 +19,7 @@ from facelift.portrait.advice import advice, roll, yaw
 from facelift.portrait.occlusion import occlusion
 from facelift.rendering import render
 from facelift.ui.aligner import CropAdjustment, adjusted
+from facelift.ui.front import with_our_head
 
 OTHER = PHOTO.with_name("astronaut.png")
 
@@ -144,36 +145,94 @@ def test_history_stays_and_can_be_seen_again(stand_in, open_page):
     page.click("#examples .gallery-item >> nth=1")
     page.wait_for_selector("#ran p")
     assert "seed 7" in page.inner_text("#ran")
-    assert not page.is_visible("#history")
     page.click("#another")
     page.wait_for_function("/seed (?!7,)/.test(document.querySelector('#ran').innerText)")
     second = int(re.search(r"seed (\d+)", page.inner_text("#ran"))[1])
     assert second != 7 and page.input_value("#seed input") == str(second)
-    for strip, count in (("#views", 6), ("#history", 2)):
-        page.wait_for_function(
-            """([strip, count]) => {
-              const box = (element) => element.getBoundingClientRect(), shown = box(document.querySelector(strip));
-              const pictures = [...document.querySelectorAll(`${strip} button.thumbnail-lg`)].map(box);
-              return pictures.length == count && pictures.every((p) => p.height > 40 && p.top >= shown.top && p.bottom <= shown.bottom);
-            }""",
-            arg=[strip, count],
-        )
-    page.click("#history button.thumbnail-lg >> nth=0")
+    page.wait_for_selector("#status:has-text('another seed changes little')")  # the stand-in is of compact weights
+    older = "#history .heads button >> nth=1"
+    page.click(older)
     page.wait_for_function("document.querySelector('#ran').innerText.includes('seed 7,')")
+    page.wait_for_function("document.querySelector('#seed input').value == '7'")  # so that it can be made again
+
+    page.reload()
+    page.wait_for_selector("#status:has-text('came back')")
+    page.wait_for_selector(older)
     page.wait_for_selector(".splat-viewer[data-state=loaded]")
+    page.wait_for_function("document.querySelector('#portrait img').src")
+    assert f"seed {second}," in page.inner_text("#ran") and page.input_value("#seed input") == str(second)
+    page.click("#history .empty")
+    page.wait_for_selector("#history .strip", state="hidden")
+    kept = "indexedDB.open('facelift-heads').onsuccess = (e) => e.target.result.transaction('heads').objectStore('heads').count().onsuccess"
+    assert page.evaluate(f"new Promise((done) => {{ {kept} = (n) => done(n.target.result) }})") == 0
+
+
+def test_another_example_ends_the_head_in_the_making(stand_in, open_page, monkeypatch):
+    pipeline, url = stand_in
+    page = open_page(url)
+    page.fill("#seed input", "-5")
+    page.click("#examples .gallery-item >> nth=0")
+    page.wait_for_selector("#status:has-text('seed must be a number from 0')")
+    page.fill("#seed input", "4")
+    monkeypatch.setattr(pipeline, "endless", True)
+    page.click("#examples .gallery-item >> nth=0")
+    page.wait_for_selector("#views .grid-container img")
+    monkeypatch.setattr(pipeline, "endless", False)
+    page.click("#examples .gallery-item >> nth=1")
+    page.wait_for_selector("#ran p")
+    assert likeness(portrait_on(page), make_portrait(PHOTO, matting="mediapipe").image) > 0.95
+    assert page.locator("#history .heads button").count() == 1 and "ready" in page.inner_text("#status")
 
 
 def test_quality_and_steps_agree(stand_in, open_page):
+    """However quickly they are changed, one after the other, the last one counts."""
     pipeline, url = stand_in
     page = open_page(url)
-    page.click("#quality input")
-    page.click("ul[role=listbox] li:has-text('Fine')")
     page.click("button:has-text('Advanced')")
     steps = page.locator("input[type=number][aria-label*='Steps']")
+    page.click("#quality input")
+    page.click("ul[role=listbox] li:has-text('Fine')")
     page.wait_for_function(f"[...document.querySelectorAll('input[type=number]')].some(e => e.value == '{2 * pipeline.default_steps}')")
-    for number, name in ((5, "5 steps"), (pipeline.default_steps, "Standard")):
+    page.click("#quality input")
+    page.click("ul[role=listbox] li:has-text('Quick')")
+    for number, name in ((5, "Own steps"), (pipeline.default_steps, "Standard")):
         steps.fill(str(number))
         page.wait_for_function("name => document.querySelector('#quality input').value == name", arg=name)
+    assert steps.input_value() == str(pipeline.default_steps)
+
+
+SIZES = ((390, 844), (768, 1024), (860, 900), (1024, 768), (1366, 768), (1920, 1080))
+LAID_OUT = """() => {
+  const box = (what) => document.querySelector(what).getBoundingClientRect(), wrong = [];
+  const apart = (a, b) => a.right <= b.left + 1 || b.right <= a.left + 1 || a.bottom <= b.top + 1 || b.bottom <= a.top + 1;
+  const words = document.createRange();
+  words.selectNodeContents(document.querySelector("#head p"));
+  const tab = document.querySelector("button[role=tab]").getBoundingClientRect();
+  for (const line of words.getClientRects()) if (!apart(line, tab)) wrong.push("title over tabs");
+  if (document.documentElement.scrollWidth > innerWidth) wrong.push("wider than the window");
+  for (const over of [".splat-tools", ".splat-settings"]) if (!apart(box(".splat-stage"), box(over))) wrong.push(`${over} over the head`);
+  if (Math.min(box(".splat-stage").width, box(".splat-stage").height) < 150) wrong.push("no room for the head");
+  for (const button of document.querySelectorAll(".splat-tools button, .take [data-open], #history button")) {
+    const { width, height } = button.getBoundingClientRect();
+    if (width && Math.min(width, height) < 44) wrong.push(`${button.innerText} is ${width} x ${height}`);
+    if (width && !button.title && !button.innerText.trim()) wrong.push("a button without a name");
+  }
+  const seed = document.querySelector("#seed input");
+  if (seed.clientWidth < 64) wrong.push(`seed is ${seed.clientWidth} wide`);
+  return wrong;
+}"""
+
+
+def test_nothing_lies_over_another_at_any_width(visit):
+    small = visit.viewport_size
+    visit.click("[data-do=settings]")
+    wrong = {}
+    for width, height in SIZES:
+        visit.set_viewport_size({"width": width, "height": height})
+        wrong[width] = visit.evaluate(LAID_OUT)
+    visit.set_viewport_size(small)
+    visit.click("[data-do=settings]")
+    assert not any(wrong.values()), wrong
 
 
 def test_a_view_opens_large(visit):
@@ -186,7 +245,7 @@ def test_a_view_opens_large(visit):
 
 def test_tab_goes_through_the_page_as_it_is_read(visit):
     """Every control can be reached by the keyboard, in the order in which they stand, and shows that it has the focus."""
-    regions = ["#photo-side", "#portrait", "#generate", "#quality", "#seed", ".splat-viewer", "#views", "#downloads"]
+    regions = ["#photo-side", "#portrait", "#generate", "#quality", "#seed", ".splat-viewer", "#views", "#take"]
     still = visit.add_style_tag(content="* { transition: none !important }")
     visit.evaluate("document.querySelector('#head').setAttribute('tabindex', -1); document.querySelector('#head').focus()")
     met = []
@@ -276,6 +335,16 @@ def test_labels_and_colours(stand_in, open_page):
     assert "Gaussians" in page.inner_text("#about") and "CC0-1.0" in page.inner_text("#about")
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert max(int(v) for v in re.findall(r"\d+", dark)[:3]) < 80
+
+
+def test_links_are_previewed_with_our_own_title_and_picture(stand_in):
+    _, url = stand_in
+    page = urllib.request.urlopen(url).read().decode()
+    head = page.partition("<body")[0].partition("<script")[0]
+    assert 'og:title" content="FaceLift"' in head and "Gradio" not in head and 'lang="en"' in head
+    picture = re.search(r'og:image" content="([^"]+)"', page)[1]
+    assert Image.open(io.BytesIO(urllib.request.urlopen(picture).read())).size == (1200, 630)
+    assert "<script>" not in with_our_head("<head></head><body>", "http://x/<script>")
 
 
 def test_render_endpoint(stand_in, tmp_path):

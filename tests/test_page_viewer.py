@@ -8,7 +8,7 @@ import urllib.request
 import numpy as np
 import pytest
 import torch
-from page import BARE, likeness, opened, picture
+from page import SAVES_DATA, likeness, opened, picture
 from PIL import Image
 
 from facelift.cameras import orbit
@@ -72,7 +72,7 @@ def test_photo_and_head_can_be_compared(visit):
     visit.click("[data-do=compare]")
     set_wipe = "(e, v) => { e.value = v; e.dispatchEvent(new Event('input')); }"
     visit.eval_on_selector(".splat-wipe", set_wipe, "100")
-    shown = Image.open(io.BytesIO(visit.locator(".splat-compare").screenshot(style=BARE)))
+    shown = Image.open(io.BytesIO(visit.locator(".splat-compare").screenshot()))
     address = visit.get_attribute(".splat-photo", "src")
     portrait = Image.open(io.BytesIO(urllib.request.urlopen(address).read()))
     assert likeness(shown, portrait.convert("RGB")) > 0.98
@@ -138,7 +138,7 @@ def test_the_offline_viewer_needs_nothing_else(files, head, browser):
 def test_without_webgl2_the_film_is_shown(stand_in, browser):
     _, url = stand_in
     with opened(browser) as open_:
-        page = open_(url, script="HTMLCanvasElement.prototype.getContext = () => null")
+        page = open_(url, script=f"{SAVES_DATA}; HTMLCanvasElement.prototype.getContext = () => null")
         page.click("#examples .gallery-item >> nth=1")
         page.wait_for_selector(".splat-viewer[data-state=no-webgl]")
         page.wait_for_selector(".splat-film:not([hidden])")

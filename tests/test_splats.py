@@ -14,11 +14,13 @@ import numpy as np
 import plyfile
 import pytest
 import torch
+from fakes import painted_head
 
 from facelift.__main__ import main
 from facelift.cameras import orbit
 from facelift.export.axes import guess_up
 from facelift.export.splats import SplatFileError, load_splats, save_splats
+from facelift.export.thin import thinned
 from facelift.gaussians import PARTS, RELEASE_CLI, Gaussians, concatenate
 from facelift.rendering import render
 
@@ -397,3 +399,11 @@ def test_a_mesh_is_a_glb_or_an_obj_with_its_texture(tmp_path):
     depth = 0.75 + 0.4
     solid = np.pi * 0.55 * 0.6 * (depth**2 / 0.75 - depth**3 / (3 * 0.75**2))  # a cap of the egg
     assert whole.is_watertight and whole.body_count == 1 and whole.volume == pytest.approx(solid, rel=0.12)
+
+
+def test_a_thin_head_is_the_head_of_fewer_gaussians():
+    whole = painted_head()
+    few = thinned(whole, 0.06)
+    assert len(few) < len(whole) / 3
+    views = [render(head, orbit([30], size=128)).rgb[0] for head in (whole, few)]
+    assert (views[0] - views[1]).abs().mean() < 0.03

@@ -1,9 +1,10 @@
-// The 3D viewer of the page and of head.html: `headViewer(root, engine, texts)` returns `show(value)`.
+// The 3D viewer of the page and of head.html: `headViewer(root, engine, texts, sample)` returns `show(value)`.
 // root: an element filled with viewer.html. engine: () => Promise of the module spark.min.js. texts: the words, by name.
-// value: null, or { splat: {url, orig_name} or {bytes, orig_name}, rig, track, portrait: {url}, film: {url}, keep_view }.
+// value: null, or { splat: {url, orig_name} or {bytes, orig_name}, rig, track, portrait: {url}, film: {url}, keep_view }, or { waiting: true }.
+// sample: a small head that turns where there is none yet, {url, orig_name}, or nothing. root hears "film" with a file, for browsers without WebGL2.
 // rig, track: files of a head that can be driven, shown in place of the splats, and of what it does; rig.js and animate.js belong to it.
-// For tests, root carries data-state (empty, loading, loaded, error, no-webgl), data-splats, and data-moving while pictures are still to come.
-function headViewer(root, engine, texts) {
+// For tests, root carries data-state (empty, sample, loading, loaded, error, no-webgl), data-splats, and data-moving while pictures are still to come.
+function headViewer(root, engine, texts, sample = null) {
   const HOME = [0, -2.7, 0]; // the front camera of the six views: the head faces -y and z is up
   const FIELD_OF_VIEW = 50;
   const AZIMUTHS = { front: 0, left: Math.PI / 2, back: Math.PI, right: -Math.PI / 2 }; // of the camera, seen from above, from -y to +x
@@ -12,10 +13,11 @@ function headViewer(root, engine, texts) {
   const stage = part(".splat-stage"), message = part(".splat-message"), compare = part(".splat-compare"), wipe = part(".splat-wipe");
   const film = part(".splat-film"), progress = part(".splat-progress"), settings = part(".splat-settings"), panel = part(".splat-animate");
   const still = matchMedia("(prefers-reduced-motion: reduce)");
-  const narrow = matchMedia("(max-width: 820px)"); // one column, as in page.css: the head appears below what was pressed
+  const narrow = matchMedia("(max-width: 1000px)"); // one column, as in page.css: the head appears below what was pressed
 
   root.setAttribute("aria-label", texts.label);
   part(".splat-tools").setAttribute("aria-label", texts.tools);
+  part(".splat-settings").setAttribute("aria-label", texts.buttons.settings[0]);
   wipe.setAttribute("aria-label", texts.wipe);
   for (const name of ["scrub", "speed"]) part(`[data-life=${name}]`).setAttribute("aria-label", texts[name]);
   part("[data-life=idle]").checked = !still.matches;
@@ -23,7 +25,7 @@ function headViewer(root, engine, texts) {
   for (const element of root.querySelectorAll("[data-text]")) element.textContent = texts[element.dataset.text];
   for (const button of root.querySelectorAll("button")) {
     const [words, hint] = texts.buttons[button.dataset.do ?? button.dataset.view];
-    button.textContent = words;
+    (button.querySelector("span") ?? button).textContent = words;
     button.title = hint;
   }
 
@@ -32,6 +34,7 @@ function headViewer(root, engine, texts) {
   let mesh = null;
   let shownSplat = null, shownTrack = null;
   let driven = null; // the mesh as one that can be moved
+  let tint = null; // of headTint
   const life = headLife(panel, () => view?.invalidate());
   let request = 0; // a newer load makes an older one void
   let flight = 0; // a newer turn to a view ends an older one
@@ -53,7 +56,7 @@ function headViewer(root, engine, texts) {
   async function open() {
     const module = await engine();
     const { OrbitControls, PerspectiveCamera, Scene, SparkRenderer, SplatMesh, Vector3, WebGLRenderer, dyno } = module;
-    const renderer = new WebGLRenderer({ antialias: false, powerPreference: "high-performance" });
+    const renderer = new WebGLRenderer({ antialias: false, alpha: true, powerPreference: "high-performance" });
     const coarse = matchMedia("(pointer: coarse)").matches;
     renderer.setPixelRatio(Math.min(devicePixelRatio, coarse ? 1.5 : 2));
     const canvas = renderer.domElement;
@@ -146,7 +149,7 @@ function headViewer(root, engine, texts) {
       canvas.remove();
       driven?.free();
       life.end();
-      mesh = driven = view = opening = shownSplat = null;
+      mesh = driven = view = opening = shownSplat = tint = null;
     }
     return { module, SplatMesh, Vector3, renderer, scene, camera, controls, spark, sorting, invalidate, canvas, size, least, adjust };
   }
@@ -166,8 +169,9 @@ function headViewer(root, engine, texts) {
     mesh?.dispose();
     driven?.free();
     life.end();
-    mesh = driven = shownSplat = shownTrack = null;
+    mesh = driven = shownSplat = shownTrack = tint = null;
     setMoving(false);
+    setTinted(false);
     tool("animate").hidden = true;
     delete root.dataset.splats;
   }
@@ -205,7 +209,8 @@ function headViewer(root, engine, texts) {
       setComparing(false);
       showFilm(null);
       view?.invalidate();
-      return setState("empty", texts.empty);
+      setState("empty", value?.waiting ? texts.waiting : texts.empty);
+      return value?.waiting ? undefined : showSample();
     }
     if (value.portrait?.url) part(".splat-photo").src = value.portrait.url;
     tool("compare").hidden = !value.portrait?.url;
@@ -237,10 +242,12 @@ function headViewer(root, engine, texts) {
         setMoving(true);
         tool("animate").hidden = false;
       }
+      tool("tint").hidden = Boolean(driven);
       mesh.updateGenerator();
       view.scene.add(mesh);
       paint();
-      if (!value.keep_view) reset();
+      if (!value.keep_view || sampled) reset();
+      sampled = false;
       await settled();
       if (mine !== request) return;
       root.dataset.splats = mesh.numSplats ?? mesh.packedSplats.numSplats;
@@ -253,6 +260,41 @@ function headViewer(root, engine, texts) {
       if (mine !== request) return;
       shownSplat = null;
       setState("error", texts.failed);
+    }
+  }
+
+  // The sample, once the browser has nothing else to do, unless it is to save data. It turns once.
+  let sampled = false;
+  async function showSample() {
+    if (!sample || navigator.connection?.saveData || !hasWebGL2()) return;
+    const mine = ++request;
+    await new Promise((idle) => (window.requestIdleCallback ?? setTimeout)(idle, { timeout: 4000 }));
+    await new Promise((seen) => new IntersectionObserver((entries, watching) => {
+      if (entries.some((entry) => entry.isIntersecting)) watching.disconnect(), seen();
+    }).observe(root));
+    if (mine !== request) return;
+    try {
+      const [opened, bytes] = await Promise.all([(opening ??= open()), bytesOf(sample)]);
+      view = opened;
+      const next = new view.SplatMesh({ fileBytes: bytes, fileName: sample.orig_name });
+      await next.initialized;
+      if (mine !== request) return next.dispose();
+      mesh = next;
+      mesh.objectModifiers = [view.adjust()];
+      mesh.updateGenerator();
+      view.scene.add(mesh);
+      paint();
+      home();
+      sampled = true;
+      await settled();
+      if (mine !== request) return;
+      setState("sample", texts.sample);
+      if (still.matches) return;
+      setRotating(true);
+      setTimeout(() => mine === request && sampled && setRotating(false), 20000);
+    } catch (error) {
+      console.error(error); // it is only a sample
+      if (!view) opening = null;
     }
   }
 
@@ -285,8 +327,9 @@ function headViewer(root, engine, texts) {
   function reset() {
     if (!view) return;
     setComparing(false);
+    setTinted(false);
     home();
-    for (const input of settings.querySelectorAll("input")) input.value = input.defaultValue;
+    for (const input of settings.querySelectorAll("[data-set]")) input.value = input.defaultValue;
     paint();
   }
 
@@ -381,14 +424,19 @@ function headViewer(root, engine, texts) {
 
   function picture() {
     if (!view || !mesh) return;
-    view.renderer.render(view.scene, view.camera); // the canvas keeps its picture only until the browser has shown it
-    view.canvas.toBlob((blob) => {
-      const link = document.createElement("a");
-      link.href = URL.createObjectURL(blob);
-      link.download = "head.png";
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-    }, "image/png");
+    const [times, clear] = ["times", "clear"].map((name) => part(`[data-picture=${name}]`));
+    savePicture(view, parseInt(times.value), clear.checked && part("[data-set=background]").value, settled);
+  }
+
+  // What the photo did not show, in another colour.
+  function setTinted(on) {
+    on = on && Boolean(view && mesh && !driven);
+    tool("tint").setAttribute("aria-pressed", on);
+    part(".splat-legend").hidden = !on;
+    if (!view || !mesh || (!on && !tint)) return;
+    tint ??= headTint(mesh, HOME, FIELD_OF_VIEW);
+    tint(on);
+    view.invalidate();
   }
 
   function setSettings(on) {
@@ -405,6 +453,7 @@ function headViewer(root, engine, texts) {
     animate: () => setMoving(Boolean(driven) && panel.hidden),
     play: life.toggle,
     neutral: () => life.play(null) ?? life.neutral(),
+    tint: () => setTinted(tool("tint").getAttribute("aria-pressed") !== "true"),
     picture,
     reset,
   };
@@ -415,13 +464,13 @@ function headViewer(root, engine, texts) {
     "Shift+ArrowUp": () => pan(0, 1), "Shift+ArrowDown": () => pan(0, -1),
     "+": () => step(0, 0, 0.9), "=": () => step(0, 0, 0.9), "-": () => step(0, 0, 1.1),
     1: () => turnTo("front"), 2: () => turnTo("left"), 3: () => turnTo("back"), 4: () => turnTo("right"),
-    0: reset, r: actions.rotate, c: actions.compare, p: picture, f: actions.full,
+    0: reset, r: actions.rotate, c: actions.compare, g: actions.tint, p: picture, f: actions.full,
     m: actions.animate, " ": actions.play,
   };
   for (const button of root.querySelectorAll("[data-view]")) button.addEventListener("click", () => turnTo(button.dataset.view));
   for (const button of root.querySelectorAll("[data-do]")) if (actions[button.dataset.do]) button.addEventListener("click", actions[button.dataset.do]);
   for (const act of ["blink", "smile", "speak", "look"]) tool(act).addEventListener("click", () => life.perform(act));
-  for (const input of settings.querySelectorAll("input")) input.addEventListener("input", paint);
+  for (const input of settings.querySelectorAll("[data-set]")) input.addEventListener("input", paint);
   wipe.addEventListener("input", () => compare.style.setProperty("--at", `${wipe.value}%`));
   root.addEventListener("keydown", (event) => {
     if (event.key === "Escape") return setFull(false);
@@ -430,6 +479,10 @@ function headViewer(root, engine, texts) {
     event.preventDefault();
     if (!compare.hidden && key !== "c") setComparing(false);
     keys[key]();
+  });
+  root.addEventListener("film", (event) => {
+    showFilm(event.detail);
+    setState("no-webgl", texts.no_webgl_film);
   });
   document.addEventListener("fullscreenchange", () => {
     if (!document.fullscreenElement && root.classList.contains("full")) setFull(false);

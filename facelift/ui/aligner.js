@@ -6,6 +6,8 @@ const NONE = { x: 0, y: 0, zoom: 1, turn: 0 };
 let made = NONE; // what the picture shows
 let now = NONE; // what the visitor wants
 let timer = 0;
+const before = []; // what was wanted earlier, for undoing
+let steady = true; // since what was wanted last was sent
 const pointers = new Map();
 
 root.querySelector(".empty").textContent = words.empty;
@@ -28,12 +30,27 @@ function preview() {
 
 function adjust(change, wait = 250) {
   if (!props.value?.movable) return;
+  if (steady) before.push(now);
+  steady = false;
+  move(change, wait);
+}
+
+function move(change, wait) {
   const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
   const wanted = { ...now, ...change };
   now = { x: clamp(wanted.x, -400, 400), y: clamp(wanted.y, -400, 400), zoom: clamp(wanted.zoom, 0.4, 2.5), turn: clamp(wanted.turn, -180, 180) };
   preview();
   clearTimeout(timer);
-  timer = setTimeout(() => trigger("adjust", now), wait);
+  timer = setTimeout(() => {
+    steady = true;
+    trigger("adjust", now);
+  }, wait);
+  tools.querySelector("[data-adjust=undo]").disabled = !before.length;
+}
+
+function undo() {
+  if (!props.value?.movable || !before.length) return;
+  move(before.pop(), 0);
 }
 
 function show() {
@@ -53,7 +70,11 @@ function show() {
     image.src = value.picture.url;
     image.alt = words.alt;
     made = value.adjustment;
-    if (value.anew) now = made; // else the visitor may have gone on while this one was made
+    if (value.anew) {
+      before.length = 0;
+      tools.querySelector("[data-adjust=undo]").disabled = true;
+      now = made; // else the visitor may have gone on while this one was made
+    }
     preview();
   });
 }
@@ -63,6 +84,7 @@ const actions = {
   out: () => adjust({ zoom: now.zoom / 1.05 }),
   left: () => adjust({ turn: now.turn - 3 }),
   right: () => adjust({ turn: now.turn + 3 }),
+  undo,
   reset: () => adjust(NONE, 0),
 };
 for (const button of tools.children) button.addEventListener("click", actions[button.dataset.adjust]);
@@ -71,7 +93,7 @@ frame.addEventListener("keydown", (event) => {
   const keys = {
     ArrowLeft: () => adjust({ x: now.x - 6 }), ArrowRight: () => adjust({ x: now.x + 6 }),
     ArrowUp: () => adjust({ y: now.y - 6 }), ArrowDown: () => adjust({ y: now.y + 6 }),
-    "+": actions.in, "=": actions.in, "-": actions.out, "[": actions.left, "]": actions.right, 0: actions.reset,
+    "+": actions.in, "=": actions.in, "-": actions.out, "[": actions.left, "]": actions.right, 0: actions.reset, z: undo,
   };
   if (!keys[event.key] || event.ctrlKey || event.metaKey) return;
   event.preventDefault();

@@ -19,12 +19,16 @@ from .downloads import file_data
 HERE = Path(__file__).parent
 BICUBIC = Image.Resampling.BICUBIC
 FACES = '<div class="faces" role="group"></div>'
+TOUCH = """<div class="touch">
+  <label><span data-text="selfie"></span><input type="file" accept="image/*" capture="user"></label>
+  <label><span data-text="choose"></span><input type="file" accept="image/*,.heic,.heif,.avif"></label>
+</div>"""
 PORTRAIT = """<div class="aligner" data-state="empty">
   <div class="frame" tabindex="0" role="application"><img alt="" draggable="false"><span class="empty"></span></div>
   <div class="tools" role="toolbar">
     <button type="button" data-adjust="out">−</button><button type="button" data-adjust="in">+</button>
     <button type="button" data-adjust="left">⟲</button><button type="button" data-adjust="right">⟳</button>
-    <button type="button" data-adjust="reset">↺</button>
+    <button type="button" data-adjust="undo" disabled>↶</button><button type="button" data-adjust="reset">↺</button>
   </div>
 </div>"""
 
@@ -127,6 +131,11 @@ def _matrix(adjustment: CropAdjustment, scale: float, left: float = 0.0, top: fl
 def face_buttons(elem_id: str) -> gr.HTML:
     """Boxes over the photo in the element before it. Its value is `faces_shown(...)`; a click triggers "pick" with {face: number}."""
     return gr.HTML(html_template=FACES, js_on_load=_script("faces.js"), apply_default_css=False, elem_id=elem_id, words=texts.ALIGNER)
+
+
+def touch_buttons(elem_id: str) -> gr.HTML:
+    """For fingers: the camera, or a picture that is there, handed to the photo's own input."""
+    return gr.HTML(html_template=TOUCH, js_on_load=_script("touch.js"), apply_default_css=False, elem_id=elem_id, words=texts.TOUCH)
 
 
 def portrait_frame(elem_id: str) -> gr.HTML:

@@ -37,7 +37,7 @@ def of_update(ui: SimpleNamespace, update: Update, weights: WeightSet, keep_view
 
 
 def cleared(ui: SimpleNamespace) -> Changes:
-    return {ui.views: None, ui.viewer: None, ui.ran: "", ui.take: None, ui.entry: None}
+    return {ui.views: None, ui.viewer: {"waiting": True}, ui.ran: "", ui.take: None, ui.entry: None}
 
 
 def buttons(ui: SimpleNamespace, running: bool) -> Changes:

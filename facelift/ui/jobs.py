@@ -63,7 +63,8 @@ News = SimpleQueue[Update | BaseException | None]  # from the thread that works:
 def sentence_for(error: BaseException) -> str:
     """A sentence a visitor can act on; anything unexpected goes to the log instead."""
     if isinstance(error, TOLD):
-        return re.sub(r" \(\w+=[^)]*\)", "", str(error))  # Python arguments are no help on a page
+        said = re.sub(r" \(\w+=[^)]*\)", "", str(error))  # Python arguments are no help on a page
+        return said.replace("turn the face crop off", texts.NO_CROP)
     if type(error).__name__ == "OutOfMemoryError":
         return texts.OUT_OF_MEMORY
     if isinstance(error, MemoryError):

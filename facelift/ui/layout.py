@@ -11,7 +11,7 @@ import gradio as gr
 
 from . import texts
 from .about import about
-from .aligner import CropAdjustment, face_buttons, portrait_frame
+from .aligner import CropAdjustment, face_buttons, portrait_frame, touch_buttons
 from .changes import sentence
 from .history import history_strip
 from .motion import motion_buttons
@@ -37,6 +37,7 @@ def layout(pipeline, promise: str, keep_nothing: bool = False) -> SimpleNamespac
     with gr.Tab("Make a head"), gr.Row(elem_id="columns"):
         with gr.Column(scale=4, min_width=340):
             _inputs(ui, pipeline)
+            ui.gallery = history_strip("history", keep_nothing)
         with gr.Column(scale=9, min_width=340, elem_id="results"):
             _results(ui, keep_nothing)
     with gr.Tab("About"):
@@ -66,13 +67,15 @@ def _inputs(ui: SimpleNamespace, pipeline) -> None:
                 buttons=[],
             )
             ui.faces = face_buttons("faces")
+            ui.touch = touch_buttons("touch")
         with gr.Column(min_width=150):
             ui.portrait = portrait_frame("portrait")
     ui.note = gr.HTML(sentence(texts.HINT), elem_id="note", elem_classes="note")
     with gr.Row(equal_height=True):
         ui.generate = gr.Button("Generate", variant="primary", elem_id="generate")
         ui.stop = gr.Button("Stop", variant="stop", visible=False, elem_id="stop")
-        ui.another = gr.Button("Another take", visible=False, elem_id="another")
+        another = texts.ANOTHER_ALIKE if pipeline.weights.kind == "compact" else texts.ANOTHER
+        ui.another = gr.Button(another, visible=False, elem_id="another")
     ui.status = gr.HTML(elem_id="status", elem_classes="status")
     with gr.Row(equal_height=True):
         ui.quality = gr.Dropdown(
@@ -84,7 +87,7 @@ def _inputs(ui: SimpleNamespace, pipeline) -> None:
     with gr.Accordion("Advanced", open=False):
         ui.steps = gr.Slider(1, 100, pipeline.default_steps, step=1, label="Steps", info=texts.STEPS)
         ui.guidance_scale = gr.Slider(1, 10, pipeline.default_guidance_scale, step=0.1, label="Guidance", info=texts.GUIDANCE)
-        ui.crop = gr.Checkbox(True, label="Find and align the face", info=texts.CROP)
+        ui.crop = gr.Checkbox(True, label=texts.CROP_LABEL, info=texts.CROP)
         ui.face = gr.Number(1, label="Which face", info=texts.FACE, precision=0)
     ui.examples = None
     folders = EXAMPLES, EXAMPLES / "synthetic"  # real people first
@@ -102,8 +105,8 @@ def qualities(default: int) -> list[tuple[str, int]]:
 def _results(ui: SimpleNamespace, keep_nothing: bool) -> None:
     ui.viewer = splat_viewer("viewer")
     options: dict[str, Any] = {"rows": 1, "object_fit": "contain", "show_label": False, "buttons": [], "interactive": False}
-    ui.gallery = history_strip("history", keep_nothing)
-    ui.views = gr.Gallery(label=texts.VIEWS, elem_id="views", columns=6, height=150, **options)
-    ui.take = taking_panel("take", keep_nothing)
-    motion_buttons(ui)
+    ui.views = gr.Gallery(label=texts.VIEWS, elem_id="views", columns=6, height=118, **options)
+    with gr.Row(elem_id="home"):
+        ui.take = taking_panel("take", keep_nothing)
+        motion_buttons(ui)
     ui.ran = gr.HTML(elem_id="ran", elem_classes="note")

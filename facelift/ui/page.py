@@ -29,6 +29,7 @@ from .uploads import MOST_SENT, GuardedBlocks
 
 PORTRAITS_KEPT = 3  # a browser may still be reading the one before the last
 ON_LOAD = """() => {
+  document.documentElement.lang = "en"; // that of the page's words: Gradio takes the browser's
   const examples = document.querySelector("#examples");
   const name = () => examples?.querySelectorAll(".gallery-item").forEach((button) => {
     const file = decodeURIComponent(button.querySelector("img")?.src ?? "").split("/").pop();
@@ -127,6 +128,8 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
                 if update.portrait is not None:
                     news[ui.portrait] = portrait_shown(update.portrait, adjustment, bool(crop))
                 if isinstance(update, Finished):
+                    if weights.kind == "compact" and any(entry.report.get("seed") != wanted.seed for entry in history):
+                        news[ui.status] = sentence(texts.DONE_ALIKE)
                     history = keep(history, update.folder, update.report, kept)
                     news |= entry_shown(ui, history, history[-1])
                 yield news
@@ -148,8 +151,8 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
     def delete_all(request: gr.Request):
         """Everything of the visitor, here and on the page."""
         jobs.forget(visitor_of(request))
-        news = {**changes.cleared(ui), **changes.buttons(ui, running=False), ui.another: gr.Button(visible=False), ui.history: []}
-        news |= {ui.photo: None, ui.portrait: None, ui.faces: None, ui.gallery: None, **of_motion(ui, None)}
+        news = {**changes.cleared(ui), ui.viewer: None, **changes.buttons(ui, running=False), ui.another: gr.Button(visible=False)}
+        news |= {ui.history: [], ui.photo: None, ui.portrait: None, ui.faces: None, ui.gallery: None, **of_motion(ui, None)}
         return {**news, ui.status: sentence(texts.DELETED)}
 
     waiting = progress(Update("waiting"))

@@ -20,6 +20,7 @@ from ..serving.guard import Guard
 from ..serving.operations import Operations
 from ..serving.worker import Worker
 from . import texts
+from .front import Front
 from .jobs import Jobs
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ class GuardedApp(App):
 
     def __init__(self, jobs: Jobs, presence: Presence):
         super().__init__(default_response_class=ORJSONResponse)
-        asked = Operations(super().__call__, jobs.not_ready, jobs.metrics)
+        asked = Operations(Front(super().__call__), jobs.not_ready, jobs.metrics)
         self.guard = Guard(asked, jobs.settings, presence, jobs.metrics)
 
     async def __call__(self, scope, receive, send) -> None:

@@ -13,7 +13,7 @@ HISTORY = {
     "empty_hint": "Forget the heads that this browser keeps",
 }
 EXAMPLES = "Or try: 2 photos, 3 synthetic people"
-PHOTO_HINT = "Drop a photo here\n- or -\nclick to choose one"
+PHOTO_HINT = "Choose a photo\n- or -\ndrop one here"
 
 FILM_PATHS = {"turn": "All around", "swing": "From side to side", "nod": "Up and down"}
 FILM_GROUP = "Films and pictures"
@@ -51,7 +51,6 @@ OWN_STEPS = "Own steps"
 RESTORED = "Your last heads came back: this browser keeps them."
 RESTORED_ONE = "The head came back from this browser."
 
-MESH_NOTE = "head.html opens offline by double click; head.glb is an approximate mesh."
 FILES = (
     "head.html shows the head in any browser, offline, by double click. head.glb is a mesh for Blender and the like: fused from depth "
     "pictures, so approximate, hair above all. The splat files (.ply, .splat, .spz) are the head itself."
@@ -77,7 +76,9 @@ PROGRAMS = (
 )
 STEPS = "More is slower, and rarely better."
 GUIDANCE = "How closely the views follow the photo."
+CROP_LABEL = "Find and align the face"
 CROP = "Off: the photo is an aligned square portrait already."
+NO_CROP = f"switch off “{CROP_LABEL}” under Advanced"
 FACE = "1 is the largest in the photo."
 
 ANIMATE, CLIP = "Let it move", "Move as in a clip"
@@ -96,6 +97,8 @@ UNEXPECTED = "Something went wrong on our side, and the details are in the serve
 OUT_OF_MEMORY = "The graphics card ran out of memory. Close other programs that use it, or start with --device cpu."
 BUSY = "Too many visitors are waiting already: try again in a minute."
 MESH_DONE = "The mesh is ready and saved: head.glb, approximate, hair above all."
+ANOTHER, ANOTHER_ALIKE = "Another take", "Another seed"
+DONE_ALIKE = "Your 3D head is ready. With these weights another seed changes little: another photo, or a moved crop, changes more."
 DONE = "Your 3D head is ready: drag it to turn."
 STOPPED = "Stopped."
 ANOTHER_PHOTO = "Stopped: you chose another photo."
@@ -115,16 +118,18 @@ STAGES = {
     "clip": "Reading the clip",
 }
 
+TOUCH = {"selfie": "Take a selfie", "choose": "Choose a photo"}
 ALIGNER = {
     "face": "Face {n} of {of}",
     "empty": "The portrait that the model sees",
     "alt": "The aligned portrait",
-    "frame": "Portrait: drag to move it, pinch or scroll to zoom. Keys: arrows move, + and - zoom, [ and ] turn, 0 resets.",
+    "frame": "Portrait: drag to move it, pinch or scroll to zoom. Keys: arrows move, + and - zoom, [ and ] turn, z undoes, 0 resets.",
     "tools": "Move the portrait",
     "in": "Larger (+)",
     "out": "Smaller (-)",
     "left": "Turn left ([)",
     "right": "Turn right (])",
+    "undo": "Undo (z)",
     "reset": "As it was found (0)",
 }
 
@@ -164,6 +169,10 @@ def left(seconds: float | None) -> str:
     return f"about {seconds / 60:.0f} min left"
 
 
+def count(number, thing: str) -> str:
+    return f"{number} {thing}{'s' * (number != 1)}"
+
+
 def shown_again(report: dict) -> str:
     return f"This is the head of seed {report.get('seed')}."
 
@@ -190,16 +199,16 @@ def no_such_face(face: int, found: int) -> str:
 def what_ran(report: dict, weights) -> str:
     """One paragraph on how a head was made, from its report and the weight set."""
     seconds = report.get("seconds", {})
-    names = ("portrait", "views", "gaussians", "files", "turntable", "total")
+    names = ("portrait", "views", "gaussians", "files", "total")
     spent = ", ".join(f"{name} {seconds[name]:.1f} s" for name in names if seconds.get(name) is not None)
     matting = str(report.get("matting"))
     parts = [
         f"{report.get('gaussians', 0):,} Gaussians".replace(",", " "),
         f"weights {without_path(weights.name, weights)} on {report.get('device')}",
         MATTING.get(matting, f"background removed by {matting}"),
-        f"seed {report.get('seed')}, {report.get('steps')} steps, guidance {report.get('guidance_scale')}",
+        f"seed {report.get('seed')}, {count(report.get('steps'), 'step')}, guidance {report.get('guidance_scale')}",
     ]
-    return " · ".join(parts) + f". {spent[:1].upper()}{spent[1:]}. {MESH_NOTE}"
+    return " · ".join(parts) + "." + (f" {spent[:1].upper()}{spent[1:]}." if spent else "")
 
 
 def weights_line(weights) -> str:

@@ -13,12 +13,14 @@ from gradio.processing_utils import move_files_to_cache
 from ..export.viewer_page import scripts
 from ..resources import resource
 from .downloads import file_data
+from .front import PREVIEW
 
 ASSETS = resource("assets/viewer")
 MODULE = ASSETS / "spark.min.js"
+SAMPLE = ASSETS / "sample.spz"  # how it was made: README.md beside it
 ON_LOAD = """
 const engine = () => import(new URL(props.module.url, document.baseURI).href);
-const show = headViewer(element.querySelector(".splat-viewer"), engine, props.words);
+const show = headViewer(element.querySelector(".splat-viewer"), engine, props.words, props.sample);
 watch("value", () => show(props.value));
 show(props.value);
 """
@@ -29,7 +31,7 @@ def splat_viewer(elem_id: str) -> gr.HTML:
 
     Its value is `shown(...)`, or None to clear it. (A function, not a subclass: for those Gradio writes a .pyi file beside the source.)
     """
-    gr.set_static_paths([MODULE])
+    gr.set_static_paths([MODULE, SAMPLE, PREVIEW])
     viewer = gr.HTML(
         html_template=read("viewer.html"),
         css_template=read("viewer.css"),
@@ -38,8 +40,9 @@ def splat_viewer(elem_id: str) -> gr.HTML:
         elem_id=elem_id,
         words=json.loads(read("words.json")),
     )
-    # The module's address is a property: in the value it would be a download of 3 MB for every API client.
-    viewer.props["module"] = move_files_to_cache(FileData(path=str(MODULE)).model_dump(), viewer, postprocess=True)
+    # Addresses are properties: in the value they would be downloads of 3 MB for every API client.
+    for name, path in (("module", MODULE), ("sample", SAMPLE)):
+        viewer.props[name] = move_files_to_cache(FileData(path=str(path), orig_name=path.name).model_dump(), viewer, postprocess=True)
     return viewer
 
 
