@@ -14,7 +14,7 @@ setup(
     package_dir=DATA,
     package_data={
         "facelift": ["**/*.css", "**/*.glsl", "**/*.js", "**/*.json", "**/*.svg"],
-        "facelift.share.assets": ["benchmarks/*", "examples/**/*", "face/*", "viewer/*"],
+        "facelift.share.assets": ["benchmarks/*", "examples/**/*", "face/*", "vendor/**/*", "viewer/*"],
         "facelift.share.weights": ["**/*"],
     },
     include_package_data=False,

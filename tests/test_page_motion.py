@@ -1,12 +1,20 @@
-"""Heads that move, in a page of their own."""
+"""Heads that move, in a page of their own, and what reads the visitor's face."""
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
 from fakes import painted_head
+from imageio_ffmpeg import get_ffmpeg_exe
+from page import QUIET, ROOT
 
 from facelift.animation.drive import Driver
 from facelift.animation.export import save_frames
@@ -18,7 +26,10 @@ from facelift.animation.track import Pose, Track
 from facelift.cameras import orbit
 from facelift.face.fit import FaceFit
 from facelift.face.geometry import project
-from facelift.face.model import load_face_model
+from facelift.face.model import load_face_model, load_reading_scale
+from facelift.face.units import UNITS
+from facelift.serving.guard import HEADERS, POLICY
+from facelift.ui.viewer import WEBCAM
 
 
 @pytest.fixture(scope="module")
@@ -37,3 +48,67 @@ def test_a_page_of_frames_without_a_rig_is_refused(tmp_path, rig):
         save_frames(kept, tmp_path, "html")
     page = save_frames(DrivenHead(rig, Track(12.0, rig.rest[None].astype(float))), tmp_path, "html")[0]
     assert b"Synthetic" in page.read_bytes()[:2000] and Path(page).name == "driven.html"
+
+
+def test_a_webcam_is_read_on_the_scale_of_clips():
+    model, scale = load_face_model(), load_reading_scale()
+    assert list(scale) == list(UNITS)
+    np.testing.assert_allclose(model.performed(model.neutral + 0.1), 0.1 / np.array(list(scale.values())), rtol=1e-3)
+
+
+class AsServed(SimpleHTTPRequestHandler):
+    """With the headers of the page's own server."""
+
+    def end_headers(self) -> None:
+        for name, value in {**HEADERS, "content-security-policy": POLICY}.items():
+            self.send_header(name, value)
+        super().end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+READ = """async (units) => {
+  await mirror.start();
+  const own = units.map(() => 0.1), poses = [];
+  while (!poses.some((pose) => Math.abs(pose.rotation[2]) > 0.05)) {
+    const pose = mirror.pose(units, own, performance.now() / 1000);
+    if (pose) poses.push(pose);
+    await new Promise((done) => setTimeout(done, 20));
+  }
+  mirror.stop();
+  return [poses[0], poses.at(-1), mirror.pose(units, own, performance.now() / 1000)];
+}"""
+
+
+def test_a_visitor_s_face_is_read_in_the_browser_within_the_page_s_own_rules(browser, tmp_path):
+    tilting = "scale=320:-2,rotate=0.22*gt(mod(n\\,20)\\,9):c=white"  # every other second
+    words = ["-loop", "1", "-framerate", "10", "-i", str(ROOT / "assets/examples/astronaut.png"), "-vf", tilting, "-frames:v", "20"]
+    film = tmp_path / "webcam.mjpeg"
+    subprocess.run([get_ffmpeg_exe(), "-y", "-loglevel", "error", *words, "-pix_fmt", "yuvj420p", "-q:v", "4", str(film)], check=True)
+    for path in WEBCAM.values():
+        (tmp_path / path.name).symlink_to(path)
+    given = {"files": {name: {"url": path.name} for name, path in WEBCAM.items()}, "scale": load_reading_scale()}
+    scripts = [(ROOT / "assets/viewer" / name).read_text() for name in ("rig.js", "webcam.js")]
+    page_text = "\n".join(["<!doctype html><script>", *scripts, f"const mirror = headMirror({json.dumps(given)});</script>"])
+    (tmp_path / "index.html").write_text(page_text)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(AsServed, directory=str(tmp_path)))
+    Thread(target=server.serve_forever, daemon=True).start()
+    webcam = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", f"--use-file-for-fake-video-capture={film}"]
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
+    chromium = browser.browser_type.launch(executable_path=path, args=["--headless=new", "--no-sandbox", "--disable-gpu", *QUIET, *webcam])
+    try:
+        page, asked = chromium.new_page(), []
+        page.set_default_timeout(120_000)
+        page.on("request", lambda request: asked.append(request.url))
+        address = f"http://127.0.0.1:{server.server_port}/"
+        page.goto(address)
+        first, last, after = page.evaluate(READ, list(UNITS))
+    finally:
+        chromium.close()
+        server.shutdown()
+        server.server_close()
+    assert first["rotation"] == [1, 0, 0, 0] and np.allclose(first["weights"], 0.1)  # as the photo, at first
+    assert max(map(abs, last["rotation"][1::2])) < abs(last["rotation"][2]) < 0.16  # tilts, and does not nod or turn
+    assert after is None
+    assert not [url for url in asked if not url.startswith((address, "blob:"))]

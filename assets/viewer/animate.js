@@ -5,6 +5,7 @@ function headLife(panel, moved) {
   const idle = part("[data-life=idle]"), scrub = part("[data-life=scrub]"), speed = part("[data-life=speed]"), loop = part("[data-life=loop]");
   const player = part(".splat-player"), playing = part("[data-do=play]");
   let head = null, track = null, at = 0, running = false, last = null;
+  let mirror = null; // of webcam.js, while it moves the head
   let act = null; // {name, begun}
   let touched = true; // a slider was moved, or something ended: one more picture
   let nextBlink = 1, blinkBegun = -9, look = { from: [0, 0], to: [0, 0], begun: 0, next: 2 };
@@ -94,6 +95,14 @@ function headLife(panel, moved) {
     if (!head) return false;
     const passed = last === null ? 0 : Math.min(0.2, time - last);
     last = time;
+    if (mirror) {
+      const pose = mirror.pose(head.units, head.rest, time);
+      if (pose) {
+        head.pose(pose);
+        panel.dispatchEvent(new CustomEvent("mirrored", { detail: pose }));
+      }
+      return true;
+    }
     if (track) {
       const end = track.weights.length - 1;
       if (running) {
@@ -117,6 +126,7 @@ function headLife(panel, moved) {
   }
 
   function neutral() {
+    mirror?.settle();
     for (const input of inputs) {
       delete input.dataset.changed;
       input.value = head && input.dataset.unit ? head.rest[columns(input.dataset.unit.split(" ")[0])[0]] : 0;
@@ -140,12 +150,21 @@ function headLife(panel, moved) {
     play(null);
   }
   function play(given, atOnce = true) {
+    follow(null);
     track = given;
     player.hidden = !track;
     if (track) scrub.max = track.weights.length - 1;
     at = 0;
     setRunning(atOnce);
   }
+  // The head does what a mirror sees, until it is told something else; null: no more.
+  function follow(given) {
+    if (mirror && mirror !== given) mirror.stop();
+    mirror = given;
+    if (given) (track = act = null), (player.hidden = true);
+    panel.dispatchEvent(new CustomEvent("mirror", { detail: Boolean(given) }));
+    again();
+  }
   const perform = (name) => { play(null); act = { name }; again(); };
-  return { begin, end: () => (head = track = null), play, step, neutral, perform, toggle: () => setRunning(!running) };
+  return { begin, end: () => (follow(null), (head = track = null)), play, follow, step, neutral, perform, toggle: () => setRunning(!running) };
 }

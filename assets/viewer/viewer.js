@@ -1,10 +1,11 @@
-// The 3D viewer of the page and of head.html: `headViewer(root, engine, texts, sample)` returns `show(value)`.
+// The 3D viewer of the page and of head.html: `headViewer(root, engine, texts, sample, webcam)` returns `show(value)`.
 // root: an element filled with viewer.html. engine: () => Promise of the module spark.min.js. texts: the words, by name.
 // value: null, or { splat: {url, orig_name} or {bytes, orig_name}, rig, track, portrait: {url}, film: {url}, keep_view }, or { waiting: true }.
-// sample: a small head that turns where there is none yet, {url, orig_name}, or nothing. root hears "film" with a file, for browsers without WebGL2.
+// sample: a small head that turns where there is none yet, {url, orig_name}, or null. webcam: what webcam.js needs, or null. root hears "film" with a file, for browsers without WebGL2.
 // rig, track: files of a head that can be driven, shown in place of the splats, and of what it does; rig.js and animate.js belong to it.
-// For tests, root carries data-state (empty, sample, loading, loaded, error, no-webgl), data-splats, and data-moving while pictures are still to come.
-function headViewer(root, engine, texts, sample = null) {
+// For tests, root carries data-state (empty, sample, loading, loaded, error, no-webgl), data-splats, data-moving while pictures are still to come, and data-webcam and
+// data-turned (degrees) while the webcam is on.
+function headViewer(root, engine, texts, sample = null, webcam = null) {
   const HOME = [0, -2.7, 0]; // the front camera of the six views: the head faces -y and z is up
   const FIELD_OF_VIEW = 50;
   const AZIMUTHS = { front: 0, left: Math.PI / 2, back: Math.PI, right: -Math.PI / 2 }; // of the camera, seen from above, from -y to +x
@@ -36,6 +37,7 @@ function headViewer(root, engine, texts, sample = null) {
   let driven = null; // the mesh as one that can be moved
   let tint = null; // of headTint
   const life = headLife(panel, () => view?.invalidate());
+  const mirror = webcam && headMirror(webcam), note = part(".splat-note");
   let request = 0; // a newer load makes an older one void
   let flight = 0; // a newer turn to a view ends an older one
 
@@ -313,6 +315,27 @@ function headViewer(root, engine, texts, sample = null) {
     if (on) setSettings(false);
   }
 
+  // The head does what the visitor's face does, or no more.
+  async function setMirror(on) {
+    note.textContent = "";
+    if (!on) return life.play(null), life.neutral();
+    const mine = driven;
+    tool("webcam").disabled = true;
+    try {
+      if (!navigator.mediaDevices) throw new Error("only safe pages may ask");
+      note.textContent = texts.webcam_starts;
+      await mirror.start();
+      if (driven !== mine || !mine) return mirror.stop();
+      life.follow(mirror);
+      note.textContent = texts.webcam_on;
+    } catch (error) {
+      console.error(error);
+      note.textContent = { NotAllowedError: texts.webcam_refused, NotFoundError: texts.webcam_missing }[error.name] ?? texts.webcam_failed;
+    } finally {
+      tool("webcam").disabled = false;
+    }
+  }
+
   function home() {
     const { controls } = view;
     flight++;
@@ -452,7 +475,8 @@ function headViewer(root, engine, texts, sample = null) {
     settings: () => setSettings(settings.hidden),
     animate: () => setMoving(Boolean(driven) && panel.hidden),
     play: life.toggle,
-    neutral: () => life.play(null) ?? life.neutral(),
+    neutral: () => (root.dataset.webcam === undefined ? life.play(null) : null) ?? life.neutral(),
+    webcam: () => setMirror(root.dataset.webcam === undefined),
     tint: () => setTinted(tool("tint").getAttribute("aria-pressed") !== "true"),
     picture,
     reset,
@@ -471,6 +495,13 @@ function headViewer(root, engine, texts, sample = null) {
   for (const button of root.querySelectorAll("[data-do]")) if (actions[button.dataset.do]) button.addEventListener("click", actions[button.dataset.do]);
   for (const act of ["blink", "smile", "speak", "look"]) tool(act).addEventListener("click", () => life.perform(act));
   for (const input of settings.querySelectorAll("[data-set]")) input.addEventListener("input", paint);
+  tool("webcam").hidden = !mirror;
+  panel.addEventListener("mirror", ({ detail: on }) => {
+    if (on) root.dataset.webcam = "";
+    else delete root.dataset.webcam, delete root.dataset.turned, (note.textContent = "");
+    tool("webcam").setAttribute("aria-pressed", on);
+  });
+  panel.addEventListener("mirrored", ({ detail: pose }) => (root.dataset.turned = ((Math.acos(clamp(pose.rotation[0], -1, 1)) * 360) / Math.PI).toFixed(1)));
   wipe.addEventListener("input", () => compare.style.setProperty("--at", `${wipe.value}%`));
   root.addEventListener("keydown", (event) => {
     if (event.key === "Escape") return setFull(false);

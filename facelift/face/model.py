@@ -60,8 +60,19 @@ class FaceModel:
     def performed(self, reading: np.ndarray) -> np.ndarray:
         """How far from rest MediaPipe's weights (..., 52) show the units to be; below 0 or above 1 too. What it hardly sees is left on its
         own scale, and none is enlarged more than LEAST_RESPONSE says: noise would be, too."""
-        scale = np.where(self.response > SEEN_RESPONSE, np.maximum(self.response, LEAST_RESPONSE), 1 - self.neutral)
-        return (reading - self.neutral) / scale
+        return (reading - self.neutral) / reading_scale(self.neutral, self.response)
+
+
+def reading_scale(neutral: np.ndarray, response: np.ndarray) -> np.ndarray:
+    """Shape (52,). What a unit at 1 adds to a reading."""
+    return np.where(response > SEEN_RESPONSE, np.maximum(response, LEAST_RESPONSE), 1 - neutral)
+
+
+def load_reading_scale() -> dict[str, float]:
+    """That of the model, by unit, without loading the rest of it."""
+    with np.load(resource(MODEL)) as file:
+        scale = reading_scale(*(file[name].astype(np.float64) for name in ("neutral", "response")))
+    return {unit: round(float(value), 4) for unit, value in zip(UNITS, scale, strict=True)}
 
 
 @lru_cache(maxsize=1)

@@ -11,6 +11,7 @@ from gradio.data_classes import FileData
 from gradio.processing_utils import move_files_to_cache
 
 from ..export.viewer_page import scripts
+from ..face.model import load_reading_scale
 from ..resources import resource
 from .downloads import file_data
 from .front import PREVIEW
@@ -18,9 +19,16 @@ from .front import PREVIEW
 ASSETS = resource("assets/viewer")
 MODULE = ASSETS / "spark.min.js"
 SAMPLE = ASSETS / "sample.spz"  # how it was made: README.md beside it
+READER = resource("assets/vendor/tasks-vision")
+WEBCAM = {  # MediaPipe, which reads the visitor's face in their browser
+    "bundle": READER / "vision_bundle.mjs",
+    "loader": READER / "vision_wasm_internal.js",
+    "wasm": READER / "vision_wasm_internal.wasm.gz",
+    "model": resource("weights/mediapipe/face_landmarker.task"),
+}
 ON_LOAD = """
 const engine = () => import(new URL(props.module.url, document.baseURI).href);
-const show = headViewer(element.querySelector(".splat-viewer"), engine, props.words, props.sample);
+const show = headViewer(element.querySelector(".splat-viewer"), engine, props.words, props.sample, props.webcam);
 watch("value", () => show(props.value));
 show(props.value);
 """
@@ -31,7 +39,7 @@ def splat_viewer(elem_id: str) -> gr.HTML:
 
     Its value is `shown(...)`, or None to clear it. (A function, not a subclass: for those Gradio writes a .pyi file beside the source.)
     """
-    gr.set_static_paths([MODULE, SAMPLE, PREVIEW])
+    gr.set_static_paths([MODULE, SAMPLE, PREVIEW, *WEBCAM.values()])
     viewer = gr.HTML(
         html_template=read("viewer.html"),
         css_template=read("viewer.css"),
@@ -41,8 +49,12 @@ def splat_viewer(elem_id: str) -> gr.HTML:
         words=json.loads(read("words.json")),
     )
     # Addresses are properties: in the value they would be downloads of 3 MB for every API client.
-    for name, path in (("module", MODULE), ("sample", SAMPLE)):
-        viewer.props[name] = move_files_to_cache(FileData(path=str(path), orig_name=path.name).model_dump(), viewer, postprocess=True)
+    served = {
+        name: move_files_to_cache(FileData(path=str(path), orig_name=path.name).model_dump(), viewer, postprocess=True)
+        for name, path in {"module": MODULE, "sample": SAMPLE, **WEBCAM}.items()
+    }
+    viewer.props["module"], viewer.props["sample"] = served.pop("module"), served.pop("sample")
+    viewer.props["webcam"] = {"files": served, "scale": load_reading_scale()}
     return viewer
 
 
