@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from fakes import FakePipeline, painted_head
 from page import PHOTO, wait_until
+from PIL import Image
 
-from facelift.errors import SettingsError
+from facelift.errors import PhotoError, SettingsError
 from facelift.gaussians import Gaussians
+from facelift.portrait import make_portrait
 from facelift.rendering.turntable import path_angles, path_frames
 from facelift.serving.settings import ServiceSettings
 from facelift.serving.visitors import Visitors
@@ -21,7 +25,7 @@ from facelift.ui import filming, texts
 from facelift.ui.endpoints import settings_from
 from facelift.ui.filming import Film
 from facelift.ui.history import keep, report_from
-from facelift.ui.jobs import Jobs, Runners
+from facelift.ui.jobs import Jobs, Runners, sentence_for
 from facelift.ui.making import Finished, Settings, Update, _Clock, expected
 
 SHORT = ServiceSettings(film_length=0.2)
@@ -97,6 +101,19 @@ def test_a_seed_below_zero_is_refused_with_its_range():
         settings_from(-5, 2, 3.0, True, 1)
     with pytest.raises(SettingsError, match="number of the face"):
         settings_from(4, 2, 3.0, True, -1)
+
+
+def test_sentences_say_nothing_twice_and_name_what_is_on_the_page():
+    compact = replace(FakePipeline.weights, name="compact", note="compact weights", licence="Apache-2.0")
+    assert texts.weights_line(compact) == "Weights: Compact weights. Licence: Apache-2.0."
+    folder = replace(compact, name="/somewhere/mine", folder=Path("/somewhere/mine"), note="weights from the folder /somewhere/mine")
+    assert texts.weights_line(folder) == "Weights: From the folder mine. Licence: Apache-2.0."
+    assert "1 step," in texts.what_ran({"steps": 1}, compact) and "2 steps," in texts.what_ran({"steps": 2}, compact)
+    blank = io.BytesIO()
+    Image.new("RGB", (300, 300), (90, 120, 90)).save(blank, "PNG")
+    with pytest.raises(PhotoError) as error:
+        make_portrait(blank.getvalue(), matting="mediapipe")
+    assert texts.CROP_LABEL in sentence_for(error.value) and "crop" not in sentence_for(error.value)
 
 
 def test_time_left_knows_the_number_of_steps():

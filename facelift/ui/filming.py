@@ -40,8 +40,8 @@ class Film:
     @classmethod
     def read(cls, values: object) -> Film:
         """From a browser. Raises SettingsError."""
-        values = values if isinstance(values, dict) else {}
-        path, seconds, size = values.get("path"), values.get("seconds"), values.get("size")
+        told = values if isinstance(values, dict) else {}
+        path, seconds, size = told.get("path"), told.get("seconds"), told.get("size")
         if path not in PATHS or size not in SIZES or not isinstance(seconds, (int, float)) or not 1 <= seconds <= LONGEST:
             paths, sizes = (", ".join(map(str, known)) for known in (PATHS, SIZES))
             raise SettingsError(f"A film has a path ({paths}), plays for 1 to {LONGEST:g} seconds, and has a size ({sizes}).")

@@ -101,7 +101,7 @@ const next = (work) => (busy = busy.then(work).catch(console.error)); // without
 emptying.addEventListener("click", () => next(empty));
 addEventListener("facelift-empty", () => next(empty));
 watch("value", () => {
-  const entry = props.value?.entry;
-  next(() => entry ? keepEntry(entry) : draw());
+  const { entry, missing } = props.value ?? {}, record = records.find((one) => one.id === missing);
+  next(() => entry ? keepEntry(entry) : record ? choose(record) : draw());
 });
 next(load);

@@ -53,10 +53,10 @@ def keep(history: list[HistoryEntry], folder: Path, report: dict, kept: int = KE
 
 
 def history_strip(elem_id: str, keep_nothing: bool) -> gr.HTML:
-    """The heads that this browser keeps. Its value is `strip_shown(...)`.
+    """The heads that this browser keeps. Its value is `strip_shown(...)`, and may have {missing: id}: one that is wanted and not here.
 
-    A click triggers "choose" with {id}, or "bring" with {id, splat, portrait, report} where this server does not have that head any more;
-    splat and portrait are paths of uploads.
+    A click triggers "choose" with {id}. For heads that are not here it triggers "bring" with {id, splat, portrait, report}; splat and
+    portrait are paths of uploads.
     """
     return gr.HTML(
         html_template=STRIP, js_on_load=(HERE / "history.js").read_text(encoding="utf-8"), apply_default_css=False, elem_id=elem_id,

@@ -37,7 +37,6 @@ def layout(pipeline, promise: str, keep_nothing: bool = False) -> SimpleNamespac
     with gr.Tab("Make a head"), gr.Row(elem_id="columns"):
         with gr.Column(scale=4, min_width=340):
             _inputs(ui, pipeline)
-            ui.gallery = history_strip("history", keep_nothing)
         with gr.Column(scale=9, min_width=340, elem_id="results"):
             _results(ui, keep_nothing)
     with gr.Tab("About"):
@@ -103,7 +102,9 @@ def qualities(default: int) -> list[tuple[str, int]]:
 
 
 def _results(ui: SimpleNamespace, keep_nothing: bool) -> None:
-    ui.viewer = splat_viewer("viewer")
+    with gr.Row(elem_id="stage"):
+        ui.viewer = splat_viewer("viewer")
+        ui.gallery = history_strip("history", keep_nothing)
     options: dict[str, Any] = {"rows": 1, "object_fit": "contain", "show_label": False, "buttons": [], "interactive": False}
     ui.views = gr.Gallery(label=texts.VIEWS, elem_id="views", columns=6, height=118, **options)
     with gr.Row(elem_id="home"):

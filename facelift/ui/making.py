@@ -166,7 +166,7 @@ def restore_head(pipeline, tell: Tell, splats: bytes, portrait: bytes, report: d
     load_photo(portrait).convert("RGB").resize((SIZE, SIZE)).save(folder / "portrait.png")
     for name in ("views", "renders"):
         (folder / name).mkdir()
-    (side,) = orbit([VIEW_AZIMUTHS[THUMBNAIL]], 0.0, 256)
+    side = orbit([VIEW_AZIMUTHS[THUMBNAIL]], 0.0, 256)
     picture = to_bytes(render(gaussians, side, most_tiles=MOST_TILES).rgb[0])
     Image.fromarray(picture).save(folder / "renders" / f"{THUMBNAIL}_{VIEW_NAMES[THUMBNAIL]}.png")
     for suffix in ("ply", "splat"):

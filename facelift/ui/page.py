@@ -12,7 +12,7 @@ import gradio as gr
 from ..serving.settings import ServiceSettings
 from ..serving.visitors import visitors_of_this_process
 from ..serving.worker import Stopped
-from . import changes, texts
+from . import changes, texts, translation
 from .aligner import CropAdjustment, faces_shown, portrait_shown
 from .changes import progress, sentence, wrong
 from .endpoints import HEADS_IN_LINE, LARGEST_SEED, ONE_PORTRAIT_AT_A_TIME, add_endpoints, settings_from, visitor_of
@@ -29,7 +29,7 @@ from .uploads import MOST_SENT, GuardedBlocks
 
 PORTRAITS_KEPT = 3  # a browser may still be reading the one before the last
 ON_LOAD = """() => {
-  document.documentElement.lang = "en"; // that of the page's words: Gradio takes the browser's
+  TRANSLATION
   const examples = document.querySelector("#examples");
   const name = () => examples?.querySelectorAll(".gallery-item").forEach((button) => {
     const file = decodeURIComponent(button.querySelector("img")?.src ?? "").split("/").pop();
@@ -214,4 +214,4 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
     ui.stop.click(stop_job, None, buttons, cancels=runs, **at_once)
     ui.delete.click(None, js=EMPTY_HISTORY)
     ui.delete.click(delete_all, None, [*shown, ui.photo, ui.faces], cancels=[*runs, *ends, *recalls], **at_once)
-    app.load(read_link, None, [ui.seed, ui.note], js=ON_LOAD, **quiet)
+    app.load(read_link, None, [ui.seed, ui.note], js=ON_LOAD.replace("TRANSLATION", translation.script()), **quiet)

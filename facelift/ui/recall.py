@@ -49,10 +49,13 @@ def connect_recall(ui: SimpleNamespace, jobs: Jobs, shown: list, ends: list) -> 
         return {**news, ui.seed: report.get("seed", 0), ui.steps: steps, ui.guidance_scale: scale, ui.quality: quality}
 
     def choose(event: gr.EventData, history: list[HistoryEntry]) -> Changes:
-        """One that is here."""
-        chosen = [entry for entry in history if entry.folder.name == _told(event).get("id")]
-        if not chosen or not chosen[0].folder.is_dir():
-            return {ui.status: wrong(texts.GONE)}
+        """One that is here; one that was swept since, or that a server before this one had, is asked for from the browser."""
+        wanted = _told(event).get("id")
+        history = [entry for entry in history if entry.folder.is_dir()]
+        chosen = [entry for entry in history if entry.folder.name == wanted]
+        if not chosen:
+            asked = {**strip_shown(history, None), "missing": wanted}
+            return {ui.history: history, **({ui.status: wrong(texts.GONE)} if jobs.settings.keep_nothing else {ui.gallery: asked})}
         return {**again(history, chosen[0]), ui.status: sentence(texts.shown_again(chosen[0].report))}
 
     def bring(request: gr.Request, event: gr.EventData, history: list[HistoryEntry]):

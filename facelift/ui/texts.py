@@ -213,8 +213,9 @@ def what_ran(report: dict, weights) -> str:
 
 def weights_line(weights) -> str:
     """Which weights answer on this page, and under which licence."""
-    note = weights.note[:1].upper() + weights.note[1:].rstrip(".")
-    name = "" if note.lower().startswith(weights.name.lower()) else f"{weights.name}. "
+    note = weights.note.removeprefix("weights ").rstrip(".")
+    note = note[:1].upper() + note[1:]
+    name = "" if weights.name.lower() in note.lower() else f"{weights.name}. "
     return without_path(f"Weights: {name}{note}. Licence: {weights.licence}.", weights)
 
 
