@@ -14,7 +14,7 @@ import torch
 
 from facelift.cameras import Cameras, orbit, six_views, turntable
 from facelift.gaussians import PARTS, Gaussians, concatenate
-from facelift.rendering import reference, render, to_bytes
+from facelift.rendering import drawer, reference, render, to_bytes
 from facelift.rendering.turntable import save_turntable, turntable_frames
 
 
@@ -103,6 +103,13 @@ def test_same_bits_for_any_number_of_threads():
         numba.set_num_threads(threads)
         torch.set_num_threads(torch_threads)
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
+def test_shapes_drawn_in_other_colours_are_as_if_drawn_anew():
+    gaussians, cameras = scene(), six_views(48)
+    draw = drawer(gaussians, cameras)
+    for colors in (gaussians.sh0, -gaussians.sh0):
+        assert torch.equal(draw(colors), render(replace(gaussians, sh0=colors), cameras).rgb)
 
 
 def test_python_threads_may_render_at_once():

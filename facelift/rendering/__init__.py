@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -62,6 +63,24 @@ def render(
     device = gaussians.means.device
     colors, transmittance = (t.to(device) for t in drawn)
     return Rendering(colors + background * transmittance, 1 - transmittance, backend)
+
+
+def drawer(gaussians: Gaussians, cameras: Cameras, background: float = 1.0) -> Callable[[Tensor], Tensor]:
+    """For pictures of the same shapes in several colours: from sh0, Shape (N, 3), to rgb as of `render`, without gradients.
+
+    On a CPU the shapes are projected and sorted once. Raises as `render` does.
+    """
+    if gaussians.shN is not None or _best_backend(gaussians) != "cpu":
+        return lambda sh0: render(replace(gaussians, sh0=sh0), cameras, background).rgb.detach()
+    from . import cpu
+
+    shapes = cpu.Shapes(gaussians, cameras, MOST_TILES)
+
+    def draw(sh0: Tensor) -> Tensor:
+        colors, transmittance = (t.to(sh0.device) for t in shapes.rasterize(sh0))
+        return colors + background * transmittance
+
+    return draw
 
 
 def to_bytes(pictures: Tensor) -> np.ndarray:

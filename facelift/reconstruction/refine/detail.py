@@ -14,13 +14,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...cameras import project
-from ...gaussians import SH_C0, Gaussians
-from ...rendering import render
+from ...gaussians import SH_C0
+from ...rendering import drawer
 from ..pixel_gaussians import GATED_LOGIT
 from ..protocol import Context, Reconstruction
 from .fusion import sample, sampling_grid
 
 FARTHEST = 0.1  # colours leave the range of their picture by no more: along an outline that range says nothing
+FAINTEST = -4.0  # logit
 OPAQUE = 0.9  # alpha from which a pixel's colour is the subject's own
 WRONG = 0.12  # mean error from which a render shows another surface than the picture, not the same one blurred
 
@@ -60,23 +61,25 @@ def recover_detail(
     places = sampling_grid(*project(free.means, front)[:2], front)
     low, high = (x.permute(0, 2, 3, 1) for x in color_range(views[with_own], overshoot))
     photo_low, photo_high = (sample(x, places) for x in color_range(portrait[None], overshoot))
+    everything = reconstruction.gaussians()
+    visible = everything.opacities > FAINTEST  # what a render can show, without sorting out the rest by the filters
+    draw_views = drawer(everything[visible], context.cameras[with_own])
+    draw_photo = drawer(everything[visible], front) if len(photo) else None
     for _ in range(rounds):
-        current = visible(replace(reconstruction, pixel=pixel._replace(sh0=own), free=replace(free, sh0=photo)))
-        drawn = render(current, context.cameras[with_own]).rgb
-        missing = gain * lost_detail(views[with_own], drawn, window).permute(0, 2, 3, 1)
+        colors = painted(reconstruction, own, photo).gaussians().sh0[visible]
+        missing = gain * lost_detail(views[with_own], draw_views(colors), window).permute(0, 2, 3, 1)
         sharpened = own.clone()
         sharpened[0, with_own] = (within(own[0, with_own] * SH_C0 + 0.5, missing, low, high) - 0.5) / SH_C0
         own = torch.where(shown[..., None], sharpened, own)
-        if len(photo):
-            missing = gain * lost_detail(portrait[None], render(current, front).rgb, portrait_window)
+        if draw_photo is not None:
+            missing = gain * lost_detail(portrait[None], draw_photo(colors), portrait_window)
             photo = (within(photo * SH_C0 + 0.5, sample(missing, places), photo_low, photo_high) - 0.5) / SH_C0
-    return replace(reconstruction, pixel=pixel._replace(sh0=own), free=replace(free, sh0=photo))
+    return painted(reconstruction, own, photo)
 
 
-def visible(reconstruction: Reconstruction) -> Gaussians:
-    """What a render can show, without sorting out the rest by the filters."""
-    gaussians = reconstruction.gaussians()
-    return gaussians[gaussians.opacities > -4.0]
+def painted(reconstruction: Reconstruction, own: Tensor, photo: Tensor) -> Reconstruction:
+    """In other colours. own: Shape (1, V, H, W, 3), of the pixels. photo: Shape (N, 3), of the free ones."""
+    return replace(reconstruction, pixel=reconstruction.pixel._replace(sh0=own), free=replace(reconstruction.free, sh0=photo))
 
 
 def lost_detail(pictures: Tensor, renders: Tensor, window: int) -> Tensor:
