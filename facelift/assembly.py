@@ -6,8 +6,10 @@ import json
 
 import torch
 from safetensors import SafetensorError
+from torch import nn
 
-from .errors import WeightsError
+from .devices import Offload
+from .errors import SettingsError, WeightsError
 from .gaussians import FilterPreset
 from .multiview.attention import know_text
 from .multiview.loading import load_compact
@@ -19,30 +21,37 @@ from .weights.released import PIPELINE, rig_of
 REPLACED = {"front_priority", "front_depth", "agreement", "detail"}  # switches before there were refinements
 
 
-def assemble(weights: WeightSet, device: torch.device, dtype: torch.dtype | None = None) -> dict:
+def assemble(weights: WeightSet, device: torch.device, dtype: torch.dtype | None = None, offload: bool = False) -> dict:
     """The arguments of `FaceLiftPipeline`.
 
     weights: as found by `weights.find.resolve`.
     device: where the models go.
     dtype: of the view generator; default fp16 for released weights on CUDA, else fp32.
-    Raises WeightsError.
+    offload: each of the released networks is on the device only while it works.
+    Raises WeightsError, and SettingsError for what small weights have no use for.
     """
+    if offload and weights.kind != "released":
+        raise SettingsError(f"Only released weights are large enough to be offloaded, and these are {weights.name}: leave it out.")
     try:
         if weights.kind == "released":
-            return assemble_released(weights, device, dtype or (torch.float16 if device.type == "cuda" else torch.float32))
+            dtype = dtype or (torch.float16 if device.type == "cuda" else torch.float32)
+            return assemble_released(weights, device, dtype, offload)
         return assemble_compact(weights, device, dtype or torch.float32)
     except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
         raise WeightsError(f"The weight set in {weights.folder} is incomplete or not understood: {error}") from error
 
 
-def assemble_released(weights: WeightSet, device: torch.device, dtype: torch.dtype) -> dict:
+def assemble_released(weights: WeightSet, device: torch.device, dtype: torch.dtype, offload: bool = False) -> dict:
     """MVDiffusion and GS-LRM as released, nothing refined. Parameters as of `assemble`. Raises WeightsError."""
-    from .multiview.released import load_released  # with transformers, which the compact weights need not wait for
+    from .multiview import released  # with transformers, which the compact weights need not wait for
 
-    folder = weights.folder
-    multiview = load_released(folder / PIPELINE, prompt_embeddings(folder), device, dtype, rig_of(folder))
+    folder, home = weights.folder, torch.device("cpu") if offload else device
+    multiview = released.load_released(folder / PIPELINE, prompt_embeddings(folder), home, dtype, rig_of(folder))
     know_text(multiview.unet)  # here and not when loading: trainings load, too
-    reconstructor = load_released_reconstructor(folder, multiview.config.image_size, device)
+    reconstructor = load_released_reconstructor(folder, multiview.config.image_size, home)
+    if offload:
+        assert isinstance(reconstructor, nn.Module)
+        released.offload(multiview, reconstructor, Offload(device))
     return {"multiview": multiview, "reconstructor": reconstructor, "weights": weights}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 RIGS = ("six", "four", "eight", "raised")  # of `cameras.RIGS`
 ATTENTIONS = ("sparse", "dense", "none")  # across views, of `multiview.attention`
+PRESETS = ("exact", "fast")  # of `multiview.sampling`
 MATTINGS = ("auto", "alpha", "rembg", "u2netp", "mediapipe", "none")  # of `portrait.MATTINGS`
 SPLATS = ("ply", "splat", "spz", "sog", "compressed.ply")  # of `export.splats.FORMATS`
 MESHES = ("glb", "obj")  # of `export.mesh`

@@ -66,17 +66,22 @@ class FaceLiftPipeline:
 
     @classmethod
     def from_pretrained(
-        cls, name: str | Path = "auto", device: str | torch.device | None = None, dtype: torch.dtype | None = None
+        cls,
+        name: str | Path = "auto",
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+        offload: bool = False,
     ) -> FaceLiftPipeline:
         """name: "auto", "compact", "released", a folder or a Hub repo id.
         device: None or "auto" is the first CUDA GPU, else the CPU.
         dtype: default fp16 for released weights on CUDA, else fp32.
-        Raises WeightsError, and ValueError for a device that is not there.
+        offload: of released weights, each network is on the device only while it works: for cards of 6 to 8 GB.
+        Raises WeightsError, ValueError for a device that is not there, SettingsError for small weights that are to be offloaded.
         """
         from .assembly import assemble  # loads every model class there is
 
         device = resolve_device(device)
-        return cls(**assemble(resolve(name, device), device, dtype))
+        return cls(**assemble(resolve(name, device), device, dtype, offload))
 
     @property
     def device(self) -> torch.device:
@@ -109,25 +114,28 @@ class FaceLiftPipeline:
         face_index: int = 0,
         matting: str = "auto",
         fov: float | str = "auto",
+        preset: str = "exact",
     ) -> Head:
         """One photo -> one head.
 
         photo: as of `portrait.load_photo`, or a portrait made before.
         seed: of the noise; the same on every device.
-        steps, guidance_scale: of the view generator; None is the weight set's own default.
+        steps, guidance_scale: of the view generator; None is the preset's own, or else the weight set's.
         crop: False keeps the photo's framing.
         on_step: called after every denoising step; what it raises ends the call.
         face_index, matting, fov: as for `portrait.make_portrait`.
-        Raises PhotoError for a photo that cannot be used, SettingsError for impossible guidance and ValueError for impossible steps.
+        preset: "exact", or for released weights "fast": fewer and cheaper steps, and views that differ from those of exact.
+        Raises PhotoError for a photo that cannot be used, SettingsError for impossible guidance or preset, ValueError for impossible steps.
         """
         if guidance_scale is not None and not math.isfinite(guidance_scale):
             raise SettingsError(f"The guidance scale must be a finite number, not {guidance_scale}.")
+        steps = self.multiview.steps_of(preset) if steps is None else steps
         laps = Laps(self.device)
         with laps("portrait"):
             portrait = photo if isinstance(photo, Portrait) else make_portrait(photo, crop, face_index, matting, fov)
             portrait = self.through_our_lens(portrait)
         with laps("views"):
-            generated = self.make_views(portrait, seed, steps, guidance_scale, on_step)
+            generated = self.make_views(portrait, seed, steps, guidance_scale, on_step, preset)
         with laps("gaussians"):
             reconstruction = self.refine(self.reconstruct(generated.views), self.context(generated, portrait), finish=True)
             gaussians = reconstruction.filtered(self.filters)
@@ -135,7 +143,8 @@ class FaceLiftPipeline:
             raise SettingsError("These settings leave nothing of the head: take the defaults for steps and guidance.")
         settings = {
             "seed": seed,
-            "steps": self.default_steps if steps is None else steps,
+            "preset": preset,
+            "steps": steps,
             "guidance_scale": self.default_guidance_scale if guidance_scale is None else guidance_scale,
         }
         report = self.report(portrait, settings, len(gaussians), laps.seconds)
@@ -163,6 +172,7 @@ class FaceLiftPipeline:
         steps: int | None = None,
         guidance_scale: float | None = None,
         on_step: Callable[[Step], None] | None = None,
+        preset: str = "exact",
     ) -> GeneratedViews:
         """The views of the rig, and the portrait's depth where the view generator finds it. Parameters as of a call."""
 
@@ -170,7 +180,7 @@ class FaceLiftPipeline:
             if on_step is not None:
                 on_step(Step("views", step.index, step.total, step.preview))
 
-        return self.multiview(portrait.rgba, seed, steps, guidance_scale, tell)
+        return self.multiview(portrait.rgba, seed, steps, guidance_scale, tell, preset)
 
     @torch.inference_mode()
     def reconstruct(self, views: Tensor) -> Reconstruction:

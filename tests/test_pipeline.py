@@ -79,6 +79,12 @@ def test_impossible_steps_are_refused(compact, steps):
 
 
 @needs_compact
+def test_weights_of_one_step_have_no_use_for_fast(compact):
+    with pytest.raises(ValueError, match="would save nothing"):
+        compact(PHOTO, preset="fast")
+
+
+@needs_compact
 def test_a_folder_with_switches_of_old_is_not_run_without_them(tmp_path):
     shutil.copytree(ROOT / "weights" / "compact", tmp_path / "old")
     settings = json.loads((tmp_path / "old" / "config.json").read_text())
@@ -104,5 +110,7 @@ def test_the_released_layout_runs_end_to_end(tmp_path):
     assert head.views.shape == (6, size, size, 3)
     assert head.report["steps"] == 2 and head.report["guidance_scale"] == 3.0
     assert "non-commercial" in head.report["licence"].lower() or "Adobe" in head.report["licence"]
+    fast = pipe(Image.open(PHOTO), preset="fast").report
+    assert head.report["preset"] == "exact" and (fast["preset"], fast["steps"]) == ("fast", 15)
     again = pipe(Image.open(PHOTO), steps=2)
     assert (again.views == head.views).all() and torch.equal(again.gaussians.means, head.gaussians.means)

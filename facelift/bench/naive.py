@@ -12,6 +12,7 @@ from torch import Tensor
 from ..multiview.clip import ClipConditioner
 from ..multiview.codec import VAECodec
 from ..multiview.conditioning import Draw
+from ..multiview.deep import DeepFeatures
 from ..multiview.pipeline import Condition, MultiViewPipeline
 from ..stock import AttnProcessor2_0, BasicTransformerBlock
 from .models import VIEWS, System, converted
@@ -44,7 +45,7 @@ class RepeatedConditioner(ClipConditioner):
 class PlainLayout(MultiViewPipeline):
     """Nothing laid out for the device."""
 
-    def _unet(self, x: Tensor, t: Tensor, text: Tensor, labels: Tensor) -> Tensor:
+    def _unet(self, x: Tensor, t: Tensor, text: Tensor, labels: Tensor, deep: DeepFeatures | None = None) -> Tensor:
         return self.unet(x, t, text, class_labels=labels).sample
 
 

@@ -17,6 +17,7 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="facelift app", description="One portrait photo in, a 3D head out: the web page.")
     p.add_argument("--weights", default="auto", help="auto, compact, released, a folder, or a Hub repo id (default: %(default)s)")
     p.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... (default: %(default)s)")
+    p.add_argument("--offload", action="store_true", help="released weights: each network is on the GPU only while it works (6 to 8 GB)")
     p.add_argument("--port", type=port, default=7860, help="default: %(default)s")
     p.add_argument("--listen", action="store_true", help="answer on all network addresses, not on this computer alone")
     p.add_argument("--share", action="store_true", help="make a public address through Gradio's tunnel")
@@ -86,7 +87,7 @@ def serve(args: argparse.Namespace) -> None:
 
         start_logs(args.json_logs)
         settings = settings_of(args)
-        runners = Runners.processes(args.weights, args.device)
+        runners = Runners.processes(args.weights, args.device, args.offload)
         app = build_app(settings=settings, runners=runners)
     except (ResourceError, WeightsError, WorkerError) as error:
         raise SystemExit(f"error: {error}") from None

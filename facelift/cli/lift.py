@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 from .. import __version__
-from ..choices import MATTINGS, MESHES, SPLATS, SPZ_VERSIONS
+from ..choices import MATTINGS, MESHES, PRESETS, SPLATS, SPZ_VERSIONS
 from ..errors import ResourceError, WeightsError
 from ..files import write_whole_files
 from . import VERBS
@@ -33,7 +33,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("-o", "--output", type=Path, default=Path("outputs"), metavar="DIR", help="default: outputs")
     p.add_argument("--weights", default="auto", help="auto, compact, released, a folder or a Hub repo (default: auto)")
     p.add_argument("--seed", type=int, default=4, help="default: 4")
-    p.add_argument("--steps", type=positive, help="denoising steps (default: the weight set's own)")
+    p.add_argument("--steps", type=positive, help="denoising steps (default: the preset's, or the weight set's own)")
+    about = "exact: as released (default); fast: released weights with a third of the arithmetic, and other views"
+    p.add_argument("--preset", choices=PRESETS, default="exact", help=about)
     p.add_argument("--guidance-scale", type=finite, metavar="G", help="default: the weight set's own")
     p.add_argument("--no-crop", action="store_true", help="the photo is an aligned portrait already: only pad and resize it")
     p.add_argument("--face", type=face, default=1, metavar="N", help="which face, by size (default: 1, the largest); all: one head each")
@@ -43,6 +45,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--formats", nargs="+", choices=SPLATS + MESHES, default=["ply"], help="files to write (default: ply); glb, obj: a mesh")
     p.add_argument("--spz-version", type=int, choices=SPZ_VERSIONS, default=3, help="of .spz files (default: 3); 2: old programs, 4: new")
     p.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... (default: auto)")
+    about = "for cards of 6 to 8 GB: each of the released networks is on the GPU only while it works"
+    p.add_argument("--offload", action="store_true", help=about)
     p.add_argument("--version", action="version", version=f"facelift {__version__}")
     return p
 
@@ -112,7 +116,8 @@ def main(argv: list[str] | None = None) -> int:
 
     try:
         check_fov(args.fov)
-        pipe = FaceLiftPipeline.from_pretrained(args.weights, device=args.device)
+        pipe = FaceLiftPipeline.from_pretrained(args.weights, device=args.device, offload=args.offload)
+        pipe.multiview.preset(args.preset)
     except (WeightsError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, ValueError) else 1
@@ -167,7 +172,7 @@ def lift_one(pipe, photo: Path, folder: Path, args: argparse.Namespace, number: 
         head = pipe(
             photo, seed=args.seed, steps=args.steps, guidance_scale=args.guidance_scale, crop=not args.no_crop,
             on_step=lambda step: advance(step.index, step.total, step.stage), face_index=number - 1, matting=args.matting,
-            fov=args.fov,
+            fov=args.fov, preset=args.preset,
         )  # fmt: skip
         bar.reset()
         filmed = lambda done, total: advance(done, total, "turntable")  # noqa: E731

@@ -47,20 +47,22 @@ class MultiViewAttnProcessor:
 class KnownTextAttnProcessor:
     """Attention to a text: keys and values are made once and serve as long as the very same tensor comes, that is for every step.
 
+    Two texts are known at a time: that of both halves of guidance, and that of the conditional half alone.
     Only for a network whose weights do not change. Text has one row a sample.
     """
 
     def __init__(self) -> None:
-        self._known: tuple[Tensor, Tensor, Tensor] | None = None  # text, keys, values
+        self._known: list[tuple[Tensor, Tensor, Tensor]] = []  # text, keys, values
 
     def __call__(self, attn, hidden_states: Tensor, encoder_hidden_states: Tensor, attention_mask=None, temb=None) -> Tensor:
         def split(t: Tensor) -> Tensor:
             return t.unflatten(2, (attn.heads, -1)).transpose(1, 2)  # (B, heads, N, C / heads)
 
-        known = self._known
-        if known is None or known[0] is not encoder_hidden_states:
+        known = next((known for known in self._known if known[0] is encoder_hidden_states), None)
+        if known is None:
             keys, values = (split(to(encoder_hidden_states)) for to in (attn.to_k, attn.to_v))
-            known = self._known = (encoder_hidden_states, keys, values)
+            known = (encoder_hidden_states, keys, values)
+            self._known = [*self._known[-1:], known]
         out = F.scaled_dot_product_attention(split(attn.to_q(hidden_states)), known[1], known[2])
         return attn.to_out[1](attn.to_out[0](out.transpose(1, 2).flatten(2)))
 

@@ -19,6 +19,7 @@ from .attention import ViewAttention, set_view_attention
 from .codec import PixelCodec
 from .conditioning import Draw, ViewIndexConditioner
 from .decoder import ViewDecoder
+from .deep import DeepFeatures
 from .depth import PortraitDepth
 from .lens import through_our_lens
 from .pipeline import Condition, MultiViewConfig, MultiViewPipeline
@@ -120,6 +121,8 @@ class CompactViewGenerator(nn.Module):
 
 
 class CompactMultiViewPipeline(MultiViewPipeline):
+    presets = ("exact",)  # it takes a step or two anyway
+
     def __init__(self, generator: CompactViewGenerator, scheduler: DDIMScheduler, config: MultiViewConfig, depth: PortraitDepth):
         """generator, scheduler: the UNet with all it needs, and the noise it was trained with.
         config: sizes and default settings.
@@ -153,7 +156,9 @@ class CompactMultiViewPipeline(MultiViewPipeline):
         noise = tuple(draw(shape).to(self.device) for shape in shapes)
         return Condition(latents, labels, self.prompt_embeds.to(self.device, self.dtype), portrait_depth, noise)
 
-    def predict(self, latents: Tensor, t: Tensor, condition: Condition, guidance_scale: float) -> Tensor:
+    def predict(
+        self, latents: Tensor, t: Tensor, condition: Condition, guidance_scale: float, deep: DeepFeatures | None = None
+    ) -> Tensor:
         """Clean latents: the model predicts the sample itself."""
-        output = super().predict(latents, t, condition, guidance_scale)
+        output = super().predict(latents, t, condition, guidance_scale, deep)
         return self.generator.clean_latents(output, condition.latents[:, self.codec.latent_channels :], condition.noise).to(latents)

@@ -12,11 +12,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..devices import Offload
 from ..rendering import to_bytes
 from ..stock import DDIMScheduler, UNet2DConditionModel
 from .codec import PixelCodec, VAECodec
 from .conditioning import Conditioner, Draw
+from .deep import DeepFeatures
 from .graph import GraphedUNet
+from .sampling import EXACT, PRESETS, Preset, preset_named, solver
 
 
 @dataclass(frozen=True)
@@ -76,14 +79,10 @@ def seeded_noise(seed: int) -> Draw:
     return lambda shape: torch.randn(shape, generator=generator)
 
 
-def moved(noise: Tensor, like: Tensor) -> Tensor:
-    """From the CPU to where another tensor is, in its type, without waiting for what a GPU still does."""
-    cast = noise.to(like.dtype)  # here: a cast on the way would copy from memory that is not pinned, and wait
-    return cast.pin_memory().to(like.device, non_blocking=True) if like.is_cuda else cast
-
-
 class MultiViewPipeline:
     """Composes stock diffusers parts; `facelift.multiview.released` builds it from a folder."""
+
+    presets = tuple(PRESETS)  # names of those that are of use
 
     def __init__(
         self,
@@ -97,11 +96,12 @@ class MultiViewPipeline:
         self.unet, self.scheduler, self.codec, self.conditioner, self.config = unet, scheduler, codec, conditioner, config
         self.prompt_embeds = prompt_embeds
         self.graph: GraphedUNet | None = None  # where set, it runs the UNet
+        self.offload: Offload | None = None  # where set, its device is where the work is done
         self._twice: tuple[Tensor, Tensor] | None = None  # a text, and that of both halves of guidance
 
     @property
     def device(self) -> torch.device:
-        return self.unet.device
+        return self.unet.device if self.offload is None else self.offload.device
 
     @property
     def dtype(self) -> torch.dtype:
@@ -110,6 +110,15 @@ class MultiViewPipeline:
     def through_our_lens(self, portrait: Image.Image, focal: float) -> Image.Image | None:
         """A portrait (RGBA) by a lens of `focal` pixels as the models' own would show it; None where no depth is found, as here."""
         return None
+
+    def preset(self, name: str) -> Preset:
+        """Raises SettingsError."""
+        return preset_named(name, self.presets)
+
+    def steps_of(self, preset: str) -> int:
+        """How many steps a preset takes where nothing else is said. Raises SettingsError."""
+        steps = self.preset(preset).steps
+        return self.config.steps if steps is None else steps
 
     def pictures(self, portrait: Image.Image) -> Tensor:
         """Portrait on white (RGB, or RGBA whose colour is already on white) -> (1, codec.channels, S, S) in 0..1."""
@@ -136,21 +145,24 @@ class MultiViewPipeline:
         latents = draw((v, self.codec.latent_channels, height, width)).to(condition.latents)
         return latents * self.scheduler.init_noise_sigma
 
-    def predict(self, latents: Tensor, t: Tensor, condition: Condition, guidance_scale: float) -> Tensor:
+    def predict(
+        self, latents: Tensor, t: Tensor, condition: Condition, guidance_scale: float, deep: DeepFeatures | None = None
+    ) -> Tensor:
         """The UNet's output, guided. Guidance drops the picture, never the text (kit 3.2, steps 4 and 5).
 
         latents: Shape (V, C, h, w), noisy.
         t: Shape (). The timestep.
         guidance_scale: 1 asks the UNet only once.
+        deep: of the sampling that this is a step of, where it keeps some.
         """
         x = torch.cat([latents, condition.latents], 1)
         labels, text = condition.class_labels, condition.prompt_embeds
         if guidance_scale == 1.0:
-            output = self._unet(x, t, text, labels)
+            output = self._unet(x, t, text, labels, deep)
         else:
             blank = torch.cat([latents, torch.zeros_like(condition.latents)], 1)
             labels = torch.cat([self.conditioner.unconditional(labels), labels])
-            blind, seeing = self._unet(torch.cat([blank, x]), t, self._both(text), labels).chunk(2)
+            blind, seeing = self._unet(torch.cat([blank, x]), t, self._both(text), labels, deep).chunk(2)
             output = blind + guidance_scale * (seeing - blind)
         return output
 
@@ -161,8 +173,10 @@ class MultiViewPipeline:
             twice = self._twice = (text, torch.cat([text, text]))
         return twice[1]
 
-    def _unet(self, x: Tensor, t: Tensor, text: Tensor, labels: Tensor) -> Tensor:
+    def _unet(self, x: Tensor, t: Tensor, text: Tensor, labels: Tensor, deep: DeepFeatures | None = None) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last) if x.device.type == "cpu" else x
+        if deep is not None:
+            return deep(self.unet, x, t, text, labels)
         if self.graph is not None:
             return self.graph(x, t, text, labels)
         return self.unet(x, t, text, class_labels=labels).sample
@@ -177,22 +191,23 @@ class MultiViewPipeline:
         eta: float,
         draw: Draw,
         on_step: Callable[[DenoisingStep], None] | None = None,
+        preset: Preset = EXACT,
     ) -> Tensor:
-        """DDIM.
+        """By the preset's solver.
 
         latents: Shape (V, C, h, w), as of `prepare_latents`.
-        steps: at least 1.
-        eta: 0 is deterministic; above, noise is drawn in every step, the last included.
+        steps: at least 1; the preset's own are not looked at.
+        eta: of DDIM: 0 is deterministic; above, noise is drawn in every step, the last included.
         on_step: called after every step; what it raises ends the work.
         Returns clean latents, Shape (V, C, h, w).
         """
-        scheduler = type(self.scheduler).from_config(self.scheduler.config)  # a scheduler keeps state: one for each call
-        assert isinstance(scheduler, DDIMScheduler)
-        scheduler.set_timesteps(steps)  # on the CPU: a schedule read on a GPU would wait for it in every step
-        for i, (t, there) in enumerate(zip(scheduler.timesteps, scheduler.timesteps.to(latents.device), strict=True)):
-            output = self.predict(scheduler.scale_model_input(latents, t), there, condition, guidance_scale)
-            noise = moved(draw(tuple(latents.shape)), latents) if eta > 0 else None
-            latents, clean = scheduler.step(output, t, latents, eta=eta, variance_noise=noise, return_dict=False)
+        way = solver(preset, self.scheduler, steps, eta, draw)
+        deep = DeepFeatures(preset.deep_every) if preset.deep_every > 1 else None
+        (low, high), last = preset.guided, self.scheduler.config["num_train_timesteps"] - 1
+        for i, (t, there) in enumerate(zip(way.timesteps, way.timesteps.to(latents.device), strict=True)):
+            scale = guidance_scale if low <= float(t) / last <= high else 1.0
+            output = self.predict(latents, there, condition, scale, deep)
+            latents, clean = way.step(output, t, latents)
             if on_step is not None:
                 on_step(DenoisingStep(i + 1, steps, partial(self.preview, clean)))
         return latents
@@ -214,14 +229,17 @@ class MultiViewPipeline:
         steps: int | None = None,
         guidance_scale: float | None = None,
         on_step: Callable[[DenoisingStep], None] | None = None,
+        preset: str = "exact",
     ) -> GeneratedViews:
         """portrait: on white, RGB, or RGBA where the model takes alpha.
         seed: of all noise.
-        steps, guidance_scale: None is the weight set's own default.
+        steps, guidance_scale: None is the preset's own, or else the weight set's.
         on_step: as of `denoise`.
-        Raises ValueError for impossible steps.
+        preset: a name of `presets`.
+        Raises ValueError for impossible steps, SettingsError for a preset that there is not or that is of no use.
         """
-        steps = self.config.steps if steps is None else steps
+        chosen = self.preset(preset)
+        steps = self.steps_of(preset) if steps is None else steps
         guidance_scale = self.config.guidance_scale if guidance_scale is None else guidance_scale
         most = self.scheduler.config["num_train_timesteps"]
         if not 1 <= steps <= most:
@@ -229,7 +247,7 @@ class MultiViewPipeline:
         draw = seeded_noise(seed)
         condition = self.encode(portrait, draw)
         latents = self.prepare_latents(condition, draw)
-        latents = self.denoise(latents, condition, steps, guidance_scale, self.config.eta, draw, on_step)
+        latents = self.denoise(latents, condition, steps, guidance_scale, self.config.eta, draw, on_step, chosen)
         views = self.decode(latents).float()
         if self.config.keep_portrait:
             views = torch.cat([self.pictures(portrait).to(views), views[1:]])

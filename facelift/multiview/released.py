@@ -11,10 +11,10 @@ import torch
 from diffusers.models import AutoencoderKL
 from diffusers.pipelines.stable_diffusion import StableUnCLIPImageNormalizer
 from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
 
-from ..devices import placed
+from ..devices import Offload, placed
 from ..stock import DDIMScheduler
 from .clip import ClipConditioner
 from .codec import VAECodec
@@ -50,6 +50,20 @@ def load_released(folder: Path, prompt_embeds: Tensor, device: torch.device, dty
         ClipConditioner(processor, encoder, normalizer, noising, num_views), prompt_embeds.to(device, dtype),
         MultiViewConfig(num_views=num_views, image_size=unet.config["sample_size"] * codec.factor, rig=rig),
     )  # fmt: skip
+
+
+def offload(multiview: MultiViewPipeline, reconstructor: nn.Module, keeper: Offload) -> None:
+    """Has CLIP, VAE, UNet and the reconstructor, all loaded to the CPU, come to the keeper's device only while they work.
+
+    A preview of a denoising step moves VAE and UNet twice.
+    """
+    conditioner, codec = multiview.conditioner, multiview.codec
+    assert isinstance(conditioner, ClipConditioner) and isinstance(codec, VAECodec)
+    for net in (conditioner.encoder, codec.vae, multiview.unet, reconstructor):
+        keeper.watch(net)
+    conditioner.normalizer.to(keeper.device)  # two vectors
+    multiview.prompt_embeds = multiview.prompt_embeds.to(keeper.device)
+    multiview.offload = keeper
 
 
 def _whole(kind: Any, folder: Path, **options) -> Any:

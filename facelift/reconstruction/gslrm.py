@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..cameras import Cameras, plucker_channels, rays
+from ..devices import no_autocast
 from .pixel_gaussians import GAUSSIAN_CHANNELS, decode_pixel_gaussians, free_gaussians
 from .protocol import Reconstruction
 
@@ -117,7 +118,7 @@ class GSLRM(nn.Module):
             x = layer(x)
         free, image_tokens = x[:, : self.config.free_gaussians], x[:, self.config.free_gaussians :]
         # the heads run in fp32 whatever the autocast type
-        with torch.autocast(x.device.type, enabled=False):
+        with no_autocast(x.device):
             head_type = self.gaussian_upsampler.linear.weight.dtype
             free_raw = self.gaussian_upsampler(free.to(head_type)).float()
             pixel_raw = self.pixel_gaussian_decoder(image_tokens.to(head_type)).float()

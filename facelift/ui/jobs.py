@@ -88,9 +88,9 @@ class Runners:
         return cls(*(Here(pipeline) for _ in range(4)))
 
     @classmethod
-    def processes(cls, weights: str, device: str) -> Runners:
+    def processes(cls, weights: str, device: str, offload: bool = False) -> Runners:
         """Each in a process of its own, that for heads at once. Raises WeightsError, ResourceError, ValueError, WorkerError."""
-        head = Worker("head", partial(FaceLiftPipeline.from_pretrained, weights, device=device))
+        head = Worker("head", partial(FaceLiftPipeline.from_pretrained, weights, device=device, offload=offload))
         head.start()
         return cls(head, Worker("portrait", Portraits), Worker("drawing", Portraits), Worker("film", Projectionist))
 

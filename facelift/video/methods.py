@@ -65,7 +65,7 @@ METHODS: dict[str, Method] = {"rig": by_rig, "deform": by_deform, "frames": by_f
 
 def of_frames(take: Take, moving: MovingHead, anchor: Gaussians, seconds: dict[str, float]) -> Moved:
     portrait = take.portrait(take.performance.picture, take.performance.anchor)
-    settings = {"seed": take.seed, "steps": take.pipe.default_steps, "guidance_scale": take.pipe.default_guidance_scale}
+    settings = {"seed": take.seed, "preset": "exact", "steps": take.pipe.default_steps, "guidance_scale": take.pipe.default_guidance_scale}
     return Moved(portrait.image, anchor, take.pipe.report(portrait, settings, len(anchor), seconds), moving)
 
 
