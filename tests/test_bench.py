@@ -145,3 +145,52 @@ if importlib.util.find_spec("matplotlib"):
     assert callable(matplotlib.pyplot.figure)
 """
     loaded_by(code)
+
+
+def test_presets_are_measured_against_all_steps_with_noise_and_without():
+    from facelift.bench.presets import SILENT, differences
+
+    views = torch.zeros(1, 3, 2, 2)
+    found = differences({"ours": views, SILENT: views + 0.1, "fast": views + 0.2})
+    assert set(found) == {f"{SILENT} from ours", f"ours from {SILENT}", "fast from ours", f"fast from {SILENT}"}
+    assert found[f"fast from {SILENT}"] == pytest.approx(20, abs=1e-3) and found["fast from ours"] < 14
+
+
+def grown(stage: str, axis: str, power: int) -> list:
+    from facelift.bench.results import Row
+
+    return [
+        Row(f"{stage} by {axis}", str(value), "fp32", 0.01 * value**power, (0.0, 0.0), 1, 0.0, working_bytes=value * 2**20)
+        for value in (1, 2, 4)
+    ]
+
+
+def test_growth_is_told_as_a_power_with_the_reason(tmp_path):
+    from xml.etree import ElementTree
+
+    from facelift.bench.growth import WHY, growth_table, save_plot
+
+    rows = [*grown("gslrm", "image side", 3), *grown("unet", "views", 1)]
+    table = growth_table(rows).splitlines()
+    assert "10, 80, 640 | ^3.00 | 1, 2, 4 | ^1.00" in table[2] and WHY["gslrm", "image side"] in table[2]
+    assert "^1.00" in table[3]
+    save_plot(rows, tmp_path / "growth.svg")
+    drawn = ElementTree.parse(tmp_path / "growth.svg").getroot()
+    assert len(drawn.findall("{*}polyline")) == 4  # time and memory of two stages
+
+
+def test_memory_of_a_run_is_what_it_held_at_most():
+    from facelift.bench.memory import peak_above
+
+    taken = peak_above(lambda: torch.ones(16 * 2**20))
+    if taken is None:
+        pytest.skip("this system does not say")
+    assert 60 * 2**20 < taken < 100 * 2**20
+
+
+@pytest.mark.parametrize("words", [["--plot", "a.svg"], ["--growth", "--count"]])
+def test_words_of_the_bench_that_exclude_each_other(words):
+    from facelift.bench.__main__ import main
+
+    with pytest.raises(SystemExit, match="2"):
+        main(words)

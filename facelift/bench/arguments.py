@@ -28,5 +28,19 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--compile", action="store_true", help="also torch.compile of the UNet, where time is left")
     p.add_argument("--processor-time", action="store_true", help="on a CPU: seconds that it worked for this alone, for a busy machine")
     p.add_argument("--stages", nargs="+", metavar="NAME", help="only these; the table names them")
+    p.add_argument("--growth", action="store_true", help="instead: time and memory by image side, views, photos and number of Gaussians")
+    p.add_argument("--plot", type=Path, metavar="FILE.svg", help="of --growth")
+    p.add_argument("--count", action="store_true", help="instead: the arithmetic of a photo and the size of the weights, nothing computed")
     p.add_argument("--json", type=Path, metavar="FILE", help="where all numbers go, written anew after each stage")
     return p
+
+
+def checked(words: list[str] | None) -> argparse.Namespace:
+    """Ends the program for words that exclude each other."""
+    p = parser()
+    args = p.parse_args(words)
+    if args.plot and not args.growth:
+        p.error("--plot draws what --growth measures: give both")
+    if args.growth and args.count:
+        p.error("--growth and --count are two commands: give one")
+    return args

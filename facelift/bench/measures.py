@@ -22,6 +22,7 @@ from .kernels import kernels_of
 from .models import FULL, VIEWS, Sizes, System, in_format, random_system, reconstruct_raw, with_numbers
 from .naive import naive, reconstruct_naively
 from .peak import copy_work, peak_works, prefer_cudnn, with_cudnn
+from .presets import differences, preset_works
 from .results import Results, rows_of
 from .switches import without
 
@@ -233,6 +234,15 @@ class Measures:
             if all(parts.values()):
                 self._flops["photo", way] = sum(parts.values()) + (self.steps - 1) * parts["unet"]
         self._time("photo", format, works, 0.12, rounds=min(3, self.wanted.rounds), least=1, warm=False)
+
+    def presets(self, format: str) -> None:
+        """Portrait to views by each preset, and by each part of the fast one alone."""
+        works = preset_works(self.system(format), self.steps, self.system(format, "graph") if self.graphs else None)
+        runs = {way: with_numbers(format, self._kept("presets", way, format, work)) for way, work in works.items()}
+        self._time("presets", format, runs, 0.2, rounds=min(3, self.wanted.rounds), least=1, warm=False)
+        outputs = {way: output for (stage, way, of), output in self.outputs.items() if (stage, of) == ("presets", format)}
+        for name, value in differences(outputs).items():
+            self.results.differ(f"presets {format}: {name}, dB", value)
 
     def film(self, _: str) -> None:
         self.results.add(film_rows(self.sizes is FULL, self.clock.part(0.05)))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .measures import Measures
 from .models import FULL
+from .presets import decibels
 
 FLOPS = {"unet": 11.1e12, "gslrm": 74.3e12, "encode": 8.7e12, "decode": 15.1e12}  # of one run at full size, to guess how long it takes
 EFFICIENCY = 0.2  # guessed share of the peak
@@ -53,6 +53,7 @@ def stages(measures: Measures, formats: Sequence[str], compile: bool) -> Iterato
     if m.graphs:
         yield Stage("tuned", first, m.tuned, 10)
     yield Stage("switches", first, m.switches, 4 * need(m, "unet", first))
+    yield Stage("presets", first, m.presets, presets_need(m, first))
     yield Stage("film", "fp32", m.film, 12 if full else 1)
     yield Stage("autograd", first, m.autograd, 2 * need(m, "unet", first))
     if compile:
@@ -69,6 +70,12 @@ def need(measures: Measures, name: str, format: str) -> float:
     photo = measures.steps * FLOPS["unet"] + FLOPS["gslrm"] + FLOPS["encode"] + FLOPS["decode"]
     peak = measures.results.peak("matmul", format)
     return 1 + 4 * FLOPS.get(name, photo) / (EFFICIENCY * peak) if peak else 2
+
+
+def presets_need(measures: Measures, format: str) -> float:
+    """All steps three times, the preset's seven times, at least once."""
+    steps = [row.seconds for row in measures.results.rows if (row.stage, row.way, row.format) == ("unet", "ours", format)]
+    return (3 * measures.steps + 100) * steps[0] if steps else need(measures, "photo", format)
 
 
 def run_stages(planned: Iterator[Stage], measures: Measures, only: Sequence[str] | None, path: Path | None) -> None:
@@ -102,6 +109,6 @@ def compare(measures: Measures) -> None:
             error = output.float() - truth
             label = f"{stage}: {way} in {format} from ours in {exact}"
             if stage in ("decode", "photo"):
-                results.differ(f"{label}, dB", min(200.0, -10 * math.log10(max(float(error.square().mean()), 1e-20))))
+                results.differ(f"{label}, dB", decibels(float(error.square().mean())))
             else:
                 results.differ(f"{label}, relative L2", float(error.norm() / truth.norm()))

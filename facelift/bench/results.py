@@ -37,13 +37,13 @@ class Row:
 
     def __str__(self) -> str:
         if self.error and not self.runs:
-            return f"{self.stage:<12} {self.way:<30} {self.format:<5} failed: {self.error}"
+            return f"{self.stage:<20} {self.way:<30} {self.format:<5} failed: {self.error}"
         rate = f"{self.rate / 1e12:8.2f} TFLOP/s" if self.rate else " " * 16
         share = f"{self.share:5.0%}" if self.share else " " * 5
         memory = f"{self.working_bytes / 2**30:6.2f} GiB" if self.working_bytes is not None else ""
         spread = f"{1000 * self.spread[0]:.2f} to {1000 * self.spread[1]:.2f}"
         took = f"{1000 * self.seconds:10.2f} ms ({spread}; {self.runs})"
-        return f"{self.stage:<12} {self.way:<30} {self.format:<5} {took:<40} {rate} {share} {memory}"
+        return f"{self.stage:<20} {self.way:<30} {self.format:<5} {took:<40} {rate} {share} {memory}"
 
 
 @dataclass

@@ -50,7 +50,7 @@ def split_forward(
         return x
 
     def up(block, x: Tensor) -> Tensor:
-        taken, skips[:] = tuple(skips[-len(block.resnets) :]), skips[: -len(block.resnets)]
+        taken, skips[:] = tuple(skips[-resnets(block) :]), skips[: -resnets(block)]
         size = skips[-1].shape[2:] if skips else None
         words = {"encoder_hidden_states": text} if attends(block) else {}
         return block(x, taken, emb, upsample_size=size, **words)
@@ -66,13 +66,19 @@ def split_forward(
             x = up(block, x)
         deep = x
     else:
-        del skips[sum(len(block.resnets) for block in ups[-SHALLOW:]) :]  # those of the deep levels
+        del skips[sum(resnets(block) for block in ups[-SHALLOW:]) :]  # those of the deep levels
     x = deep
     for block in ups[-SHALLOW:]:
         x = up(block, x)
     if unet.conv_norm_out:
         x = unet.conv_act(unet.conv_norm_out(x))
     return unet.conv_out(x), deep
+
+
+def resnets(block: torch.nn.Module) -> int:
+    """Of an up block: each takes one skip."""
+    assert isinstance(block.resnets, torch.nn.ModuleList)
+    return len(block.resnets)
 
 
 def attends(block: torch.nn.Module) -> bool:
