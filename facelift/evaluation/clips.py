@@ -39,6 +39,7 @@ from .motion import MOVING, SIZE, on_white, pictures, shared_renderer
 FPS = 12.0
 AZIMUTHS = (0.0, 20.0)
 TURN = 12.0  # degrees to each side
+STILL = 0.1  # of a weight: what changes less in a short clip is not judged
 ASKED = ("jawOpen", "eyeBlink", "mouthSmile", "mouthPucker", "browInnerUp")
 
 
@@ -133,7 +134,8 @@ def came_back(true: Track, read: Performance) -> str:
     words = []
     for name in ASKED:
         columns = [UNITS.index(unit) for unit in sided(name)]
-        words.append(f"{name} {slope(true.weights[:, columns], read.weights[:, columns]):.2f}")
+        if np.ptp(true.weights[:, columns]) > STILL:
+            words.append(f"{name} {slope(true.weights[:, columns], read.weights[:, columns]):.2f}")
     assert true.rotation is not None
     words.append(f"turn {slope(true.rotation[:, 3:], read.rotation[:, 3:]):.2f}")
     return ", ".join(words)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 from ..animation.drive import HIDDEN
 from ..animation.head4d import in_range
 from ..errors import ClipError, PhotoError
-from ..gaussians import Gaussians
+from ..gaussians import PARTS, Gaussians
 from ..portrait.crop import FACE_CENTRE, FACE_SIZE, SIZE
 from .frames import Clip
 from .track import Performance
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 Kept = dict[str, np.ndarray]
 Progress = Callable[[str, int, int], object]  # what is done, how many of them, of how many
-FIELDS = tuple(field.name for field in fields(Gaussians))
 EXACT = ("means",)  # the others are kept in half precision, which is finer than any splat file
 
 
@@ -71,7 +70,7 @@ class FrameHeads:
 
     def _own(self, frame: int) -> Kept:
         kept = self._read(frame)
-        return {name: kept[name] for name in FIELDS}
+        return {name: kept[name] for name in PARTS}
 
     def _rows(self, frame: int) -> np.ndarray:
         return self._index[self._masks[frame]]
@@ -116,7 +115,7 @@ def kept_head(take: Take, picture: np.ndarray, frame: int) -> Kept:
     gaussians = reconstruction.gaussians().detach().to("cpu", torch.float32)
     mask = gaussians.kept_by(pipe.filters)
     left = gaussians[mask]
-    values = {name: getattr(left, name).numpy() for name in FIELDS}
+    values = {name: getattr(left, name).numpy() for name in PARTS}
     halves = {name: value if name in EXACT else value.astype(np.float16) for name, value in values.items()}
     return {"mask": np.packbits(mask.numpy()), "count": np.array(len(mask)), **halves}
 
