@@ -97,10 +97,7 @@ function headLife(panel, moved) {
     last = time;
     if (mirror) {
       const pose = mirror.pose(head.units, head.rest, time);
-      if (pose) {
-        head.pose(pose);
-        panel.dispatchEvent(new CustomEvent("mirrored", { detail: pose }));
-      }
+      if (pose) head.pose(pose);
       return true;
     }
     if (track) {

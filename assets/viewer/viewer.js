@@ -1,10 +1,11 @@
 // The 3D viewer of the page and of head.html: `headViewer(root, engine, texts, sample, webcam)` returns `show(value)`.
 // root: an element filled with viewer.html. engine: () => Promise of the module spark.min.js. texts: the words, by name.
 // value: null, or { splat: {url, orig_name} or {bytes, orig_name}, rig, track, portrait: {url}, film: {url}, keep_view }, or { waiting: true }.
-// sample: a small head that turns where there is none yet, {url, orig_name}, or null. webcam: what webcam.js needs, or null. root hears "film" with a file, for browsers without WebGL2.
+// sample: a small head that turns where there is none yet, {url, orig_name}, or null. root hears "film" with a file, for browsers without WebGL2.
+// webcam: what webcam.js needs, or null.
 // rig, track: files of a head that can be driven, shown in place of the splats, and of what it does; rig.js and animate.js belong to it.
-// For tests, root carries data-state (empty, sample, loading, loaded, error, no-webgl), data-splats, data-moving while pictures are still to come, and data-webcam and
-// data-turned (degrees) while the webcam is on.
+// For tests, root carries data-state (empty, sample, loading, loaded, error, no-webgl), data-splats, data-moving while pictures are still to come, and
+// data-webcam while it is on.
 function headViewer(root, engine, texts, sample = null, webcam = null) {
   const HOME = [0, -2.7, 0]; // the front camera of the six views: the head faces -y and z is up
   const FIELD_OF_VIEW = 50;
@@ -498,10 +499,9 @@ function headViewer(root, engine, texts, sample = null, webcam = null) {
   tool("webcam").hidden = !mirror;
   panel.addEventListener("mirror", ({ detail: on }) => {
     if (on) root.dataset.webcam = "";
-    else delete root.dataset.webcam, delete root.dataset.turned, (note.textContent = "");
+    else delete root.dataset.webcam, (note.textContent = "");
     tool("webcam").setAttribute("aria-pressed", on);
   });
-  panel.addEventListener("mirrored", ({ detail: pose }) => (root.dataset.turned = ((Math.acos(clamp(pose.rotation[0], -1, 1)) * 360) / Math.PI).toFixed(1)));
   wipe.addEventListener("input", () => compare.style.setProperty("--at", `${wipe.value}%`));
   root.addEventListener("keydown", (event) => {
     if (event.key === "Escape") return setFull(false);
