@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from .gaussians import RELEASE_APP, FilterPreset
 from .head import Head
 from .multiview.lens import drawn_anew, is_other_lens
 from .multiview.pipeline import DenoisingStep, GeneratedViews, MultiViewPipeline
+from .person import OtherPhoto, add_photos
 from .portrait import Portrait, make_portrait
 from .reconstruction.protocol import Context, Reconstruction, Reconstructor, Refinement
 from .rendering import to_bytes
@@ -115,6 +116,7 @@ class FaceLiftPipeline:
         matting: str = "auto",
         fov: float | str = "auto",
         preset: str = "exact",
+        others: Sequence[OtherPhoto] = (),
     ) -> Head:
         """One photo -> one head.
 
@@ -125,6 +127,7 @@ class FaceLiftPipeline:
         on_step: called after every denoising step; what it raises ends the call.
         face_index, matting, fov: as for `portrait.make_portrait`.
         preset: "exact", or for released weights "fast": fewer and cheaper steps, and views that differ from those of exact.
+        others: more photos of the person, which take the place of views that would be made up.
         Raises PhotoError for a photo that cannot be used, SettingsError for impossible guidance or preset, ValueError for impossible steps.
         """
         if guidance_scale is not None and not math.isfinite(guidance_scale):
@@ -136,6 +139,11 @@ class FaceLiftPipeline:
             portrait = self.through_our_lens(portrait)
         with laps("views"):
             generated = self.make_views(portrait, seed, steps, guidance_scale, on_step, preset)
+            if others:
+                rough = self.reconstruct(generated.views).filtered(self.filters)
+                views, notes = add_photos(generated.views, rough, self.rig, others, matting)
+                generated = GeneratedViews(views, generated.portrait_depth)
+                portrait = replace(portrait, advice=(*notes, *portrait.advice))
         with laps("gaussians"):
             reconstruction = self.refine(self.reconstruct(generated.views), self.context(generated, portrait), finish=True)
             gaussians = reconstruction.filtered(self.filters)

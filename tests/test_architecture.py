@@ -20,7 +20,7 @@ LAYERS = (  # each may import itself and what stands above it here
     {"portrait", "rendering"},
     {"export", "face", "multiview", "reconstruction"},
     {"animation", "video"},
-    {"assembly", "head", "pipeline"},
+    {"assembly", "head", "person", "pipeline"},
     {"serving"},
     {"ui"},
     {"__main__", "app", "cli"},

@@ -9,13 +9,18 @@ import math
 import sys
 import traceback
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..choices import MATTINGS, MESHES, PRESETS, SPLATS, SPZ_VERSIONS
 from ..errors import ResourceError, WeightsError
 from ..files import write_whole_files
 from . import VERBS
+
+if TYPE_CHECKING:
+    from ..person import OtherPhoto
 
 LAST = "report.json"  # where it is, the files beside it are whole and of the same head
 
@@ -40,6 +45,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--no-crop", action="store_true", help="the photo is an aligned portrait already: only pad and resize it")
     p.add_argument("--face", type=face, default=1, metavar="N", help="which face, by size (default: 1, the largest); all: one head each")
     p.add_argument("--matting", choices=MATTINGS, default="auto", help="how the background goes (default: auto); alpha: by transparency")
+    p.add_argument("--person", action="store_true", help="all photos show one person, the first from the front: they make one head")
+    p.add_argument("--azimuth", nargs="+", type=finite, metavar="DEG", help="with --person: where the photos after the first were taken")
     p.add_argument("--fov", type=degrees, default="auto", metavar="DEG", help="what the photo's longer side spans, or off (default: EXIF)")
     p.add_argument("--no-turntable", action="store_true", help="do not write turntable.mp4")
     p.add_argument("--formats", nargs="+", choices=SPLATS + MESHES, default=["ply"], help="files to write (default: ply); glb, obj: a mesh")
@@ -110,6 +117,12 @@ def main(argv: list[str] | None = None) -> int:
     for path in other_files(args.photos):
         print(f"skipped: {path} is no picture by its name", file=sys.stderr)
 
+    if args.person and (args.face != 1 or len(photos) < 2):
+        parser().error("--person needs two photos or more, of which the first shows the person alone, and no --face")
+    if args.azimuth and (not args.person or len(args.azimuth) != len(photos) - 1):
+        parser().error("--azimuth goes with --person: one number for each photo after the first")
+
+    from ..person import OtherPhoto
     from ..pipeline import FaceLiftPipeline
     from ..portrait.lens import check_fov
     from ..portrait.quiet import without_native_chatter
@@ -125,10 +138,15 @@ def main(argv: list[str] | None = None) -> int:
     for sentence in wrong:
         print(f"error: {sentence}", file=sys.stderr)
     failed = len(wrong)
+    others: list[OtherPhoto] = []
+    if args.person:
+        azimuths = args.azimuth or [None] * (len(photos) - 1)
+        others = [OtherPhoto(photo, azimuth) for photo, azimuth in zip(photos[1:], azimuths, strict=True)]
+        photos = photos[:1]
     for photo, folder in zip(photos, output_folders(photos, args.output), strict=True):
         try:
             with without_native_chatter():
-                lift(pipe, photo, folder, args)
+                lift(pipe, photo, folder, args, others)
         except (ValueError, OSError, RuntimeError) as error:  # PhotoError is a ValueError; the other photos are still done
             failed += 1
             if not isinstance(error, (ValueError, OSError, ResourceError)):
@@ -139,10 +157,10 @@ def main(argv: list[str] | None = None) -> int:
     return 1 if failed else 0
 
 
-def lift(pipe, photo: Path, folder: Path, args: argparse.Namespace) -> None:
+def lift(pipe, photo: Path, folder: Path, args: argparse.Namespace, others: Sequence[OtherPhoto] = ()) -> None:
     """One head, or with --face all one of each face, in a folder each. One that fails does not stop the others; ValueError then ends it."""
     if args.face:
-        return lift_one(pipe, photo, folder, args, args.face)
+        return lift_one(pipe, photo, folder, args, args.face, others)
     from ..portrait import make_portrait
 
     portrait = make_portrait(photo, crop=not args.no_crop, matting=args.matting)
@@ -158,7 +176,7 @@ def lift(pipe, photo: Path, folder: Path, args: argparse.Namespace) -> None:
         raise ValueError(f"{failed} of {count} faces failed")
 
 
-def lift_one(pipe, photo: Path, folder: Path, args: argparse.Namespace, number: int) -> None:
+def lift_one(pipe, photo: Path, folder: Path, args: argparse.Namespace, number: int, others: Sequence[OtherPhoto] = ()) -> None:
     from tqdm import tqdm
 
     bar = tqdm(total=None, desc=photo.name, disable=not sys.stderr.isatty(), leave=False)
@@ -172,7 +190,7 @@ def lift_one(pipe, photo: Path, folder: Path, args: argparse.Namespace, number: 
         head = pipe(
             photo, seed=args.seed, steps=args.steps, guidance_scale=args.guidance_scale, crop=not args.no_crop,
             on_step=lambda step: advance(step.index, step.total, step.stage), face_index=number - 1, matting=args.matting,
-            fov=args.fov, preset=args.preset,
+            fov=args.fov, others=others, preset=args.preset,
         )  # fmt: skip
         bar.reset()
         filmed = lambda done, total: advance(done, total, "turntable")  # noqa: E731
