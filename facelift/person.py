@@ -26,7 +26,7 @@ from .rendering import render, to_bytes
 NEAR = 25.0  # degrees from a view of the rig up to which a photo is taken for it
 FRONTAL = 20.0  # a photo turned less shows what the first one shows
 TURNED = (45.0, 90.0)  # where a photo of a turned face may have been taken: landmarks tell the side, and how far only roughly
-UNSEEN = (90.0, -90.0, 180.0)  # where a photo without a face may have been taken
+UNSEEN = (90.0, -90.0, 180.0, 45.0, -45.0)  # where a photo without a face may have been taken
 COARSE = 128  # pixels at which outlines are laid upon each other
 SCALES = np.geomspace(0.4, 2.5, 38)
 LEAST, WELL = 0.65, 0.8  # of intersection over union: that a photo may be used, and that no other way is tried
