@@ -73,6 +73,14 @@ def sentence_for(error: BaseException) -> str:
     return texts.UNEXPECTED
 
 
+class Replaced(Stopped):
+    """The visitor wants another head instead."""
+
+
+class _Stop(threading.Event):
+    replaced = False
+
+
 @dataclass(frozen=True)
 class Runners:
     """Where work runs, by lane: each does one thing at a time."""
@@ -112,7 +120,7 @@ class Jobs:
         self.passed = dict.fromkeys(runners.lanes(), time.monotonic())  # when work last passed, by the clock that nobody sets
         self._tried: set[str] = set()
         self.facts: Facts = runners.head.call(facts, seconds=settings.head_seconds, tell=_deaf, stop=threading.Event())
-        self._stops: dict[str, threading.Event] = {}
+        self._stops: dict[str, _Stop] = {}
         self._pace: dict[str, float] = {}  # of the last head, as `Finished` has it
         self._left: dict[Place, tuple[float, float]] = {}  # seconds that those in the line should take, and since when
 
@@ -149,10 +157,11 @@ class Jobs:
         """Adds what makes a finished head move, and a clip's motion; last what is to be said of the clip. Raises PhotoError, ClipError."""
         yield from self._told("drawing", self.runners.drawing, make_moving, (folder, clip), self.settings.mesh_seconds, threading.Event())
 
-    def stop(self, visitor: str) -> bool:
-        """Ends the visitor's job at its next step; whether there was one."""
+    def stop(self, visitor: str, replaced: bool = False) -> bool:
+        """Ends the visitor's job at its next step; whether there was one. replaced: it ends as `Replaced`."""
         stop = self._stops.get(visitor)
         if stop is not None:
+            stop.replaced = replaced
             stop.set()
         return stop is not None
 
@@ -171,7 +180,7 @@ class Jobs:
         The files live until the visitor leaves, or for as long as the settings say. Closing the iterator stops the job at its next step.
         Raises what the pipeline raises, BusyError, DeadlineError and Stopped.
         """
-        data, stop = Path(photo).read_bytes(), threading.Event()
+        data, stop = Path(photo).read_bytes(), _Stop()
         place = self.line.enter(client)
         self._stops[visitor] = stop
         self._expects(place, sum(expected(self._pace, settings.steps or self.facts.default_steps).values()) or None)
@@ -190,6 +199,8 @@ class Jobs:
                         for stage, seconds in expected(update.pace, update.report["steps"]).items():
                             self.metrics.took("facelift_stage_seconds", seconds, stage=stage)
                     yield update
+        except Stopped:
+            raise (Replaced if stop.replaced else Stopped) from None
         finally:
             stop.set()
             place.leave()

@@ -17,7 +17,7 @@ from .aligner import CropAdjustment, faces_shown, portrait_shown
 from .changes import progress, sentence, wrong
 from .endpoints import HEADS_IN_LINE, LARGEST_SEED, ONE_PORTRAIT_AT_A_TIME, add_endpoints, settings_from, visitor_of
 from .history import KEPT, keep
-from .jobs import Jobs, Runners, sentence_for
+from .jobs import Jobs, Replaced, Runners, sentence_for
 from .layout import OWN, layout
 from .making import Finished, Update
 from .motion import connect_motion, of_motion
@@ -118,7 +118,7 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
             yield {**changes.buttons(ui, running=False), ui.status: wrong(texts.NO_PHOTO)}
             return
         yield {**changes.buttons(ui, running=True), **changes.cleared(ui), **of_motion(ui, None), ui.status: progress(Update("portrait"))}
-        jobs.stop(visitor_of(request))  # the page shows one job at a time
+        jobs.stop(visitor_of(request), replaced=True)  # the page shows one job at a time
         of, adjustment = adjustment
         adjustment = adjustment if of == (photo, face) else CropAdjustment()  # a new photo may not have its portrait yet
         try:
@@ -133,6 +133,8 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
                     history = keep(history, update.folder, update.report, kept)
                     news |= entry_shown(ui, history, history[-1])
                 yield news
+        except Replaced:
+            return
         except Stopped:  # news that was on its way may have come after what stopped it said so
             said = {ui.status: sentence(texts.STOPPED)} if visitor_of(request) in jobs.visitors else {}  # else all of theirs was deleted
             yield {**changes.buttons(ui, running=False), **said}
@@ -145,7 +147,7 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
 
     def stop_for_another(request: gr.Request):
         """Another photo, or none: the head in the making is none of it."""
-        stopped = jobs.stop(visitor_of(request))
+        stopped = jobs.stop(visitor_of(request), replaced=True)
         return {**changes.buttons(ui, running=False), ui.status: sentence(texts.ANOTHER_PHOTO)} if stopped else {ui.status: gr.skip()}
 
     def delete_all(request: gr.Request):
@@ -202,15 +204,15 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
     starts, runs = [ui.generate.click, ui.another.click(**new_seed).then], []
     for start in starts + ([ui.examples.load_input_event.then] if ui.examples else []):
         start(show_waiting, None, buttons, **at_once)
-        runs.append(start(make_head, [*_settings(ui), ui.adjustment, ui.history], shown, **quiet, **HEADS_IN_LINE))
+        runs.append(start(make_head, [*_settings(ui), ui.adjustment, ui.history], shown, **quiet, **HEADS_IN_LINE, trigger_mode="multiple"))
         runs[-1].failure(show_refused, ui.status, buttons, **at_once)
     ends = connect_taking(ui, jobs, runs)
     recalls = connect_recall(ui, jobs, shown, ends)
     for another in (ui.generate.click, ui.another.click):
         another(None, cancels=[*ends, *recalls])
-    if ui.examples:  # the head in the making is none of it
-        ui.examples.dataset.click(None, cancels=[*runs, *ends, *recalls])
-    ui.photo.input(stop_for_another, None, buttons, cancels=runs, **at_once)
+    if ui.examples:
+        ui.examples.dataset.click(None, cancels=[*ends, *recalls])
+    ui.photo.input(stop_for_another, None, buttons, **at_once)
     ui.stop.click(stop_job, None, buttons, cancels=runs, **at_once)
     ui.delete.click(None, js=EMPTY_HISTORY)
     ui.delete.click(delete_all, None, [*shown, ui.photo, ui.faces], cancels=[*runs, *ends, *recalls], **at_once)

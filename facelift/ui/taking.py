@@ -97,12 +97,16 @@ def connect_taking(ui: SimpleNamespace, jobs: Jobs, heads: list) -> list:
             entry.making.pop(name, None)
         yield {ui.take: taken(entry, failed)} if quietly else {ui.take: taken(entry, failed), ui.status: said}
 
+    nothing: Changes = {ui.status: gr.skip()}  # of a function that yields nothing at all, Gradio empties the outputs
+
     def mesh(entry: HistoryEntry | None) -> Iterator[Changes]:
+        yield nothing
         if entry is not None:
             yield from made(entry, MESH, jobs.mesh(entry.folder), texts.MESH_DONE)
 
     def film(event: gr.EventData, entry: HistoryEntry | None) -> Iterator[Changes]:
         """One of the visitor's own, or the turntable."""
+        yield nothing
         if entry is None:
             return
         try:
@@ -116,6 +120,7 @@ def connect_taking(ui: SimpleNamespace, jobs: Jobs, heads: list) -> list:
 
     def own_film(entry: HistoryEntry | None) -> Iterator[Changes]:
         """The turntable that every head gets, in nobody's way."""
+        yield nothing
         if entry is not None and TURNTABLE not in entry.files and entry.folder.is_dir():
             yield from made(entry, TURNTABLE, jobs.film(entry.folder), "", quietly=True)
 
