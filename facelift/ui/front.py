@@ -76,6 +76,6 @@ def with_our_head(page: str, here: str) -> str:
 def address(scope: Message) -> str:
     """Of the page, as the visitor wrote it."""
     headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
-    scheme = headers.get(b"x-forwarded-proto", scope.get("scheme", "http")).partition(",")[0]
-    host = headers.get(b"x-forwarded-host") or headers.get(b"host", "localhost")
-    return f"{'https' if scheme == 'https' else 'http'}://{host}{scope.get('root_path', '')}".rstrip("/")
+    scheme = headers.get(b"x-forwarded-proto") or str(scope.get("scheme"))
+    host = headers.get(b"host", "localhost")  # which the guard has looked at
+    return f"{'https' if scheme.startswith('https') else 'http'}://{host}{scope.get('root_path', '')}".rstrip("/")

@@ -105,16 +105,27 @@ const said = part(".said");
 const say = (text) => (said.textContent = text);
 const canSend = (name, type) => Boolean(navigator.canShare?.({ files: [new File(["x"], name, { type })] }));
 const kinds = { "head.html": "text/html", "turntable.mp4": "video/mp4" };
+const fetched = new Map(); // address -> Promise of a file, begun when the panel opens: sheets only open right after a press
+function fileOf(name) {
+  const { url } = props.value.files[name];
+  if (!fetched.has(url)) fetched.set(url, fetch(url).then(async (answer) => {
+    if (!answer.ok) throw new Error(`${answer.status} for ${name}`);
+    return new File([await answer.blob()], name, { type: kinds[name] });
+  }));
+  return fetched.get(url);
+}
+openers.share.addEventListener("click", () => {
+  for (const button of root.querySelectorAll("[data-send]:not([hidden])")) {
+    if (props.value?.files[button.dataset.send]) fileOf(button.dataset.send).catch(console.error);
+  }
+});
 for (const button of root.querySelectorAll("[data-send]")) {
   const name = button.dataset.send;
   button.hidden = !canSend(name, kinds[name]);
   button.addEventListener("click", async () => {
-    const file = props.value?.files[name];
-    if (!file) return say(words.not_yet);
+    if (!props.value?.files[name]) return say(words.not_yet);
     try {
-      const answer = await fetch(file.url);
-      if (!answer.ok) throw new Error(answer.status);
-      await navigator.share({ files: [new File([await answer.blob()], name, { type: kinds[name] })], title: words.title });
+      await navigator.share({ files: [await fileOf(name)], title: words.title });
     } catch (error) {
       if (error.name !== "AbortError") say(words.not_sent);
     }
