@@ -115,7 +115,7 @@ class CompactViewGenerator(nn.Module):
         if self.decoder is None:
             return base
         pictures = [F.pixel_shuffle(latents.float(), FACTOR) for latents in (base, warped)]
-        painted, classes = self.decoder(self.decoder.features(output).float().contiguous(), *pictures, noise)
+        painted, classes = self.decoder(self.decoder.features(output).float(), *pictures, noise)
         people = [each.split(self.views) for each in (painted, classes, pictures[1])]
         return F.pixel_unshuffle(torch.cat([keep_tones(*person) for person in zip(*people, strict=True)]), FACTOR)
 

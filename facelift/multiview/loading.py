@@ -77,4 +77,4 @@ def load_decoder(folder: Path, device: torch.device) -> ViewDecoder | None:
     settings = json.loads((folder / "config.json").read_text())
     decoder = ViewDecoder(DecoderConfig(**{**settings, "channels": tuple(settings["channels"])}))
     fill(decoder, {name: value.float() for name, value in read_tensors(folder / "model.safetensors").items()})
-    return decoder.eval().requires_grad_(False).to(device)
+    return placed(decoder.eval().requires_grad_(False), device)

@@ -101,11 +101,11 @@ class MultiViewPipeline:
 
     @property
     def device(self) -> torch.device:
-        return self.unet.device if self.offload is None else self.offload.device
+        return next(self.unet.parameters()).device if self.offload is None else self.offload.device  # diffusers' own looks at all of them
 
     @property
     def dtype(self) -> torch.dtype:
-        return self.unet.dtype
+        return next(self.unet.parameters()).dtype
 
     def through_our_lens(self, portrait: Image.Image, focal: float) -> Image.Image | None:
         """A portrait (RGBA) by a lens of `focal` pixels as the models' own would show it; None where no depth is found, as here."""
@@ -136,7 +136,7 @@ class MultiViewPipeline:
         v = self.config.num_views
         labels = self.conditioner.class_labels(portrait.convert("RGB"), draw).to(self.device)
         latents = self.codec.encode(self.pictures(portrait).to(self.device)).expand(v, -1, -1, -1)
-        dtype = self.unet.dtype
+        dtype = self.dtype
         labels = labels.to(dtype) if labels.is_floating_point() else labels
         return Condition(latents.to(dtype), labels, self.prompt_embeds.to(self.device, dtype))
 
