@@ -194,3 +194,10 @@ def test_words_of_the_bench_that_exclude_each_other(words):
 
     with pytest.raises(SystemExit, match="2"):
         main(words)
+
+
+def test_counted_work_adds_up_to_a_photo():
+    from facelift.bench.count import Counts, table
+
+    text = table({"ours": Counts(1e12, 2e12, 100e12, 3e12, 4e12)}, {"UNet": 2**30, "VAE": 2**29}, 50)
+    assert "| UNet, one guided step of 12 samples | 2 |" in text and "| **a photo** | 108 |" in text and "all 1.50" in text

@@ -205,11 +205,12 @@ def test_choices_are_what_there_is():
     from facelift import cameras, choices
     from facelift.evaluation.benchmarks import BENCHMARKS
     from facelift.export.splats import FORMATS
+    from facelift.multiview.sampling import PRESETS
     from facelift.portrait import MATTINGS
     from facelift.synthesis.sampler import SPLITS
 
     assert tuple(cameras.RIGS) == choices.RIGS and tuple(SPLITS) == choices.SPLITS
-    assert choices.MATTINGS == MATTINGS
+    assert choices.MATTINGS == MATTINGS and tuple(PRESETS) == choices.PRESETS
     assert tuple(sorted(BENCHMARKS)) == choices.BENCHMARKS and tuple(suffix[1:] for suffix in FORMATS) == choices.SPLATS
 
 
