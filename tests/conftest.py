@@ -49,6 +49,7 @@ SLOW = (
     "test_splats::test_a_mesh_is_*",
     "test_training*::*",
     "test_video::test_a_clip_becomes_a_head_*",
+    "test_video_methods::test_a_network_moves_*",
     "test_visitors::*",  # tests/security
     "test_workers::*",  # tests/security
     "test_broken_files::test_broken_weights_*",  # tests/security
