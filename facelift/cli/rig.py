@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-SPLATS = ("ply", "spz", "splat")  # the most exact first
+SPLATS = ("ply", "compressed.ply", "spz", "sog", "splat")  # the most exact first
 
 
 def parser() -> argparse.ArgumentParser:
