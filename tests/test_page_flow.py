@@ -344,7 +344,7 @@ def test_links_are_previewed_with_our_own_title_and_picture(stand_in):
     assert 'og:title" content="FaceLift"' in head and "Gradio" not in head and 'lang="en"' in head
     picture = re.search(r'og:image" content="([^"]+)"', page)[1]
     assert Image.open(io.BytesIO(urllib.request.urlopen(picture).read())).size == (1200, 630)
-    assert "<script>" not in with_our_head("<head></head><body>", "http://x/<script>")
+    assert "<script>" not in with_our_head("<head><meta charset='utf-8'></head><body>", "http://x/<script>")
 
 
 def test_render_endpoint(stand_in, tmp_path):

@@ -17,6 +17,7 @@ Receive = Callable[[], Awaitable[Message]]
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 PREVIEW = resource("assets/viewer/preview.jpg")
+CHARSET = re.compile(r"<meta charset=[^>]*>")
 THEIRS = re.compile(r"<meta\s+(?:property=\"og:|name=\"twitter:)[^>]*>\s*")
 
 
@@ -70,7 +71,7 @@ def with_our_head(page: str, here: str) -> str:
         kind = "property" if name.startswith("og:") else "name"
         lines.append(f'<meta {kind}="{name}" content="{html.escape(content)}">')
     head, body, rest = page.partition("<body")
-    return THEIRS.sub("", head).replace("</head>", "\n".join([*lines, "</head>"]), 1) + body + rest
+    return CHARSET.sub(lambda found: "\n".join([found[0], *lines]), THEIRS.sub("", head), count=1) + body + rest
 
 
 def address(scope: Message) -> str:
