@@ -53,7 +53,7 @@ function draw() {
     const group = made("section", ""), chips = made("div", "", { className: "chips" });
     const own = title === props.films ? Object.keys(value.files).filter((name) => name.startsWith("film_")) : [];
     chips.append(...[...names, ...own].filter((name) => value.files[name] || props.made[name]).map((name) => chip(name, value)));
-    group.append(made("h3", title), made("p", note), chips);
+    group.append(made("h2", title), made("p", note), chips);
     if (title === props.films) group.append(part(".film-form") ?? form);
     return group;
   }));
