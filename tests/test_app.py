@@ -35,7 +35,7 @@ from facelift.export.mesh import MeshError
 from facelift.gaussians import Gaussians
 from facelift.serving.settings import ServiceSettings
 from facelift.serving.visitors import Visitors
-from facelift.ui import jobs
+from facelift.ui import jobs, lanes
 from facelift.ui.making import Settings
 
 COMPACT = ROOT / "weights" / "compact" / "config.json"
@@ -322,7 +322,7 @@ def test_a_mesh_needs_no_turn_and_fails_with_a_sentence(tmp_path, monkeypatch):
     pipeline = FakePipeline()
     pipeline.endless = True
     visitors = Visitors(tmp_path, 60)
-    working = jobs.Jobs(jobs.Runners.here(pipeline), visitors, ServiceSettings())
+    working = jobs.Jobs(lanes.Runners.here(pipeline), visitors, ServiceSettings())
     running = working.run("another visitor", "address", PHOTO, Settings())
     for name, n in (("head", 12000), ("dust", 20)):
         (tmp_path / name).mkdir()

@@ -274,7 +274,7 @@ def test_missing_files_of_our_own_are_one_sentence(monkeypatch):
     def nowhere(*_, **__):
         raise ResourceError("gone.")
 
-    monkeypatch.setattr("facelift.ui.jobs.Runners.processes", nowhere)
+    monkeypatch.setattr("facelift.ui.lanes.Runners.processes", nowhere)
     with pytest.raises(SystemExit) as end:
         main(["app", "--port", "7993"])
     assert end.value.code == "error: gone."

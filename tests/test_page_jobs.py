@@ -25,7 +25,8 @@ from facelift.ui import filming, texts
 from facelift.ui.endpoints import settings_from
 from facelift.ui.filming import Film
 from facelift.ui.history import keep, report_from
-from facelift.ui.jobs import Jobs, Runners, sentence_for
+from facelift.ui.jobs import Jobs, sentence_for
+from facelift.ui.lanes import Runners
 from facelift.ui.making import Finished, Settings, Update, _Clock, expected
 
 SHORT = ServiceSettings(film_length=0.2)

@@ -83,7 +83,7 @@ def serve(args: argparse.Namespace) -> None:
     try:
         from ..serving.logs import start_logs
         from ..ui import build_app, launch
-        from ..ui.jobs import Runners
+        from ..ui.lanes import Runners
 
         start_logs(args.json_logs)
         settings = settings_of(args)

@@ -7,8 +7,6 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -25,20 +23,19 @@ from ..errors import (
     WeightsError,
     WorkerError,
 )
-from ..pipeline import FaceLiftPipeline
 from ..portrait import Portrait
 from ..serving.line import Line, Place
 from ..serving.metrics import Metrics
 from ..serving.settings import ServiceSettings
 from ..serving.visitors import Visitors
-from ..serving.worker import Here, Runner, Stopped, Worker, ping
+from ..serving.worker import Runner, Stopped, ping
 from . import texts
 from .aligner import CropAdjustment
-from .filming import Film, Projectionist, make_film
+from .filming import Film, make_film
+from .lanes import Runners
 from .making import (
     Facts,
     Finished,
-    Portraits,
     Settings,
     Update,
     draw_splats,
@@ -79,35 +76,6 @@ class Replaced(Stopped):
 
 class _Stop(threading.Event):
     replaced = False
-
-
-@dataclass(frozen=True)
-class Runners:
-    """Where work runs, by lane: each does one thing at a time."""
-
-    head: Runner
-    portrait: Runner
-    drawing: Runner
-    film: Runner
-
-    @classmethod
-    def here(cls, pipeline) -> Runners:
-        """In threads of this process."""
-        return cls(*(Here(pipeline) for _ in range(4)))
-
-    @classmethod
-    def processes(cls, weights: str, device: str, offload: bool = False) -> Runners:
-        """Each in a process of its own, that for heads at once. Raises WeightsError, ResourceError, ValueError, WorkerError."""
-        head = Worker("head", partial(FaceLiftPipeline.from_pretrained, weights, device=device, offload=offload))
-        head.start()
-        return cls(head, Worker("portrait", Portraits), Worker("drawing", Portraits), Worker("film", Projectionist))
-
-    def lanes(self) -> dict[str, Runner]:
-        return {"head": self.head, "portrait": self.portrait, "drawing": self.drawing, "film": self.film}
-
-    def close(self) -> None:
-        for runner in self.lanes().values():
-            runner.close()
 
 
 class Jobs:

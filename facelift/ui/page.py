@@ -17,7 +17,8 @@ from .aligner import CropAdjustment, faces_shown, portrait_shown
 from .changes import progress, sentence, wrong
 from .endpoints import HEADS_IN_LINE, LARGEST_SEED, ONE_PORTRAIT_AT_A_TIME, add_endpoints, settings_from, visitor_of
 from .history import KEPT, keep
-from .jobs import Jobs, Replaced, Runners, sentence_for
+from .jobs import Jobs, Replaced, sentence_for
+from .lanes import Runners
 from .layout import OWN, layout
 from .making import Finished, Update
 from .motion import connect_motion, of_motion
