@@ -29,7 +29,6 @@ TURNED = (45.0, 90.0)  # where a photo of a turned face may have been taken: lan
 UNSEEN = (90.0, -90.0, 180.0, 45.0, -45.0)  # where a photo without a face may have been taken
 COARSE = 128  # pixels at which outlines are laid upon each other
 SCALES = np.geomspace(0.4, 2.5, 38)
-MOST_GAIN = 1.5  # of a mirrored side, to the light on its side
 LEAST, WELL = 0.65, 0.8  # of intersection over union: that a photo may be used, and that no other way is tried
 
 
@@ -82,19 +81,8 @@ def add_photos(
     for view in sorted(known):
         mirrored = rig.mirrored[view]
         if mirrored not in known and mirrored != view:
-            views[mirrored] = _toned(views[view].flip(-1), views[mirrored])
+            views[mirrored] = views[view].flip(-1)
     return views, notes
-
-
-def _toned(rgba: Tensor, like: Tensor) -> Tensor:
-    """With the mean colour of another picture where both show the head: light falls from one side. Shape (4, S, S); RGB stays."""
-    if len(rgba) < 4:
-        return rgba
-    colour, alpha = rgba[:3], rgba[3:]
-    solid = (torch.minimum(alpha, like[3:]) > 0.9).to(rgba)
-    means = [(picture[:3] * solid).sum((1, 2), keepdim=True) for picture in (like, rgba)]
-    gain = (means[0] / means[1].clamp_min(1e-6)).clamp(1 / MOST_GAIN, MOST_GAIN) if solid.any() else torch.ones(3, 1, 1).to(rgba)
-    return torch.cat([((colour - (1 - alpha)).clamp_min(0) * gain + 1 - alpha).clamp(0, 1), alpha])
 
 
 def place(other: OtherPhoto, rough: Gaussians, rig: ViewRig, size: int, matting: str = "auto") -> Placed | None:

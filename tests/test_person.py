@@ -59,13 +59,9 @@ def test_a_profile_takes_the_place_of_the_view_that_would_be_made_up(head, cut_o
     views, notes = add_photos(made_up, head, RIG, [OtherPhoto(cut_out(-90))])
     right, left = RIG.names.index("right"), RIG.names.index("left")
     assert psnr(views[right, :3], seen(head, right)) > 22
-    assert torch.equal(views[left, 3], views[right, 3].flip(-1))  # the other side is its mirror picture
+    assert torch.equal(views[left], views[right].flip(-1))  # the other side is its mirror picture
     assert (views[[0, 1, 3, 5]] == 0.5).all() and notes == ["Photo 2 was taken for the right view (-90 degrees)."]
     assert (made_up == 0.5).all()
-    lit = torch.cat([torch.full((6, 3, SIZE, SIZE), 0.8), torch.ones(6, 1, SIZE, SIZE)], 1)
-    views, _ = add_photos(lit, head, RIG, [OtherPhoto(cut_out(-90), -90.0)])
-    solid = views[left, 3] > 0.9
-    assert views[left, :3, solid].mean() > views[right, :3, solid.flip(-1)].mean() * 1.2  # in the light that falls on it
 
 
 def test_given_azimuths_are_believed(head, cut_out):
