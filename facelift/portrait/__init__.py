@@ -144,7 +144,8 @@ def make_portrait(
         return Portrait(*square, face, faces, cutout.matting, None, advice=tuple(notes), focal=focal)
     window = crop_window(*image.size, face.box)
     image, alpha = apply_crop(cutout.image, window), apply_crop(cutout.alpha, window, 0)
-    if completed := complete_crown(image, alpha, window, face):
+    kept = matting in ("none", "alpha")  # asked for by name: the picture and its outline stay as they are
+    if not kept and (completed := complete_crown(image, alpha, window, face)):
         image, alpha = completed
         notes = [COMPLETED, *(note for note in notes if note != LITTLE_ROOM)]
     focal = focal and focal * window.scale * (turn.scale if turn else 1.0)

@@ -135,5 +135,8 @@ def test_one_bad_argument_loses_no_photo(tmp_path, capsys, monkeypatch):
 class FakePipe:
     device = "cpu"
 
+    class multiview:
+        preset = staticmethod(lambda name: None)
+
     class weights:
         note = licence = "none"
