@@ -1,7 +1,5 @@
 """Blender add-on: File > Import > FaceLift head. Meshes and heads with face units (.glb) at once, photos and splats through `facelift`."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import tempfile
