@@ -87,6 +87,7 @@ class Jobs:
         self.line = Line(settings.heads_waiting, settings.heads_each)
         self.passed = dict.fromkeys(runners.lanes(), time.monotonic())  # when work last passed, by the clock that nobody sets
         self._tried: set[str] = set()
+        self._working: set[object] = set()
         self.facts: Facts = runners.head.call(facts, seconds=settings.head_seconds, tell=_deaf, stop=threading.Event())
         self._stops: dict[str, _Stop] = {}
         self._pace: dict[str, float] = {}  # of the last head, as `Finished` has it
@@ -191,6 +192,11 @@ class Jobs:
             total += max(1.0, seconds - (now - since)) if i == 0 else seconds
         return total
 
+    @property
+    def working(self) -> bool:
+        """Whether anything is done for a visitor now."""
+        return bool(self._working)
+
     def since_passed(self, lane: str) -> float:
         """Seconds since work last passed through a lane."""
         return time.monotonic() - self.passed[lane]
@@ -253,7 +259,8 @@ class Jobs:
     def _run(
         self, lane: str, runner: Runner, work, arguments: tuple, seconds: float, tell=None, stop: threading.Event | None = None
     ) -> Any:  # what the work returns
-        started, how = time.monotonic(), "failed"
+        started, how, this = time.monotonic(), "failed", object()
+        self._working.add(this)
         try:
             result = runner.call(work, *arguments, seconds=seconds, tell=tell or _deaf, stop=stop or threading.Event())
             how = "done"
@@ -276,6 +283,7 @@ class Jobs:
                 raise Stopped from None
             raise
         finally:
+            self._working.discard(this)
             self.metrics.count("facelift_jobs_total", lane=lane, result=how)
 
 

@@ -93,7 +93,7 @@ class Service:
         self.keeper.start()
 
     def drain(self) -> None:
-        """No new heads; returns when those in the making are done and were fetched, or after `drain_seconds`."""
+        """No new heads; returns when those in the making, their films too, are done and were fetched, or after `drain_seconds`."""
         self.jobs.line.closed = texts.ENDING
         end, making = time.monotonic() + self.jobs.settings.drain_seconds, len(self.jobs.line)
         while len(self.jobs.line) and time.monotonic() < end:
@@ -102,6 +102,8 @@ class Service:
             self.presence.fetched()  # from now on
         while making and len(self.presence) and self.presence.since_fetched < FETCH and time.monotonic() < end:
             time.sleep(0.2)
+            if self.jobs.working:  # a film is begun when its head has left the line
+                self.presence.fetched()
 
     def close(self) -> None:
         self.keeper.ended.set()

@@ -148,7 +148,7 @@ def test_nobody_takes_all_places(stand_in, monkeypatch):
     path = httpx.post(f"{url}/gradio_api/upload", files={"files": ("me.jpg", PHOTO.read_bytes())}).json()[0]
     monkeypatch.setattr(pipeline, "endless", True)
     greedy, other = ({"x-forwarded-for": f"203.0.113.{n}"} for n in (20, 21))
-    data = {"data": [{"path": path, "meta": {"_type": "gradio.FileData"}}, 4, 1, 3.0, True, 1]}
+    data = {"data": [{"path": path, "meta": {"_type": "gradio.FileData"}}, 4, 2, 3.0, True, 1]}
     asked = f"{url}/gradio_api/call/generate"
 
     def end(answer: httpx.Response, endpoint: str) -> str:
@@ -159,7 +159,7 @@ def test_nobody_takes_all_places(stand_in, monkeypatch):
         wait_until(lambda: pipeline.running == 1, 120)
         assert [answer.status_code for answer in first] == [200, 200]
         refused = [end(httpx.post(asked, json=data, headers=greedy, timeout=120), "generate") for _ in range(3)]
-        assert all("You have 2 heads in the making" in told for told in refused)
+        assert all("You have 2 heads in the making" in told for told in refused), refused
         assert httpx.get(url, headers=other, timeout=120).status_code == 200
         portrait = {"data": [data["data"][0], True, 1]}
         served = httpx.post(f"{url}/gradio_api/call/portrait", json=portrait, headers=other, timeout=120)
