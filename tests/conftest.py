@@ -16,7 +16,24 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes: more thread
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 
-MARKERS = ("fast", "slow", "browser", "gpu")  # every test has one of them
+MARKERS = ("fast", "slow", "browser", "gpu", "long")  # every test has one of them
+LONG = (  # with their parameters: left out unless asked for; most say once more what a shorter test says
+    "test_evaluation_ablations::test_four_views_*",
+    "test_evaluation_ablations::test_the_recipe_*",
+    "test_evaluation_ablations::test_the_table_*",
+    "test_render_budget::test_tiles_left_out_change_no_bit*head*",  # tests/security
+    "test_scaling::*",
+    "test_training::test_a_fast_device_*",
+    "test_training::test_a_killed_run_*depth*",
+    "test_training::test_a_killed_run_*gslrm*",
+    "test_training::test_a_small_gslrm_*",
+    "test_training_full::test_a_killed_run_*",
+    "test_training_full::test_another_rig_*",
+    "test_training_full::test_trained_folder_*",
+    "test_visitors::test_a_server_that_is_told_to_end_leaves_nothing*SIGINT*",  # tests/security
+    "test_visitors::test_a_visitor_s_files_go*forgotten*",
+    "test_visitors::test_a_visitor_s_files_go*says so*",
+)
 GPU = ("test_rendering::test_gsplat_backend_*",)
 SLOW_FIXTURES = {"benched", "stand_in", "renderer", "compact", "lifted", "relief", "metrics", "installed"}
 SLOW = (
@@ -86,7 +103,9 @@ FAST = (  # though of the above
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Marks a test by what it uses and by the lists above; a marker that it was given in its file stays the only one."""
     if not any(mark.name in MARKERS for mark in item.iter_markers()):
-        item.add_marker(marker(f"{item.path.stem}::{item.originalname}", set(item.fixturenames)))
+        module = item.path.stem
+        long = any(fnmatch(f"{module}::{item.name}", pattern) for pattern in LONG)
+        item.add_marker("long" if long else marker(f"{module}::{item.originalname}", set(item.fixturenames)))
 
 
 def marker(name: str, fixtures: set[str]) -> str:

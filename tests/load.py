@@ -18,10 +18,12 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import httpx
-import numpy as np
-from page import PHOTO, ROOT, answers, free_port, wait_until
-from PIL import Image, ImageDraw
+sys.path.insert(0, str(Path(__file__).parents[1]))  # where the package is not installed
+
+import httpx  # noqa: E402
+import numpy as np  # noqa: E402
+from page import PHOTO, ROOT, answers, free_port, wait_until  # noqa: E402
+from PIL import Image, ImageDraw  # noqa: E402
 
 MARK = (200, 470, 300, 540)  # on the jacket of the example, in its pixels
 FLAT = 1.05  # memory at the end, times that after the warm-up
