@@ -135,7 +135,7 @@ class FaceLiftPipeline:
         steps = self.multiview.steps_of(preset) if steps is None else steps
         laps = Laps(self.device)
         with laps("portrait"):
-            portrait = photo if isinstance(photo, Portrait) else make_portrait(photo, crop, face_index, matting, fov)
+            portrait = photo if isinstance(photo, Portrait) else self.make_portrait(photo, crop, face_index, matting, fov)
             portrait = self.through_our_lens(portrait)
         with laps("views"):
             generated = self.make_views(portrait, seed, steps, guidance_scale, on_step, preset)
@@ -159,9 +159,9 @@ class FaceLiftPipeline:
         cameras = self.rig.cameras(generated.views.shape[-1]).to(self.device)
         return Head(portrait.image, to_bytes(generated.views), cameras, gaussians, report, self.rig.names)
 
-    def make_portrait(self, photo, crop: bool = True, face_index: int = 0, matting: str = "auto") -> Portrait:
+    def make_portrait(self, photo, crop: bool = True, face_index: int = 0, matting: str = "auto", fov: float | str = "auto") -> Portrait:
         """As `portrait.make_portrait`."""
-        return make_portrait(photo, crop=crop, face_index=face_index, matting=matting)
+        return make_portrait(photo, crop, face_index, matting, fov)
 
     def through_our_lens(self, portrait: Portrait) -> Portrait:
         """As the models' camera, half a metre away, would have taken it, where its lens and its depth are known."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..cameras import orbit, turntable
+from ..cameras import orbit
 from ..gaussians import Gaussians
 from . import render, to_bytes
 from .film import save_film
@@ -46,15 +46,12 @@ def path_frames(gaussians: Gaussians, path: str, frames: int, size: int, backend
 
 
 def turntable_frames(gaussians: Gaussians, frames: int, size: int, backend: str = "auto") -> Iterator[np.ndarray]:
-    """Yields uint8 (size, size, 3) pictures of one turn from the front over the subject's left, at eye level, on white.
+    """uint8 (size, size, 3) pictures of one turn from the front over the subject's left, at eye level, on white.
 
     frames: how many.
     backend: as of `render`.
     """
-    cameras = turntable(frames, size)
-    gaussians = gaussians.detach()
-    for frame in range(frames):
-        yield to_bytes(render(gaussians, cameras[frame], backend=backend).rgb[0])
+    return path_frames(gaussians, "turn", frames, size, backend)
 
 
 def save_turntable(
