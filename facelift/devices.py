@@ -35,7 +35,8 @@ def resolve_device(device: str | torch.device | None) -> torch.device:
 
 def placed(net: Net, device: str | torch.device | None = None, memory_format: torch.memory_format = torch.channels_last) -> Net:
     """The network itself, moved to a device (None: where it is), its weights laid out as convolutions there like them best."""
-    return net.to(device, memory_format=memory_format)  # type: ignore[call-overload]  # torch's hints know no memory_format
+    # torch's own `to`: that of diffusers imports its hooks, and with them torch's compiler, to ask for what none of our networks is
+    return nn.Module.to(net, device, memory_format=memory_format)  # type: ignore[call-overload]  # torch's hints know no memory_format
 
 
 def no_autocast(device: torch.device) -> AbstractContextManager:

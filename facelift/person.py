@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from scipy.signal import fftconvolve
 from torch import Tensor
 
 from .cameras import ViewRig
@@ -164,6 +163,8 @@ def _by_landmarks(portrait: Portrait, picture: np.ndarray) -> np.ndarray | None:
 
 def _by_outline(alpha: np.ndarray, target: np.ndarray) -> np.ndarray:
     """The scale and shift with which an outline covers most of another and least beside it. Shapes (S, S); returns Shape (2, 3)."""
+    from scipy.signal import fftconvolve  # a second to import, and most heads are of one photo
+
     step = len(target) / COARSE
     wanted = 2 * np.asarray(Image.fromarray(target).resize((COARSE, COARSE), Image.Resampling.BOX)) - 1
     best, found = -np.inf, np.array([[1.0, 0, 0], [0, 1, 0]])

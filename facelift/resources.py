@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def resource(name: str) -> Path:
     raise ResourceError(f"{name} is in none of {', '.join(str(home) for home in homes())}: {WHERE_FROM}.")
 
 
+@cache
 def installed_version(name: str) -> str | None:
     """Of a distribution; None where it is not installed."""
     try:

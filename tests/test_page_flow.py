@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -36,7 +37,13 @@ def two_faces(tmp_path_factory) -> Path:
 
 
 def portrait_on(page) -> Image.Image:
-    return Image.open(io.BytesIO(urllib.request.urlopen(page.get_attribute("#portrait img", "src")).read())).convert("RGB")
+    """The portrait shown; of another one if the page changes it while its file is fetched."""
+    while True:
+        src = page.get_attribute("#portrait img", "src")
+        try:
+            return Image.open(io.BytesIO(urllib.request.urlopen(src).read())).convert("RGB")
+        except urllib.error.HTTPError:  # gone with a job that ended: the page is about to show the next
+            page.wait_for_function("old => document.querySelector('#portrait img')?.src != old", arg=src)
 
 
 def new_portrait(page, old: str) -> Image.Image:

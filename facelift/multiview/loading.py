@@ -10,7 +10,7 @@ import torch
 
 from ..devices import placed
 from ..stock import DDIMScheduler, UNet2DConditionModel, UNet2DModel
-from ..weights.tensors import fill, read_tensors
+from ..weights.tensors import fill, read_tensors, without_weights
 from .attention import ViewAttention, set_view_attention
 from .compact import CompactMultiViewPipeline, CompactViewGenerator
 from .decoder import DecoderConfig, ViewDecoder
@@ -38,7 +38,7 @@ def stock_unet_config(config: dict) -> tuple[dict, int, ViewAttention]:
 def load_unet(folder: Path, dtype: torch.dtype) -> tuple[UNet2DConditionModel, int]:
     """Any UNet folder, with attention across views in place. Returns it with its number of views."""
     config, num_views, mode = stock_unet_config(json.loads((folder / "config.json").read_text()))
-    with torch.device("meta"):
+    with without_weights():
         unet = UNet2DConditionModel(**config)
     state = read_tensors(folder / "diffusion_pytorch_model.safetensors")
     fill(unet, {k: v.to(dtype) for k, v in state.items()}, assign=True)
@@ -56,15 +56,19 @@ def load_compact(folder: Path, settings: dict, device: torch.device, dtype: torc
     unet = placed(unet, device, memory_format)
     generator = CompactViewGenerator(unet, prompt_embeds, load_decoder(folder / "decoder", device)).requires_grad_(False)
     depth = placed(load_depth(folder / "depth").eval().requires_grad_(False), device, memory_format)
-    scheduler = DDIMScheduler.from_pretrained(folder / "scheduler")
+    scheduler = DDIMScheduler(**settings_of(folder / "scheduler" / "scheduler_config.json"))  # its from_pretrained imports all schedulers
     return CompactMultiViewPipeline(generator, scheduler, MultiViewConfig(num_views=num_views, **settings), depth)
+
+
+def settings_of(file: Path) -> dict:
+    """What a class of diffusers was made with, as it writes it."""
+    return {key: value for key, value in json.loads(file.read_text()).items() if not key.startswith("_")}
 
 
 def load_depth(folder: Path) -> PortraitDepth:
     """A stock UNet2DModel folder. Always fp32."""
-    config = {key: value for key, value in json.loads((folder / "config.json").read_text()).items() if not key.startswith("_")}
-    with torch.device("meta"):
-        unet = UNet2DModel(**config)
+    with without_weights():
+        unet = UNet2DModel(**settings_of(folder / "config.json"))
     state = read_tensors(folder / "diffusion_pytorch_model.safetensors")
     fill(unet, {name: value.float() for name, value in state.items()}, assign=True)
     return PortraitDepth(unet)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ..cameras import RADIUS, Cameras, orbit, rays
 from ..gaussians import SH_C0
 from ..weights.cache import WeightsError, first_line
+from ..weights.tensors import without_weights
 from .pixel_gaussians import GAUSSIAN_CHANNELS, PixelGaussians, flatten_gaussians
 from .protocol import Reconstruction
 
@@ -253,7 +254,7 @@ def load_lgm(device: torch.device) -> LGM:
         raise WeightsError(
             f"LGM's weights are not here: {where} is neither in {constants.HF_HUB_CACHE} nor could it be fetched."
         ) from error
-    with torch.device("meta"):
+    with without_weights():
         model = LGM(LGMConfig())
     try:
         model.load_state_dict({k: v.float() for k, v in state.items() if k.startswith(("unet.", "conv."))}, assign=True)

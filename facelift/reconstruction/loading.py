@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..weights.released import gslrm_state_dict
-from ..weights.tensors import fill, read_tensors
+from ..weights.tensors import fill, read_tensors, without_weights
 from .compact_gslrm import CompactGSLRM, CompactGSLRMConfig
 from .gslrm import GSLRM, config_from_state
 from .lgm import LGM, LGMConfig
@@ -48,7 +48,7 @@ def assigned(kind: type[nn.Module], config, state: dict[str, Tensor], device: to
     kind, config: its class and that one's settings.
     state: its weights; fp16 is widened.
     """
-    with torch.device("meta"):
+    with without_weights():
         module = kind(config)
     fill(module, {name: tensor.float() for name, tensor in state.items()}, assign=True)
     return module.eval().requires_grad_(False).to(device)

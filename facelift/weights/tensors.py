@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 
 def write_tensors(path: Path, state: dict[str, Tensor], part_megabytes: int | None = None) -> None:
@@ -32,6 +36,25 @@ def fill(module: nn.Module, state: dict[str, Tensor], assign: bool = False) -> N
         module.load_state_dict(state, assign=assign)
     except RuntimeError as error:
         raise ValueError(" ".join(str(error).split())[:300]) from None
+
+
+class _Unset(TorchFunctionMode):
+    """Within, `torch.nn.init` changes nothing."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else (kwargs or {})["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def without_weights() -> Iterator[None]:
+    """Within, modules are made without memory and without random numbers, to be filled by `fill(..., assign=True)`.
+
+    The meta device alone is not enough: normal random numbers for nothing import torch's compiler, three seconds.
+    """
+    with torch.device("meta"), _Unset():
+        yield
 
 
 def _read(path: Path) -> dict[str, Tensor]:
