@@ -30,7 +30,7 @@ LONG = (  # with their parameters: left out unless asked for; most say once more
     "test_training_full::test_a_killed_run_*",
     "test_training_full::test_another_rig_*",
     "test_training_full::test_trained_folder_*",
-    "test_visitors::test_a_server_that_is_told_to_end_leaves_nothing*SIGINT*",  # tests/security
+    "test_visitors::test_a_server_that_is_interrupted_*",  # tests/security
     "test_visitors::test_a_visitor_s_files_go*forgotten*",
     "test_visitors::test_a_visitor_s_files_go*says so*",
 )
@@ -179,7 +179,7 @@ def visitor(stand_in, browser):
     _, url = stand_in
     with opened(browser) as open_:
         page = open_(url)
-        make_head(page, 120)
+        make_head(page)
         page.wait_for_selector("#ran p")
         yield page
 

@@ -20,6 +20,7 @@ from facelift.rendering import render
 from facelift.ui.downloads import NAMES
 
 ROOT = Path(__file__).parents[1]
+PATIENCE = 600  # seconds that anything may take: a computer may do a lot beside the tests
 PHOTO = ROOT / "assets" / "examples" / "grace_hopper.jpg"
 SMALL_SCREEN = {"width": 840, "height": 520}  # software WebGL is slow; narrower ones get one column
 SAVES_DATA = "Object.defineProperty(navigator, 'connection', { value: { saveData: true } })"  # so that no sample is drawn
@@ -40,7 +41,7 @@ def answers(url: str) -> bool:
         return False
 
 
-def wait_until(true, seconds: float) -> None:
+def wait_until(true, seconds: float = PATIENCE) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "waited too long"
@@ -55,7 +56,7 @@ def opened(browser):
     def open_(url: str, script: str = SAVES_DATA, **context):
         contexts.append(browser.new_context(**{"viewport": SMALL_SCREEN, **context}))
         page = contexts[-1].new_page()
-        page.set_default_timeout(120_000)
+        page.set_default_timeout(PATIENCE * 1000)
         page.on("request", lambda request: requests.append((url.partition("?")[0], request.url)))
         if script:
             page.add_init_script(script)
@@ -83,7 +84,7 @@ def picture(page) -> Image.Image:
     return image.crop((left, top, left + side, top + side))
 
 
-def make_head(page, seconds: float, photo: Path = PHOTO) -> None:
+def make_head(page, seconds: float = PATIENCE, photo: Path = PHOTO) -> None:
     upload(page, photo)
     page.wait_for_selector("#portrait img[src]")
     page.click("#generate")

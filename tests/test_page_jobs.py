@@ -132,7 +132,7 @@ def test_who_waits_is_told_the_place_and_the_time(tmp_path):
     first = jobs.run("one", "a", PHOTO, Settings(steps=6))
     later = [jobs.run(name, name, PHOTO, Settings(steps=steps)) for name, steps in (("two", 30), ("three", 6))]
     try:
-        wait_until(lambda: next(first).stage == "views", 60)
+        wait_until(lambda: next(first).stage == "views")
         second, third = (next(run) for run in later)
         assert (second.detail, third.detail) == (texts.place(1), texts.place(2))
         assert second.seconds_left and third.seconds_left

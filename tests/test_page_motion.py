@@ -99,7 +99,7 @@ def test_a_visitor_s_face_is_read_in_the_browser_within_the_page_s_own_rules(bro
     chromium = browser.browser_type.launch(executable_path=path, args=["--headless=new", "--no-sandbox", "--disable-gpu", *QUIET, *webcam])
     try:
         page, asked = chromium.new_page(), []
-        page.set_default_timeout(120_000)
+        page.set_default_timeout(600_000)
         page.on("request", lambda request: asked.append(request.url))
         address = f"http://127.0.0.1:{server.server_port}/"
         page.goto(address)

@@ -123,7 +123,7 @@ def test_animated_picture_turns(files):
 def test_the_offline_viewer_needs_nothing_else(files, head, browser):
     context = browser.new_context(viewport={"width": 480, "height": 480}, offline=True)
     page = context.new_page()
-    page.set_default_timeout(120_000)
+    page.set_default_timeout(600_000)
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(files["head.html"].as_uri())

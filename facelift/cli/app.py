@@ -30,6 +30,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--keep-nothing", action="store_true", help="nothing is written to a disk: a visitor's files lie in memory alone")
     for_one = "for one head (default: %(default)s)"
     p.add_argument("--deadline", type=seconds, default=ServiceSettings.head_seconds, metavar="SECONDS", help=for_one)
+    drained = "for heads in the making once the server is told to end (default: %(default)s)"
+    p.add_argument("--drain", type=seconds, default=ServiceSettings.drain_seconds, metavar="SECONDS", help=drained)
     p.add_argument("--json-logs", action="store_true", help="log each request, as a line of JSON")
     p.add_argument("--mcp", action="store_true", help="also answer as an MCP server (needs: pip install 'gradio[mcp]')")
     return p
@@ -113,6 +115,7 @@ def settings_of(args: argparse.Namespace) -> ServiceSettings:
         keep_nothing=args.keep_nothing,
         heads_waiting=args.queue_size,
         head_seconds=args.deadline,
+        drain_seconds=args.drain,
         hosts=tuple(hosts),
         proxies=(*ServiceSettings.proxies, *args.proxy, *(["10.0.0.0/8"] if space else [])),  # a Space is asked by its proxy alone
     )

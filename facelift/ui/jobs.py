@@ -134,6 +134,11 @@ class Jobs:
             stop.set()
         return stop is not None
 
+    def runs(self, visitor: str) -> bool:
+        """Whether a job of theirs was begun and nothing has told it to end."""
+        stop = self._stops.get(visitor)
+        return stop is not None and not stop.is_set()
+
     def forget(self, visitor: str) -> None:
         """Ends the visitor's job and deletes all that is theirs."""
         self.stop(visitor)

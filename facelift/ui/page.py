@@ -134,8 +134,9 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
                     history = keep(history, update.folder, update.report, kept)
                     news |= entry_shown(ui, history, history[-1])
                 yield news
-        except Replaced:
-            return
+        except Replaced:  # by another photo, or by a job that speaks for itself
+            if not jobs.runs(visitor_of(request)):
+                yield {**changes.buttons(ui, running=False), ui.status: sentence(texts.ANOTHER_PHOTO)}
         except Stopped:  # news that was on its way may have come after what stopped it said so
             said = {ui.status: sentence(texts.STOPPED)} if visitor_of(request) in jobs.visitors else {}  # else all of theirs was deleted
             yield {**changes.buttons(ui, running=False), **said}
@@ -145,6 +146,10 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
     def stop_job(request: gr.Request):
         jobs.stop(visitor_of(request))
         return {**changes.buttons(ui, running=False), ui.status: sentence(texts.STOPPED)}
+
+    def say_stopped_last(request: gr.Request):
+        """Once more, after any news that was on its way: what is queued comes in order, and what is not may overtake it."""
+        return dict.fromkeys(buttons, gr.skip()) if jobs.runs(visitor_of(request)) else stop_job(request)
 
     def stop_for_another(request: gr.Request):
         """Another photo, or none: the head in the making is none of it."""
@@ -214,7 +219,7 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
     if ui.examples:
         ui.examples.dataset.click(None, cancels=[*ends, *recalls])
     ui.photo.input(stop_for_another, None, buttons, **at_once)
-    ui.stop.click(stop_job, None, buttons, cancels=runs, **at_once)
+    ui.stop.click(stop_job, None, buttons, cancels=runs, **at_once).then(say_stopped_last, None, buttons, **quiet)
     ui.delete.click(None, js=EMPTY_HISTORY)
     ui.delete.click(delete_all, None, [*shown, ui.photo, ui.faces], cancels=[*runs, *ends, *recalls], **at_once)
     app.load(read_link, None, [ui.seed, ui.note], js=ON_LOAD.replace("TRANSLATION", translation.script()), **quiet)

@@ -39,7 +39,7 @@ def answer(url: str, endpoint: str, data: list) -> tuple[str, object]:
     """How a call ends: "complete" with what came back, or "error" with its sentence."""
     asked = httpx.post(f"{url}/gradio_api/call{endpoint}", json={"data": data})
     assert asked.status_code == 200, asked.text
-    told = httpx.get(f"{url}/gradio_api/call{endpoint}/{asked.json()['event_id']}", timeout=120).text
+    told = httpx.get(f"{url}/gradio_api/call{endpoint}/{asked.json()['event_id']}", timeout=600).text
     lines = [line for line in told.splitlines() if line.startswith(("event: ", "data: "))]
     content = json.loads(lines[-1].removeprefix("data: "))
     return lines[-2].removeprefix("event: "), content["error"] if isinstance(content, dict) and "error" in content else content
@@ -109,7 +109,7 @@ def test_the_page_s_own_functions_are_guarded_too(stand_in, others):
         data = [{"path": others["there"]} if i == photo else None for i in dependency["inputs"]]
         body = {"data": data, "fn_index": dependency["id"], "session_hash": session, "trigger_id": photo, "event_data": None}
         assert httpx.post(f"{url}/gradio_api/queue/join", json=body).status_code == 200
-        with httpx.stream("GET", f"{url}/gradio_api/queue/data", params={"session_hash": session}, timeout=60) as stream:
+        with httpx.stream("GET", f"{url}/gradio_api/queue/data", params={"session_hash": session}, timeout=600) as stream:
             ended = next(e for e in events(stream) if e["msg"] == "process_completed")
         assert not ended["success"] and ended["output"]["error"] == texts.NOT_SENT, dependency
 

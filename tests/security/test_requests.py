@@ -105,7 +105,7 @@ def test_a_request_has_to_arrive_in_time(guarded):
     service, url = guarded
     host, port = url.removeprefix("http://").split(":")
     before = refusals(service, "slow")
-    with socket.create_connection((host, int(port)), timeout=60) as connection:
+    with socket.create_connection((host, int(port)), timeout=600) as connection:
         connection.sendall(f"POST /login HTTP/1.1\r\nhost: {host}:{port}\r\ncontent-length: 50\r\n{FORM}\r\n\r\nusername".encode())
         assert b" 408 " in connection.recv(1000)
     assert refusals(service, "slow") == before + 1
@@ -152,17 +152,17 @@ def test_nobody_takes_all_places(stand_in, monkeypatch):
     asked = f"{url}/gradio_api/call/generate"
 
     def end(answer: httpx.Response, endpoint: str) -> str:
-        return httpx.get(f"{url}/gradio_api/call/{endpoint}/{answer.json()['event_id']}", timeout=120).text
+        return httpx.get(f"{url}/gradio_api/call/{endpoint}/{answer.json()['event_id']}", timeout=600).text
 
     try:
-        first = [httpx.post(asked, json=data, headers=greedy, timeout=120) for _ in range(2)]
-        wait_until(lambda: pipeline.running == 1, 120)
+        first = [httpx.post(asked, json=data, headers=greedy, timeout=600) for _ in range(2)]
+        wait_until(lambda: pipeline.running == 1)
         assert [answer.status_code for answer in first] == [200, 200]
-        refused = [end(httpx.post(asked, json=data, headers=greedy, timeout=120), "generate") for _ in range(3)]
+        refused = [end(httpx.post(asked, json=data, headers=greedy, timeout=600), "generate") for _ in range(3)]
         assert all("You have 2 heads in the making" in told for told in refused), refused
-        assert httpx.get(url, headers=other, timeout=120).status_code == 200
+        assert httpx.get(url, headers=other, timeout=600).status_code == 200
         portrait = {"data": [data["data"][0], True, 1]}
-        served = httpx.post(f"{url}/gradio_api/call/portrait", json=portrait, headers=other, timeout=120)
+        served = httpx.post(f"{url}/gradio_api/call/portrait", json=portrait, headers=other, timeout=600)
         assert "event: complete" in end(served, "portrait")
     finally:
         monkeypatch.setattr(pipeline, "endless", False)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from fakes import FakePipeline
-from page import PHOTO, ROOT, answers, free_port, wait_until
+from page import PATIENCE, PHOTO, ROOT, answers, free_port, wait_until
 
 from facelift.errors import ResourceError
 from facelift.serving import visitors as room
@@ -170,46 +172,44 @@ def test_a_visitor_s_files_go(monkeypatch, tmp_path, how):
             app.service.jobs.forget(client.session_hash)
         else:
             monkeypatch.setattr(app.visitors, "keep_seconds", 0)
-        wait_until(lambda: not any(path.exists() for path in there if path.name != "portrait.png"), 60)
+        wait_until(lambda: not any(path.exists() for path in there if path.name != "portrait.png"))
         if how == "leaves":
-            wait_until(lambda: client.session_hash not in app.server_app.state_holder, 60)
+            wait_until(lambda: client.session_hash not in app.server_app.state_holder)
     finally:
         app.close(verbose=False)
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=lambda s: s.name)
-def test_a_server_that_is_told_to_end_leaves_nothing(tmp_path, how):
+@contextlib.contextmanager
+def served(folder: Path, how: signal.Signals) -> Iterator[tuple[subprocess.Popen, str]]:
+    """An app of its own with its files in a folder, told to end at last, if it was not before: (process, url)."""
     port = free_port()
-    command = [sys.executable, "-m", "facelift", "app", "--weights", "compact", "--device", "cpu", "--port", str(port)]
-    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}, stdout=subprocess.DEVNULL) as served:
+    command = [sys.executable, "-m", "facelift", "app", "--weights", "compact", "--device", "cpu", "--port", str(port), "--drain", str(PATIENCE)]
+    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, "TMPDIR": str(folder)}, stdout=subprocess.DEVNULL) as server:
         url = f"http://127.0.0.1:{port}"
         try:
-            wait_until(lambda: served.poll() is not None or answers(f"{url}/readyz"), 120)
+            wait_until(lambda: server.poll() is not None or answers(f"{url}/readyz"))
             httpx.post(f"{url}/gradio_api/upload", files={"files": ("me.jpg", PHOTO.read_bytes())}).raise_for_status()
-            assert list(tmp_path.glob(f"{PREFIX}*/*/me.jpg"))
+            assert list(folder.glob(f"{PREFIX}*/*/me.jpg"))
+            yield server, url
         finally:
-            served.send_signal(how)
-            served.wait(60)
-    assert not list(tmp_path.rglob("me.jpg")) and not list(tmp_path.glob(f"{PREFIX}*"))
+            server.send_signal(how)
+            server.wait(PATIENCE)
+    assert not list(folder.rglob("me.jpg")) and not list(folder.glob(f"{PREFIX}*"))
 
 
-def test_a_server_that_is_told_to_end_finishes_the_head_in_the_making(tmp_path):
+def test_a_server_that_is_interrupted_leaves_nothing(tmp_path):
+    with served(tmp_path, signal.SIGINT):
+        pass
+
+
+def test_a_server_that_is_told_to_end_finishes_the_head_in_the_making_and_leaves_nothing(tmp_path):
     from gradio_client import Client, handle_file
 
-    port = free_port()
-    command = [sys.executable, "-m", "facelift", "app", "--weights", "compact", "--device", "cpu", "--port", str(port)]
-    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}, stdout=subprocess.DEVNULL) as served:
-        try:
-            url = f"http://127.0.0.1:{port}"
-            wait_until(lambda: served.poll() is not None or answers(f"{url}/readyz"), 120)
-            making = Client(url, verbose=False).submit(handle_file(PHOTO), steps=1, api_name="/generate")
-            wait_until(lambda: "facelift_line 1" in httpx.get(f"{url}/metrics", timeout=60).text, 60)
-            served.send_signal(signal.SIGTERM)
-            wait_until(lambda: httpx.get(f"{url}/readyz", timeout=60).status_code == 503, 60)
-            with pytest.raises(Exception, match="about to be restarted"):
-                Client(url, verbose=False).predict(handle_file(PHOTO), api_name="/generate")
-            assert making.result(timeout=120)[4]["steps"] == 1
-        finally:
-            served.terminate()
-            served.wait(90)
-    assert not list(tmp_path.glob(f"{PREFIX}*"))
+    with served(tmp_path, signal.SIGTERM) as (server, url):
+        making = Client(url, verbose=False).submit(handle_file(PHOTO), steps=1, api_name="/generate")
+        wait_until(lambda: "facelift_line 1" in httpx.get(f"{url}/metrics", timeout=PATIENCE).text)
+        server.send_signal(signal.SIGTERM)
+        wait_until(lambda: httpx.get(f"{url}/readyz", timeout=PATIENCE).status_code == 503)
+        with pytest.raises(Exception, match="about to be restarted"):
+            Client(url, verbose=False).predict(handle_file(PHOTO), api_name="/generate")
+        assert making.result(timeout=PATIENCE)[4]["steps"] == 1
