@@ -183,7 +183,8 @@ def test_a_visitor_s_files_go(monkeypatch, tmp_path, how):
 def served(folder: Path, how: signal.Signals) -> Iterator[tuple[subprocess.Popen, str]]:
     """An app of its own with its files in a folder, told to end at last, if it was not before: (process, url)."""
     port = free_port()
-    command = [sys.executable, "-m", "facelift", "app", "--weights", "compact", "--device", "cpu", "--port", str(port), "--drain", str(PATIENCE)]
+    command = [sys.executable, "-m", "facelift", "app", "--weights", "compact", "--device", "cpu", "--port", str(port)]
+    command += ["--drain", str(PATIENCE)]
     with subprocess.Popen(command, cwd=ROOT, env={**os.environ, "TMPDIR": str(folder)}, stdout=subprocess.DEVNULL) as server:
         url = f"http://127.0.0.1:{port}"
         try:
