@@ -91,8 +91,8 @@ def test_films_along_a_path_come_back_to_their_start():
         assert angles[0] == (0, 0) and angles[10] == pytest.approx((azimuth, elevation))
     with pytest.raises(ValueError, match="called"):
         path_angles("loop", 4)
-    assert Film.read({"path": "nod", "seconds": 4, "size": 512}).name == "film_nod_4s_512.mp4"
-    for wrong in ({"path": "nod", "seconds": 1e9, "size": 512}, {"path": "../x", "seconds": 4, "size": 512}, {}, None, {"seconds": "4"}):
+    assert Film.read({"along": "nod", "seconds": 4, "size": 512}).name == "film_nod_4s_512.mp4"
+    for wrong in ({"along": "nod", "seconds": 1e9, "size": 512}, {"along": "../x", "seconds": 4, "size": 512}, {}, None, {"seconds": "4"}):
         with pytest.raises(SettingsError, match="plays for 1 to"):
             Film.read(wrong)
 

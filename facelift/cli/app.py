@@ -77,9 +77,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def serve(args: argparse.Namespace) -> None:
-    from ..serving import memory
+    from ..serving import connections, memory
 
     memory.few_arenas()  # before there are threads
+    connections.allow_many()
     from ..errors import ResourceError, WeightsError, WorkerError  # seconds, which --help need not take
 
     try:

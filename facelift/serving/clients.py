@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 import threading
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Container, Sequence
 
 MOST_CLIENTS = 10_000  # remembered at once
 NETWORK = 64  # bits of an IPv6 address that one client is given
@@ -35,22 +36,67 @@ def client_of(peer: str, forwarded: str | None, proxies: Networks = THIS_COMPUTE
 
 
 class Rate:
-    """So many a second for each client, and `at_once` that were not used before."""
+    """So many a second (requests, bytes) for each client, and `at_once` that were not used before."""
 
     def __init__(self, a_second: float, at_once: float):
         self.a_second, self.at_once = a_second, at_once
         self._left: dict[str, tuple[float, float]] = {}
         self._lock = threading.Lock()
 
-    def allows(self, client: str) -> bool:
+    def allows(self, client: str, amount: float = 1) -> bool:
         now = time.monotonic()
         with self._lock:
             left, since = self._left.pop(client, (self.at_once, now))
             left = min(self.at_once, left + (now - since) * self.a_second)
-            self._left[client] = (max(0.0, left - 1), now)  # the last one asked is the last to be forgotten
+            allowed = left >= amount
+            self._left[client] = (left - amount if allowed else left, now)  # the last one asked is the last to be forgotten
             while len(self._left) > MOST_CLIENTS:
                 del self._left[next(iter(self._left))]
-            return left >= 1
+            return allowed
+
+
+class Open:
+    """So many things at a time for each client."""
+
+    def __init__(self, each: int):
+        self.each = each
+        self._open: Counter[str] = Counter()
+
+    def enter(self, client: str) -> bool:
+        if self._open[client] >= self.each:
+            return False
+        self._open[client] += 1
+        return True
+
+    def leave(self, client: str) -> None:
+        self._open[client] -= 1
+        if self._open[client] <= 0:
+            del self._open[client]
+
+
+class Sessions:
+    """The sessions that each client began, so that one who begins many loses their own and nobody else's."""
+
+    def __init__(self, each: int):
+        self.each = each
+        self._begun: dict[str, dict[str, None]] = {}
+        self._lock = threading.Lock()
+
+    def used(self, client: str, session: str, kept: Container[str]) -> str | None:
+        """The session to be forgotten, if any: the one used longest ago that is not among `kept`."""
+        with self._lock:
+            begun = self._begun.pop(client, {})
+            begun.pop(session, None)
+            begun[session] = None
+            self._begun[client] = begun  # as with rates, the last is the last to be forgotten
+            while len(self._begun) > MOST_CLIENTS:
+                del self._begun[next(iter(self._begun))]
+            if len(begun) <= self.each:
+                return None
+            gone = next((old for old in begun if old not in kept and old != session), None)
+            if gone is not None:
+                del begun[gone]
+            return gone
 
 
 class Presence:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from .clients import Presence, Rate, client_of
+from .clients import Open, Presence, Rate, client_of
 from .logs import log_request
 from .metrics import Metrics
 from .settings import ServiceSettings
@@ -27,8 +27,13 @@ HEARTBEAT = re.compile(r"(?:/gradio_api)?/heartbeat/([\w-]{1,64})/?")
 LOGIN = re.compile(r"/login/?")
 CLOSED = re.compile(
     r"/monitoring(/.*)?|/gradio_api/(runs|run-history|dev|vibe-\w+|vibe-edit|undo-vibe-edit|process_recording|profiling|component_server"
-    r"|custom_component|proxy=|stream)(/.*|\b.*)?|/gradio_api/deep_link.*|/(dev|proxy=).*"
-)  # what Gradio offers to those who build pages
+    r"|custom_component|proxy=|stream)(/.*|\b.*)?|/gradio_api/deep_link.*|/(dev|proxy=).*|/gradio_api/file[=/]\s*https?:.*",
+    re.IGNORECASE | re.DOTALL,
+)  # what Gradio offers to those who build pages, and the web, which it would fetch for anybody
+LONGEST_ADDRESS = 4096  # bytes: a file with a name of 200 letters of any script
+FORM = re.compile(r"multipart/form-data;\s*boundary=(\"?)([\w'()+,./:=? -]{1,70})\1", re.IGNORECASE | re.ASCII)
+MOST_PARTS = 16  # of an upload: the page sends one file at a time
+ONE_RANGE = re.compile(rb"bytes=(\d{0,18}-\d{0,18})")
 POLICY = "; ".join(
     f"{what} {where}"
     for what, where in {
@@ -56,12 +61,18 @@ HEADERS = {
 class Guard:
     """Around an application: `application` is called with what passes."""
 
-    def __init__(self, application: Application, settings: ServiceSettings, presence: Presence, metrics: Metrics):
-        self.application, self.settings, self.presence, self.metrics = application, settings, presence, metrics
+    def __init__(
+        self, application: Application, settings: ServiceSettings, presence: Presence, metrics: Metrics,
+        full: Callable[[], bool] = lambda: False,
+    ):  # fmt: skip
+        """full: whether there is no room for uploads."""
+        self.application, self.settings, self.presence, self.metrics, self.full = application, settings, presence, metrics, full
         self.hosts = {"localhost", socket.gethostname().lower(), *(host.lower() for host in settings.hosts)}
         self.proxies = [ipaddress.ip_network(network) for network in settings.proxies]
         self.rate = Rate(settings.requests_a_second, settings.requests_at_once)
         self.logins = Rate(settings.logins_a_minute / 60, settings.logins_a_minute)
+        self.sent = Rate(settings.sent_bytes_a_second, settings.sent_bytes_at_once)
+        self.open = Open(settings.requests_open)
         frames = " ".join(["'self'", *(["https://huggingface.co"] if any(host.endswith(".hf.space") for host in settings.hosts) else [])])
         self.headers = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
         self.headers.append((b"content-security-policy", f"{POLICY}; frame-ancestors {frames}".encode()))
@@ -80,13 +91,16 @@ class Guard:
         if refusal is not None:
             await exchange.refuse(*refusal)
         else:
-            await exchange.pass_on()
+            try:
+                await exchange.pass_on()
+            finally:
+                self.open.leave(scope["client"][0])
             if "/file=" in scope["path"]:
                 self.presence.fetched()
         log_request(exchange.id, scope["method"], scope["path"], exchange.status, time.monotonic() - exchange.started)
 
     def _refusal(self, scope: Message, headers: dict[str, str]) -> tuple[int, str, str] | None:
-        """Status, reason and sentence."""
+        """Status, reason and sentence; without one, the client has one more request open."""
         path, host = scope["path"], headers.get("host", "")
         client = client_of((scope.get("client") or ("", 0))[0], headers.get("x-forwarded-for"), self.proxies)
         scope["client"] = (client, 0)
@@ -100,8 +114,20 @@ class Guard:
             return 429, "rate", "Too many requests: try again in a few seconds."
         if scope["method"] == "POST" and LOGIN.fullmatch(path) and not self.logins.allows(client):
             return 429, "login", "Too many attempts: try again in a minute."
-        if not headers.get("content-length", "0").isdecimal() or int(headers.get("content-length", "0")) > self.most(path):
+        if len(scope.get("raw_path") or b"") + len(scope.get("query_string", b"")) > LONGEST_ADDRESS:
+            return 414, "address", "That address is too long."
+        length = headers.get("content-length", "" if "transfer-encoding" in headers else "0")
+        if length and not re.fullmatch("[0-9]{1,18}", length) or int(length or 0) > self.most(path):
             return 413, "size", TOO_LARGE
+        if scope["method"] == "POST" and UPLOADS.fullmatch(path):
+            if not FORM.fullmatch(headers.get("content-type", "")):
+                return 415, "form", "Files are sent as a form."
+            if self.full():
+                return 507, "disk", "The server has no room left: try again later."
+            if not self.sent.allows(client, int(length) if length else self.most(path)):
+                return 429, "sent", "You have sent a lot already: try again in some minutes."
+        if not self.open.enter(client):
+            return 429, "open", "Too many requests at a time: close some pages."
         return None
 
     def most(self, path: str) -> int:
@@ -136,6 +162,31 @@ def _plain(text: str) -> bool:
     return re.fullmatch(r"[\w.:/\[\]-]{1,300}", text) is not None
 
 
+def _one_range(header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    """A Range of one part, written so that Starlette answers it: Gradio's own answer repeats the request's headers, cookies too."""
+    name, value = header
+    if name != b"range":
+        return header
+    wanted = ONE_RANGE.fullmatch(value)
+    return name, b"Bytes=" + wanted[1] if wanted else b""
+
+
+class _Parts:
+    """Counts the parts of a form as it arrives: each becomes a file."""
+
+    def __init__(self, form: re.Match[str] | None):
+        self._mark = b"--" + form[2].encode() if form else b""
+        self._end, self._count = b"", 0
+
+    def count(self, data: bytes) -> int:
+        """data: what has just arrived. Those so far."""
+        if self._mark:
+            data = self._end + data
+            self._count += data.count(self._mark)
+            self._end = data[-len(self._mark) + 1 :]  # a mark may arrive in two pieces
+        return self._count
+
+
 class _Exchange:
     """One request and its answer, which may be cut off."""
 
@@ -145,6 +196,8 @@ class _Exchange:
         self.id = secrets.token_hex(8)
         self.status, self.started = 0, time.monotonic()
         self.got, self.whole, self.refused = 0, False, False
+        self.parts = _Parts(FORM.fullmatch(self.headers.get("content-type", "")))
+        scope["headers"] = [(name, value) for name, value in map(_one_range, scope["headers"]) if value]
         scope.setdefault("state", {})["request_id"] = self.id
 
     async def pass_on(self) -> None:
@@ -175,7 +228,7 @@ class _Exchange:
         if message["type"] == "http.request":
             self.got += len(message.get("body", b""))
             self.whole = not message.get("more_body", False)
-            if self.got > self.guard.most(self.scope["path"]):
+            if self.got > self.guard.most(self.scope["path"]) or self.parts.count(message.get("body", b"")) > MOST_PARTS:
                 await self.refuse(413, "size", TOO_LARGE)
                 return {"type": "http.disconnect"}
         return message

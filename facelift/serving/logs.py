@@ -14,7 +14,7 @@ from types import TracebackType
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 PATH = re.compile(r"(?<![\w:/])(?:/[^\s'\":,;)(<>]+){2,}|[A-Za-z]:\\[^\s'\"]+")
 IDENTIFIER = re.compile(r"(?<=/)(?=[\w-]*\d)[\w-]{8,}(?=/|$)")
-FILE = re.compile(r"file=.*")
+FILE = re.compile(r"(file[=/]|heartbeat/|call/[^/]*/).*", re.DOTALL)  # of which the rest is a visitor's
 EXTRA = ("request", "method", "route", "status", "milliseconds", "lane", "worker", "bytes", "result")
 requests = logging.getLogger("facelift.requests")
 
@@ -61,9 +61,16 @@ def without_paths(text: str) -> str:
 
 def log_request(identifier: str, method: str, path: str, status: int, seconds: float) -> None:
     """path: without the query; what in it names a visitor or a file is left out."""
-    route = IDENTIFIER.sub("*", FILE.sub("file=*", path))[:80]
+    route = IDENTIFIER.sub("*", FILE.sub(r"\1*", path))[:80]
     extra = {"request": identifier, "method": method, "route": route, "status": status, "milliseconds": round(1000 * seconds)}
     requests.info("request", extra=extra)
+
+
+def adopt_server_logs() -> None:
+    """What uvicorn logs goes the way of all logs; when it starts it gives itself a way of its own, with the words of each error."""
+    for name in ("uvicorn", "uvicorn.access", "uvicorn.error"):
+        logging.getLogger(name).handlers[:] = []
+        logging.getLogger(name).propagate = True
 
 
 def start_logs(as_json: bool) -> None:
@@ -74,7 +81,4 @@ def start_logs(as_json: bool) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("facelift").setLevel(logging.INFO if as_json else logging.WARNING)
-    for name in ("uvicorn", "uvicorn.access", "uvicorn.error"):
-        logging.getLogger(name).handlers[:] = []
-        logging.getLogger(name).propagate = True
     logging.captureWarnings(True)

@@ -16,9 +16,11 @@ class ServiceSettings:
     portrait_seconds, head_seconds, mesh_seconds, film_seconds, render_seconds: after which the process that works on one is ended.
     film_length: seconds that the film of a head plays, which is made of each without being asked for.
     photo_bytes, call_bytes: of an upload, and of any other request.
-    body_seconds: for a request to arrive in.
-    requests_a_second, requests_at_once, logins_a_minute: of one client.
-    sessions: visitors whose page is remembered.
+    sent_bytes_at_once, sent_bytes_a_second: that one client may upload.
+    disk_free: bytes below which nothing is taken any more.
+    body_seconds, head_of_request_seconds: for a request to arrive in, and for its headers.
+    requests_a_second, requests_at_once, requests_open, logins_a_minute: of one client.
+    sessions, sessions_each: visitors whose page is remembered, and of those the ones of one client.
     hosts: names this server answers to, besides this computer's own and numeric addresses.
     proxies: networks of which it is believed for whom they ask.
     drain_seconds: for running jobs to end in, after the server was told to end.
@@ -36,12 +38,18 @@ class ServiceSettings:
     render_seconds: float = 60
     film_length: float = 2
     photo_bytes: int = 20 * MEGABYTE
-    call_bytes: int = MEGABYTE
+    call_bytes: int = MEGABYTE // 8
+    sent_bytes_at_once: int = 200 * MEGABYTE
+    sent_bytes_a_second: float = MEGABYTE / 4
+    disk_free: int = 256 * MEGABYTE
     body_seconds: float = 60
+    head_of_request_seconds: float = 15
     requests_a_second: float = 50
     requests_at_once: int = 400
+    requests_open: int = 100
     logins_a_minute: float = 10
     sessions: int = 500
+    sessions_each: int = 50
     hosts: tuple[str, ...] = ()
     proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     drain_seconds: float = 120

@@ -18,6 +18,7 @@ from ..errors import ResourceError
 
 PREFIX = "facelift_visitors-"
 LOCK = ".owner"  # held by the server that owns the folder, whatever ends it
+UNNAMED = 600.0  # seconds that an upload is kept of which no call told
 IN_MEMORY = ("tmpfs", "ramfs")
 
 
@@ -105,7 +106,9 @@ class Visitors:
             items = [p for p in _entries(self.root) if p not in homes and p.name != LOCK]
             items += [p for home in homes for p in _entries(home)]
             ages = {p: now - self._seen.setdefault(p, now) for p in items}
-            gone = [p for p, age in ages.items() if age > self.keep_seconds and p not in self._busy]
+            unnamed = [p for p in ages if p.parent == self.root and p not in self._named]  # sent, and not used since
+            longest = {p: self.keep_seconds for p in ages} | {p: min(self.keep_seconds, UNNAMED) for p in unnamed}
+            gone = [p for p, age in ages.items() if age > longest[p] and p not in self._busy]
             for path in gone:
                 self._named.pop(path, None)
         for path in gone:
@@ -121,6 +124,10 @@ class Visitors:
         """Deletes everything."""
         shutil.rmtree(self.root, ignore_errors=True)
 
+    def free(self) -> int:
+        """Bytes that can still be written."""
+        return shutil.disk_usage(self.root).free
+
     def size(self) -> int:
         """Bytes of all files."""
         total = 0
@@ -131,8 +138,11 @@ class Visitors:
         return total
 
     def _item(self, path: Path) -> Path | None:
-        """What directly in the root a path belongs to."""
-        return self.root / path.relative_to(self.root).parts[0] if path != self.root and path.is_relative_to(self.root) else None
+        """What directly in the root a path belongs to, and a visitor's it may be."""
+        if path == self.root or not path.is_relative_to(self.root):
+            return None
+        item = self.root / path.relative_to(self.root).parts[0]
+        return item if item.name != LOCK else None
 
 
 @cache

@@ -18,7 +18,7 @@ from .making import Finished, Settings, Update
 from .server import FairQueue
 
 HEADS_IN_LINE: dict[str, Any] = {"concurrency_id": "head", "concurrency_limit": None}  # the line is that of `Jobs`
-MOST_STEPS = 100
+MOST_STEPS, MOST_FACES = 100, 99
 LARGEST_SEED = 2**31 - 1
 ONE_PORTRAIT_AT_A_TIME: dict[str, Any] = {"concurrency_id": "portrait", "concurrency_limit": 1}
 ONE_DRAWING_AT_A_TIME: dict[str, Any] = {"concurrency_id": "drawing", "concurrency_limit": 1}
@@ -59,12 +59,13 @@ def add_endpoints(jobs: Jobs, settings: list) -> None:
         if not photo:
             raise gr.Error(texts.NO_PHOTO, print_exception=False)
         try:
-            made = jobs.portrait(photo, bool(crop), int(face or 1))
+            face = face_from(face)
+            made = jobs.portrait(photo, bool(crop), face)
         except Exception as error:
             raise gr.Error(sentence_for(error), print_exception=False) from None
         path = jobs.visitors.folder(visitor_of(request)) / "portrait.png"
         made.image.save(path)
-        return path, " ".join([texts.portrait_note(len(made.faces), int(face or 1)), *made.advice])
+        return path, " ".join([texts.portrait_note(len(made.faces), face), *made.advice])
 
     def render(request: gr.Request, splats: str, azimuth: float = 0.0, elevation: float = 0.0, size: int = 512):
         """A picture of a .ply, .splat, .spz or .sog file. Degrees from the front: -90 shows the right side, 90 the left; up is positive."""
@@ -105,16 +106,22 @@ def visitor_of(request: gr.Request) -> str:
 def settings_from(seed, steps, guidance_scale, crop, face) -> Settings:
     """From what the page's inputs hold, of which each but the crop may be empty. Raises SettingsError."""
 
-    def number(name: str, value, most: float, least: float = 0) -> float | None:
-        if value in (None, "", 0):
-            return None
-        if not isinstance(value, (int, float)) or not least <= value <= most:  # nor is NaN
-            raise SettingsError(f"The {name} must be a number from {least:g} to {most:g}.")
-        return value
+    wanted, scale = _number("number of steps", steps, MOST_STEPS, 1), _number("guidance", guidance_scale, 100)
+    seed = _number("seed", seed, LARGEST_SEED)
+    return Settings(int(seed or 0), int(wanted) if wanted else None, scale, bool(crop), face_from(face))
 
-    wanted, scale = number("number of steps", steps, MOST_STEPS, 1), number("guidance", guidance_scale, 100)
-    seed, face = number("seed", seed, LARGEST_SEED), number("number of the face", face, 99, 1)
-    return Settings(int(seed or 0), int(wanted) if wanted else None, scale, bool(crop), int(face or 1))
+
+def face_from(face) -> int:
+    """The number of a face, by size; the largest where none is told. Raises SettingsError."""
+    return int(_number("number of the face", face, MOST_FACES, 1) or 1)
+
+
+def _number(name: str, value, most: float, least: float = 0) -> float | None:
+    if value in (None, "", 0):
+        return None
+    if not isinstance(value, (int, float)) or not least <= value <= most:  # nor is NaN
+        raise SettingsError(f"The {name} must be a number from {least:g} to {most:g}.")
+    return value
 
 
 def _stage(update: Update) -> dict:

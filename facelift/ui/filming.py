@@ -41,11 +41,11 @@ class Film:
     def read(cls, values: object) -> Film:
         """From a browser. Raises SettingsError."""
         told = values if isinstance(values, dict) else {}
-        path, seconds, size = told.get("path"), told.get("seconds"), told.get("size")
+        path, seconds, size = told.get("along"), told.get("seconds"), told.get("size")  # "path" would be a file's, to Gradio
         if path not in PATHS or size not in SIZES or not isinstance(seconds, (int, float)) or not 1 <= seconds <= LONGEST:
             paths, sizes = (", ".join(map(str, known)) for known in (PATHS, SIZES))
             raise SettingsError(f"A film has a path ({paths}), plays for 1 to {LONGEST:g} seconds, and has a size ({sizes}).")
-        return cls(path, float(seconds), size)
+        return cls(path, round(float(seconds), 1), int(size))
 
 
 class Projectionist(Portraits):

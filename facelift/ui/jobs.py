@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import re
 import threading
@@ -20,6 +21,7 @@ from ..errors import (
     PhotoError,
     ResourceError,
     SettingsError,
+    SplatFileError,
     WeightsError,
     WorkerError,
 )
@@ -66,6 +68,10 @@ def sentence_for(error: BaseException) -> str:
         return texts.OUT_OF_MEMORY
     if isinstance(error, MemoryError):
         return texts.TOO_LARGE
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return texts.FULL
+    if isinstance(error, SplatFileError):
+        return texts.NO_SPLATS
     log.error("A job failed", exc_info=error)
     return texts.UNEXPECTED
 
@@ -278,7 +284,7 @@ class Jobs:
         except DeadlineError:
             how = "too_long"
             raise
-        except (PhotoError, ClipError, SettingsError, MeshError, BudgetError):
+        except (PhotoError, ClipError, SettingsError, MeshError, BudgetError, SplatFileError):
             how = "refused"
             self.passed[lane] = time.monotonic()
             raise

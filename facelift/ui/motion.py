@@ -40,15 +40,18 @@ def of_motion(ui: SimpleNamespace, entry: HistoryEntry | None) -> Changes:
 
 
 def connect_motion(ui: SimpleNamespace, jobs: Jobs) -> None:
-    def animate(entry: HistoryEntry) -> Iterator[Changes]:
+    def animate(entry: HistoryEntry | None) -> Iterator[Changes]:
         """The head's rig in the viewer, where it can be moved by hand."""
         yield from moved(entry, None)
 
-    def perform(clip: str, entry: HistoryEntry) -> Iterator[Changes]:
+    def perform(clip: str, entry: HistoryEntry | None) -> Iterator[Changes]:
         """The head does what the face in a clip does."""
         yield from moved(entry, clip)
 
-    def moved(entry: HistoryEntry, clip: str | None) -> Iterator[Changes]:
+    def moved(entry: HistoryEntry | None, clip: str | None) -> Iterator[Changes]:
+        if entry is None or not entry.folder.is_dir():
+            yield {**of_motion(ui, None), ui.status: wrong(texts.GONE)}
+            return
         held = {ui.animate: gr.Button(interactive=False), ui.clip: gr.UploadButton(interactive=False)}
         yield {**held, ui.status: progress(Update("rig"))}
         notes: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
@@ -9,13 +10,14 @@ from typing import Any
 
 import gradio as gr
 
+from ..serving.logs import adopt_server_logs
 from ..serving.settings import ServiceSettings
 from ..serving.visitors import visitors_of_this_process
 from ..serving.worker import Stopped
 from . import changes, texts, translation
 from .aligner import CropAdjustment, faces_shown, portrait_shown
 from .changes import progress, sentence, wrong
-from .endpoints import HEADS_IN_LINE, LARGEST_SEED, ONE_PORTRAIT_AT_A_TIME, add_endpoints, settings_from, visitor_of
+from .endpoints import HEADS_IN_LINE, LARGEST_SEED, MOST_FACES, ONE_PORTRAIT_AT_A_TIME, add_endpoints, face_from, settings_from, visitor_of
 from .history import KEPT, keep
 from .jobs import Jobs, Replaced, sentence_for
 from .lanes import Runners
@@ -75,6 +77,7 @@ def launch(app: GuardedBlocks, listen: bool = False, prevent_thread_lock: bool =
     }  # fmt: skip
     address = "0.0.0.0" if listen else "127.0.0.1"
     app.launch(server_name=address, prevent_thread_lock=True, _app=app.service.application(), **{**ours, **options})
+    adopt_server_logs()
     app.service.start()
     if not prevent_thread_lock:
         app.block_thread()
@@ -93,16 +96,19 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
         if not photo:
             yield None, None, sentence(texts.HINT)
             return
+        path = jobs.visitors.folder(visitor_of(request), "portrait", PORTRAITS_KEPT) / "portrait.png"
         try:
-            made = jobs.portrait(photo, bool(crop), int(face or 1), adjustment)
+            face = face_from(face)
+            made = jobs.portrait(photo, bool(crop), face, adjustment)
+            if not path.parent.is_dir():  # deleted meanwhile, on purpose
+                return
+            made.image.save(path)
         except Exception as error:
             yield None, None, wrong(sentence_for(error))
             return
-        path = jobs.visitors.folder(visitor_of(request), "portrait", PORTRAITS_KEPT) / "portrait.png"
-        made.image.save(path)
         found = made.advice if adjustment == CropAdjustment() else ()
-        note = sentence(texts.portrait_note(len(made.faces), int(face or 1)), found[:3])
-        yield portrait_shown(path, adjustment, made.crop is not None, anew), faces_shown(made, int(face or 1)), note
+        note = sentence(texts.portrait_note(len(made.faces), face), found[:3])
+        yield portrait_shown(path, adjustment, made.crop is not None, anew), faces_shown(made, face), note
 
     def prepare_anew(request: gr.Request, photo, crop, face):
         for news in prepare(request, photo, crop, face, CropAdjustment(), anew=True):
@@ -175,19 +181,20 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
 
     def clear_error(status):
         """Another photo: what was wrong with the last one matters no more."""
-        return "" if status and "wrong" in status else gr.skip()
+        return "" if isinstance(status, str) and "wrong" in status else gr.skip()
 
     def read_link(request: gr.Request):
         """?seed= and ?weights= of the page's address."""
         seed, asked = request.query_params.get("seed", ""), request.query_params.get("weights")
         other = asked not in (None, "auto", weights.name)
         return (
-            int(seed) if seed.isdecimal() and int(seed) <= LARGEST_SEED else gr.skip(),
+            int(seed) if re.fullmatch("[0-9]{1,10}", seed) and int(seed) <= LARGEST_SEED else gr.skip(),
             sentence(texts.other_weights(asked[:60], weights)) if other else gr.skip(),  # a fast visitor's photo may be there already
         )
 
     def face_number(event: gr.EventData):
-        return event._data["face"]
+        told = event._data if isinstance(event._data, dict) else {}
+        return told.get("face") if told.get("face") in range(1, MOST_FACES + 1) else gr.skip()
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     at_once = {**quiet, "queue": False}

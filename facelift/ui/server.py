@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
+import re
 import threading
 import time
+from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from gradio.queueing import Queue
-from gradio.routes import App, ORJSONResponse
+from gradio.routes import App, ORJSONResponse, file_upload_statuses
 
 from ..serving import memory
-from ..serving.clients import Presence
+from ..serving.clients import Presence, Sessions
+from ..serving.connections import Silent
 from ..serving.guard import Guard
 from ..serving.operations import Operations
 from ..serving.worker import Worker
@@ -29,6 +32,7 @@ GRACE = 30.0  # after which a visitor whose page was closed, or lost its connect
 IDLE = 120.0  # for those without a page, after their last call
 FETCH = 10.0  # seconds without a file asked for, after which a server that ends takes the last heads for fetched
 MOST_CALLS = 400  # that wait, of all clients
+SESSION = re.compile(r"[\w-]{1,64}", re.ASCII)
 
 
 class GuardedApp(App):
@@ -37,7 +41,7 @@ class GuardedApp(App):
     def __init__(self, jobs: Jobs, presence: Presence):
         super().__init__(default_response_class=ORJSONResponse)
         asked = Operations(Front(super().__call__), jobs.not_ready, jobs.metrics)
-        self.guard = Guard(asked, jobs.settings, presence, jobs.metrics)
+        self.guard = Guard(asked, jobs.settings, presence, jobs.metrics, lambda: jobs.visitors.free() < jobs.settings.disk_free)
 
     async def __call__(self, scope, receive, send) -> None:
         await self.guard(scope, receive, send)
@@ -53,9 +57,14 @@ class FairQueue(Queue):
 
     async def push(self, body, request, username):
         client = self.client(request)
+        if not (body.session_hash is None or SESSION.fullmatch(body.session_hash)) or body.fn_index not in self.blocks.fns:
+            return False, texts.NOT_UNDERSTOOD, "error"
         if sum(self.client(event.request) == client for event in self.events()) >= self.calls_each:
             return False, "You have too many calls in the making: wait for one to end.", "queue_full"
-        return await super().push(body, request, username)
+        answer = await super().push(body, request, username)
+        for lane in self.event_queue_per_concurrency_id.values():
+            lane.queue[:] = fairly(lane.queue, self.client)
+        return answer
 
     def events(self) -> list[Any]:
         """Those that wait and those that run."""
@@ -68,18 +77,29 @@ class FairQueue(Queue):
         return request.client.host if request.client else "unknown"
 
 
+def fairly(waiting: list[Any], client_of: Callable[[Any], str]) -> list[Any]:
+    """Calls of a lane, in the order they came: the first of each client before anybody's second."""
+    turns: Counter[str] = Counter()
+
+    def turn(event: Any) -> int:
+        turns[client_of(event.request)] += 1
+        return turns[client_of(event.request)]
+
+    return sorted(waiting, key=turn)
+
+
 class Service:
     """The page's guard and keeper, and the processes that work for it."""
 
     def __init__(self, app: Any, jobs: Jobs):
-        self.app, self.jobs, self.presence = app, jobs, Presence()
+        self.app, self.jobs, self.presence, self.sessions = app, jobs, Presence(), Sessions(jobs.settings.sessions_each)
         self.keeper = Keeper(app, jobs, self.presence)
         metrics = jobs.metrics
         metrics.ask("facelift_line", lambda: len(jobs.line))
         metrics.ask("facelift_visitors", lambda: len(self.presence))
         metrics.ask("facelift_memory_bytes", memory.resident, process="server")
         metrics.ask("facelift_disk_bytes", jobs.visitors.size)
-        metrics.ask("facelift_disk_free_bytes", lambda: shutil.disk_usage(jobs.visitors.root).free)
+        metrics.ask("facelift_disk_free_bytes", jobs.visitors.free)
         for lane, runner in jobs.runners.lanes().items():
             if isinstance(runner, Worker):
                 metrics.ask("facelift_memory_bytes", partial(getattr, runner, "size"), process=lane)
@@ -91,6 +111,12 @@ class Service:
 
     def start(self) -> None:
         self.keeper.start()
+
+    def used(self, client: str, session: str) -> None:
+        """A call of a session."""
+        gone = self.sessions.used(client, session, self.presence)
+        if gone is not None:
+            self.keeper.forget_session(gone)
 
     def drain(self) -> None:
         """No new heads; returns when those in the making, their films too, are done and were fetched, or after `drain_seconds`."""
@@ -117,6 +143,9 @@ class Keeper(threading.Thread):
         super().__init__(name="facelift-keeper", daemon=True)
         self.app, self.jobs, self.presence = app, jobs, presence
         self.ended = threading.Event()
+        self.silent = Silent(jobs.settings.head_of_request_seconds)
+        self._used: dict[str, tuple[object, float]] = {}  # when Gradio says that a session was used last, and when we read that
+        self._uploads: dict[str, float] = {}
 
     def run(self) -> None:
         while not self.ended.wait(EVERY):
@@ -131,13 +160,33 @@ class Keeper(threading.Thread):
             self.forget_session(visitor)
         self.jobs.try_lanes()
         self.jobs.visitors.sweep()
-        holder = self.app.server_app.state_holder
-        for visitor, used in list(holder.time_last_used.items()):
-            if visitor not in self.presence and time.time() - used.timestamp() > IDLE:
-                self.forget_session(visitor)
+        self.forget_idle()
+        self.forget_uploads()
+        if self.app.server is not None:
+            self.silent.close(self.app.server.server_state.connections.copy())
         for files in list(self.app.temp_file_sets):  # only names, but of all files there ever were
             files.intersection_update({name for name in list(files) if name and _there(name)})
         memory.give_back()
+
+    def forget_idle(self) -> None:
+        """Sessions without a page, some time after their last call, by the clock that nobody sets."""
+        now, queue, used = time.monotonic(), self.app._queue, self.app.server_app.state_holder.time_last_used
+        there = dict.fromkeys([*queue.pending_event_ids_session, *queue.pending_messages_per_session]) | used
+        before, self._used = self._used, {}
+        for visitor, when in there.items():
+            since = before[visitor][1] if visitor in before and before[visitor][0] == when else now
+            self._used[visitor] = when, since
+            if visitor not in self.presence and now - since > IDLE:
+                self.forget_session(visitor)
+
+    def forget_uploads(self) -> None:
+        """What Gradio keeps to tell how far an upload is, also of those that never came."""
+        now, kept = time.monotonic(), (file_upload_statuses._statuses, file_upload_statuses._signals)
+        self._uploads = {name: self._uploads.get(name, now) for names in kept for name in list(names)}
+        for name, since in self._uploads.items():
+            if now - since > 2 * self.jobs.settings.body_seconds:
+                for names in kept:
+                    names.pop(name, None)
 
     def forget_session(self, visitor: str) -> None:
         """What Gradio keeps of a visitor, unless something of theirs still runs."""

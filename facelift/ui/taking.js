@@ -75,8 +75,8 @@ let packed = null;
 const form = part(".film-form");
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  const film = { path: form.path.value, seconds: Number(form.seconds.value), size: Number(form.size.value) };
-  ask("film", `film_${film.path}_${film.seconds}s_${film.size}.mp4`, film);
+  const film = { along: form.path.value, seconds: Number(form.seconds.value), size: Number(form.size.value) };
+  ask("film", `film_${film.along}_${film.seconds}s_${film.size}.mp4`, film);
 });
 
 function open(name) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import os
 import stat
 import tempfile
@@ -23,12 +24,14 @@ from ..resources import resource
 from ..serving.visitors import Visitors
 from . import texts
 
+log = logging.getLogger(__name__)
 EXAMPLES = resource("assets/examples")
 MOST_SENT = 20 * 2**20  # bytes of one upload or download: larger than any photo of 50 megapixels people share
 MOST_READ = 64 * 2**20  # bytes of a file that is here: a head of a million Gaussians, made here, is one of 59 MB
 MOST_FILES = 1  # in one call: no function takes more
 FETCH_SECONDS = 20.0  # for a photo at a public address, redirects included: a visitor's turn waits meanwhile
 MOST_REDIRECTS = 5
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 SUFFIXES = (*PICTURES, ".ply", ".splat", ".spz", ".sog")
 
 
@@ -49,21 +52,31 @@ class GuardedBlocks(gr.Blocks):
     service: Any  # what runs around the page, until it is closed
 
     async def process_api(self, *args, **kwargs):
-        _visitor.set(kwargs.get("session_hash") or "")
-        return await super().process_api(*args, **kwargs)
+        session, request = kwargs.get("session_hash") or "", kwargs.get("request")
+        _visitor.set(session)
+        if session and isinstance(request, gr.Request):
+            self.service.used(request.client.host if request.client else "unknown", session)
+        try:
+            return await super().process_api(*args, **kwargs)
+        except gr.Error as error:
+            raise gr.Error(error.message, print_exception=False) from None
+        except Exception:  # which Gradio would print, with words that may be a visitor's
+            log.exception("A call failed")
+            raise gr.Error(texts.UNEXPECTED, print_exception=False) from None
 
     async def preprocess_data(self, block_fn, inputs, *args, **kwargs):
         try:
             inputs = await admitted(inputs, self._note)
         except Refused:
             raise gr.Error(texts.NOT_SENT, print_exception=False) from None
+        except RecursionError:
+            raise gr.Error(texts.NOT_UNDERSTOOD, print_exception=False) from None
         try:
             return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
-        except gr.Error as error:
-            raise gr.Error(error.message, print_exception=False) from None
+        except gr.Error:
+            raise
         except Exception:  # of another kind than a component takes
             raise gr.Error(texts.NOT_UNDERSTOOD, print_exception=False) from None
-
 
     def close(self, verbose: bool = True) -> None:
         self.service.close()
@@ -150,6 +163,15 @@ async def _public_address(host: str) -> str:
     """One IP address of a host that all can reach. Raises ValueError."""
     address = await sh.async_validate_url(host)
     ip = ipaddress.ip_address(address)
-    if not (getattr(ip, "ipv4_mapped", None) or ip).is_global:
+    if not _innermost(ip).is_global:
         raise ValueError(f"{host} is not public")
     return address
+
+
+def _innermost(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The IPv4 address within one of IPv6 that routers translate."""
+    if isinstance(ip, ipaddress.IPv4Address):
+        return ip
+    if ip in NAT64:
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.ipv4_mapped or ip.sixtofour or ip
