@@ -2,7 +2,7 @@
 
 // Saves the view as a PNG file, `times` as large as it is shown. clear: a background to be made transparent, or nothing.
 async function savePicture(view, times, clear, settled) {
-  const { renderer, scene, camera, canvas } = view;
+  const { renderer, canvas } = view;
   const ratio = renderer.getPixelRatio(), most = Math.min(8192, renderer.capabilities.maxTextureSize);
   const larger = Math.min(times, most / Math.max(canvas.width, canvas.height));
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];
@@ -13,7 +13,7 @@ async function savePicture(view, times, clear, settled) {
       await settled();
     }
     if (clear) renderer.setClearColor(clear, 0);
-    renderer.render(scene, camera); // the canvas keeps its picture only until the browser has shown it
+    view.render(); // the canvas keeps its picture only until the browser has shown it
     const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
     const link = document.createElement("a");
     link.href = URL.createObjectURL(blob);

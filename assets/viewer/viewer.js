@@ -2,10 +2,11 @@
 // root: an element filled with viewer.html. engine: () => Promise of the module spark.min.js. texts: the words, by name.
 // value: null, or { splat: {url, orig_name} or {bytes, orig_name}, rig, track, portrait: {url}, film: {url}, keep_view }, or { waiting: true }.
 // sample: a small head that turns where there is none yet, {url, orig_name}, or null. root hears "film" with a file, for browsers without WebGL2.
+// root hears "beside" with { blob, orig_name, names } of a second head, or null, and says "alone" when there is none any more.
 // webcam: what webcam.js needs, or null.
 // rig, track: files of a head that can be driven, shown in place of the splats, and of what it does; rig.js and animate.js belong to it.
-// For tests, root carries data-state (empty, sample, loading, loaded, error, no-webgl), data-splats, data-moving while pictures are still to come, and
-// data-webcam while it is on.
+// For tests, root carries data-state (empty, sample, loading, loaded, error, no-webgl), data-splats, data-moving while pictures are still to come,
+// data-webcam while it is on, and data-pair (row, column) with data-beside, the second head's splats, while there are two.
 function headViewer(root, engine, texts, sample = null, webcam = null) {
   const HOME = [0, -2.7, 0]; // the front camera of the six views: the head faces -y and z is up
   const FIELD_OF_VIEW = 50;
@@ -14,6 +15,7 @@ function headViewer(root, engine, texts, sample = null, webcam = null) {
   const tool = (name) => part(`[data-do=${name}]`);
   const stage = part(".splat-stage"), message = part(".splat-message"), compare = part(".splat-compare"), wipe = part(".splat-wipe");
   const film = part(".splat-film"), progress = part(".splat-progress"), settings = part(".splat-settings"), panel = part(".splat-animate");
+  const pair = part(".splat-pair");
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   const narrow = matchMedia("(max-width: 1000px)"); // one column, as in page.css: the head appears below what was pressed
 
@@ -37,6 +39,7 @@ function headViewer(root, engine, texts, sample = null, webcam = null) {
   let shownSplat = null, shownTrack = null;
   let driven = null; // the mesh as one that can be moved
   let tint = null; // of headTint
+  let second = null; // the mesh of a head beside this one
   const life = headLife(panel, () => view?.invalidate());
   const mirror = webcam && headMirror(webcam), note = part(".splat-note");
   let request = 0; // a newer load makes an older one void
@@ -58,7 +61,7 @@ function headViewer(root, engine, texts, sample = null, webcam = null) {
 
   async function open() {
     const module = await engine();
-    const { OrbitControls, PerspectiveCamera, Scene, SparkRenderer, SplatMesh, Vector3, WebGLRenderer, dyno } = module;
+    const { OrbitControls, PerspectiveCamera, SplatMesh, Vector3, WebGLRenderer, dyno } = module;
     const renderer = new WebGLRenderer({ antialias: false, alpha: true, powerPreference: "high-performance" });
     const coarse = matchMedia("(pointer: coarse)").matches;
     renderer.setPixelRatio(Math.min(devicePixelRatio, coarse ? 1.5 : 2));
@@ -68,7 +71,6 @@ function headViewer(root, engine, texts, sample = null, webcam = null) {
     canvas.setAttribute("aria-label", `${texts.label}. ${texts.keys}`);
     stage.append(canvas);
 
-    const scene = new Scene();
     const camera = new PerspectiveCamera(FIELD_OF_VIEW, 1, 0.05, 20);
     camera.up.set(0, 0, 1); // before OrbitControls, which reads it once
     camera.position.set(...HOME);
@@ -90,17 +92,16 @@ function headViewer(root, engine, texts, sample = null, webcam = null) {
       root.dataset.moving = "";
       requestAnimationFrame(draw);
     };
-    // The rules of the other renderers: every splat widened by 0.3 px squared, no loss of opacity, so that none shines through.
-    const spark = new SparkRenderer({ renderer, onDirty: invalidate, preBlurAmount: 0.3, blurAmount: 0 });
-    scene.add(spark);
-    const sorting = () => spark.dirty || spark.sorting || spark.sortDirty;
+    const sides = [splatSide(module, renderer, invalidate)];
+    const sorting = () => sides.some((side) => side.sorting());
+    const render = () => drawSides(renderer, camera, sides);
     function draw(now) {
       queued = false;
       if (!root.isConnected) return close();
       controls.update(Math.min(0.2, (now - last) / 1000)); // turns as fast on slow machines, and does not jump after a pause
       last = now;
       const alive = driven && life.step(now / 1000);
-      renderer.render(scene, camera);
+      render();
       if (controls.autoRotate || alive) invalidate();
       if (!queued && !sorting()) delete root.dataset.moving;
     }
@@ -112,7 +113,10 @@ function headViewer(root, engine, texts, sample = null, webcam = null) {
       if (!root.isConnected) return close();
       if (!width || !height) return;
       renderer.setSize(width, height, false);
-      camera.aspect = width / height;
+      const each = sideSize(sides.length, width, height);
+      camera.aspect = each.width / each.height;
+      if (sides.length > 1) root.dataset.pair = each.across ? "row" : "column";
+      else delete root.dataset.pair;
       const half = Math.tan((FIELD_OF_VIEW * Math.PI) / 360); // the shorter side shows the whole head
       camera.fov = (Math.atan(half / Math.min(1, camera.aspect)) * 360) / Math.PI;
       camera.updateProjectionMatrix();
@@ -147,27 +151,41 @@ function headViewer(root, engine, texts, sample = null, webcam = null) {
       seen.disconnect();
       controls.dispose();
       mesh?.dispose();
+      second?.dispose();
       renderer.dispose();
       renderer.forceContextLoss();
       canvas.remove();
       driven?.free();
       life.end();
-      mesh = driven = view = opening = shownSplat = tint = null;
+      mesh = second = driven = view = opening = shownSplat = tint = null;
     }
-    return { module, SplatMesh, Vector3, renderer, scene, camera, controls, spark, sorting, invalidate, canvas, size, least, adjust };
+
+    // A second head, or null.
+    function setSecond(next) {
+      for (const side of sides.splice(1)) side.spark.dispose();
+      if (next) {
+        const side = splatSide(module, renderer, invalidate);
+        side.scene.add(next);
+        sides.push(side);
+      }
+      resize();
+    }
+    const { scene } = sides[0];
+    return { module, SplatMesh, Vector3, renderer, scene, sides, camera, controls, sorting, render, setSecond, invalidate, canvas, size, least, adjust };
   }
 
   // Spark sorts in a worker: the picture is right only once it has nothing left to do.
   async function settled() {
-    const { spark, sorting, invalidate } = view;
+    const { sides, sorting, invalidate } = view;
     for (let frame = 0; view && frame < 600; frame++) {
-      if (frame > 1 && (driven || !sorting()) && spark.activeSplats) return; // what is alive is sorted without end
+      if (frame > 1 && (driven || !sorting()) && sides.every(({ spark }) => spark.activeSplats)) return; // what is alive is sorted without end
       invalidate();
       await new Promise((done) => requestAnimationFrame(done));
     }
   }
 
   function drop() {
+    showBeside(null);
     mesh?.removeFromParent();
     mesh?.dispose();
     driven?.free();
@@ -337,6 +355,40 @@ function headViewer(root, engine, texts, sample = null, webcam = null) {
     }
   }
 
+  // A second head, seen by the same camera, or none any more. A newer wish makes an older one void.
+  let wished = 0;
+  async function showBeside(head) {
+    const mine = ++wished;
+    let next = null;
+    try {
+      if (head && view && mesh) {
+        next = new view.SplatMesh({ fileBytes: new Uint8Array(await head.blob.arrayBuffer()), fileName: head.orig_name });
+        await next.initialized;
+      }
+    } catch (error) {
+      console.error(error);
+      next = null;
+    }
+    if (mine !== wished || !view) return next?.dispose();
+    if (!next && !second) return head ? root.dispatchEvent(new CustomEvent("alone", { bubbles: true })) : undefined;
+    setComparing(false);
+    setTinted(false);
+    second?.removeFromParent();
+    second?.dispose();
+    second = next;
+    delete root.dataset.beside;
+    pair.hidden = !next;
+    if (next) {
+      next.objectModifiers = [view.adjust()];
+      next.updateGenerator();
+      pair.querySelectorAll("span").forEach((name, i) => (name.textContent = head.names[i]));
+    } else root.dispatchEvent(new CustomEvent("alone", { bubbles: true }));
+    view.setSecond(next);
+    if (!next) return;
+    await settled();
+    if (mine === wished && second === next) root.dataset.beside = next.numSplats ?? next.packedSplats.numSplats;
+  }
+
   function home() {
     const { controls } = view;
     flight++;
@@ -420,7 +472,7 @@ function headViewer(root, engine, texts, sample = null, webcam = null) {
 
   // The photo over the head as its own camera sees it; the slider moves the border.
   function setComparing(on) {
-    on = on && Boolean(view && mesh);
+    on = on && Boolean(view && mesh && !second);
     compare.hidden = !on;
     tool("compare").setAttribute("aria-pressed", on);
     if (!view) return;
@@ -443,6 +495,7 @@ function headViewer(root, engine, texts, sample = null, webcam = null) {
     view.size.value = Number(size);
     view.least.value = Number(opacity);
     mesh?.updateVersion();
+    second?.updateVersion();
     view.invalidate();
   }
 
@@ -454,7 +507,7 @@ function headViewer(root, engine, texts, sample = null, webcam = null) {
 
   // What the photo did not show, in another colour.
   function setTinted(on) {
-    on = on && Boolean(view && mesh && !driven);
+    on = on && Boolean(view && mesh && !driven && !second);
     tool("tint").setAttribute("aria-pressed", on);
     part(".splat-legend").hidden = !on;
     if (!view || !mesh || (!on && !tint)) return;
@@ -478,6 +531,7 @@ function headViewer(root, engine, texts, sample = null, webcam = null) {
     play: life.toggle,
     neutral: () => (root.dataset.webcam === undefined ? life.play(null) : null) ?? life.neutral(),
     webcam: () => setMirror(root.dataset.webcam === undefined),
+    alone: () => (showBeside(null), view?.canvas.focus()),
     tint: () => setTinted(tool("tint").getAttribute("aria-pressed") !== "true"),
     picture,
     reset,
@@ -515,6 +569,7 @@ function headViewer(root, engine, texts, sample = null, webcam = null) {
     showFilm(event.detail);
     setState("no-webgl", texts.no_webgl_film);
   });
+  root.addEventListener("beside", (event) => showBeside(event.detail));
   document.addEventListener("fullscreenchange", () => {
     if (!document.fullscreenElement && root.classList.contains("full")) setFull(false);
   });

@@ -12,7 +12,7 @@ from pathlib import Path
 from ..resources import resource
 
 VIEWER = resource("assets/viewer")
-SCRIPTS = ("rig.js", "animate.js", "webcam.js", "extras.js", "viewer.js")  # in this order
+SCRIPTS = ("rig.js", "animate.js", "webcam.js", "extras.js", "pair.js", "viewer.js")  # in this order
 PAGE = """<!doctype html>
 <html lang="en">
 <head>

@@ -11,6 +11,10 @@ strip.querySelector("p").textContent = words.title;
 const emptying = strip.querySelector(".empty");
 emptying.textContent = words.empty;
 emptying.title = words.empty_hint;
+const pairing = strip.querySelector(".beside");
+pairing.textContent = words.beside;
+pairing.title = words.beside_hint;
+let besideId = null; // of the head that stands beside the one that is shown
 
 const asked = (request) => new Promise((done, failed) => {
   request.onsuccess = () => done(request.result);
@@ -29,23 +33,40 @@ const blobOf = async (file) => {
   return answer.blob();
 };
 
+const filled = (text, record) => text.replace("{n}", records.length - records.indexOf(record)).replace("{seed}", record.report.seed ?? "?");
+const shownRecord = () => records.find((record) => record.id === shownId);
+
 function draw() {
+  const focused = [...row.children].indexOf(document.activeElement);
   pictures.forEach(URL.revokeObjectURL);
   pictures = records.map((record) => URL.createObjectURL(record.thumbnail));
   strip.hidden = !records.length;
   element.closest(".block").classList.toggle("none", strip.hidden);
+  pairing.hidden = records.length < 2 || !shownRecord();
+  pairing.setAttribute("aria-pressed", besideId !== null);
+  strip.querySelector("p").textContent = besideId ? words.pick : words.title;
   row.replaceChildren(...records.map((record, i) => {
     const button = document.createElement("button"), image = new Image(60, 60);
     button.type = "button";
-    button.title = words.entry.replace("{n}", records.length - i).replace("{seed}", record.report.seed ?? "?");
+    button.title = filled(besideId ? words.name : words.entry, record);
     button.setAttribute("aria-label", button.title);
-    button.setAttribute("aria-pressed", record.id === shownId);
+    button.setAttribute("aria-pressed", [shownId, besideId].includes(record.id));
+    button.disabled = besideId !== null && record.id === shownId; // another one is chosen
     image.src = pictures[i];
     image.alt = "";
     button.append(image);
-    button.addEventListener("click", () => choose(record));
+    button.addEventListener("click", () => (besideId ? putBeside(record) : choose(record)));
     return button;
   }));
+  row.children[focused]?.focus();
+}
+
+// The viewer shows it beside the one that is shown; null: that one alone.
+function putBeside(record) {
+  besideId = record?.id ?? null;
+  const detail = record && { blob: record.splat, orig_name: "head.spz", names: [shownRecord(), record].map((one) => filled(words.name, one)) };
+  document.querySelector("#viewer .splat-viewer").dispatchEvent(new CustomEvent("beside", { detail }));
+  draw();
 }
 
 async function keepEntry(entry) {
@@ -84,6 +105,7 @@ async function choose(record, again = false) {
 }
 
 async function empty() {
+  if (besideId) putBeside(null);
   records = [];
   shownId = null;
   draw();
@@ -99,6 +121,11 @@ async function load() {
 
 const next = (work) => (busy = busy.then(work).catch(console.error)); // without IndexedDB the page does all the rest
 emptying.addEventListener("click", () => next(empty));
+pairing.addEventListener("click", () => putBeside(besideId ? null : (records.find((record) => record.id !== shownId) ?? null)));
+document.addEventListener("alone", () => {
+  besideId = null;
+  draw();
+});
 addEventListener("facelift-empty", () => next(empty));
 watch("value", () => {
   const { entry, missing } = props.value ?? {}, record = records.find((one) => one.id === missing);

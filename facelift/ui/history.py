@@ -18,7 +18,8 @@ KEPT = 4
 KEPT_IN_BROWSER = 8
 HERE = Path(__file__).parent
 STRIP = """<div class="strip" hidden>
-  <p></p><div class="heads" role="group"></div><button type="button" class="empty"></button>
+  <p></p><div class="heads" role="group"></div>
+  <button type="button" class="beside" aria-pressed="false"></button><button type="button" class="empty"></button>
 </div>"""
 
 

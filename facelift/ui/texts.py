@@ -9,6 +9,10 @@ VIEWS = "The six views"
 HISTORY = {
     "title": "Your last heads",
     "entry": "Head {n}, seed {seed}: show it again",
+    "name": "Head {n}, seed {seed}",
+    "beside": "Side by side",
+    "beside_hint": "Show another of your heads beside this one",
+    "pick": "Choose the other head",
     "empty": "Empty",
     "empty_hint": "Forget the heads that this browser keeps",
 }
