@@ -28,6 +28,8 @@ def parser() -> argparse.ArgumentParser:
     kept = "how long files are kept (default: %(default)s)"
     p.add_argument("--keep", type=seconds, default=ServiceSettings.keep_seconds, metavar="SECONDS", help=kept)
     p.add_argument("--keep-nothing", action="store_true", help="nothing is written to a disk: a visitor's files lie in memory alone")
+    links = "let visitors share a head by a link that ends after so many hours (default: there are no links)"
+    p.add_argument("--share-links", type=hours, default=0, metavar="HOURS", help=links)
     for_one = "for one head (default: %(default)s)"
     p.add_argument("--deadline", type=seconds, default=ServiceSettings.head_seconds, metavar="SECONDS", help=for_one)
     drained = "for heads in the making once the server is told to end (default: %(default)s)"
@@ -56,6 +58,12 @@ def seconds(text: str) -> int:
     return int(text)
 
 
+def hours(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= 8760):
+        raise argparse.ArgumentTypeError("must be a whole number of hours, from 1 to 8760")
+    return int(text)
+
+
 def login(text: str) -> tuple[str, str]:
     user, colon, password = text.partition(":")
     if not (user and colon and password):
@@ -68,6 +76,8 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     if args.mcp and importlib.util.find_spec("mcp") is None:
         raise SystemExit("error: --mcp needs one more package: pip install 'gradio[mcp]'")
+    if args.share_links and args.keep_nothing:
+        raise SystemExit("error: --share-links keeps heads for others to see, and --keep-nothing keeps none: leave one of them out")
     try:
         require_free(args.port, args.listen)
         serve(args)
@@ -114,6 +124,7 @@ def settings_of(args: argparse.Namespace) -> ServiceSettings:
     return ServiceSettings(
         keep_seconds=args.keep,
         keep_nothing=args.keep_nothing,
+        share_hours=args.share_links,
         heads_waiting=args.queue_size,
         head_seconds=args.deadline,
         drain_seconds=args.drain,

@@ -34,6 +34,7 @@ LONGEST_ADDRESS = 4096  # bytes: a file with a name of 200 letters of any script
 FORM = re.compile(r"multipart/form-data;\s*boundary=(\"?)([\w'()+,./:=? -]{1,70})\1", re.IGNORECASE | re.ASCII)
 MOST_PARTS = 16  # of an upload: the page sends one file at a time
 ONE_RANGE = re.compile(rb"bytes=(\d{0,18}-\d{0,18})")
+SHARED_PATH = "/shared/"  # links that visitors share
 POLICY = "; ".join(
     f"{what} {where}"
     for what, where in {
@@ -50,6 +51,16 @@ POLICY = "; ".join(
         "form-action": "'self'",
     }.items()
 )
+# A shared head is one file with all it needs: its page may ask nobody for anything, is no part of ours, and may stand in others.
+SHARED_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval' blob:; style-src 'unsafe-inline'; "
+    "img-src data: blob:; media-src data: blob:; connect-src data: blob:; worker-src data: blob:; base-uri 'none'; form-action 'none'; "
+    "sandbox allow-scripts allow-downloads; frame-ancestors *"
+)
+SHARED_HEADERS = {
+    "content-security-policy": SHARED_POLICY, "cross-origin-resource-policy": "cross-origin", "x-robots-tag": "noindex",
+    "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=()",
+}  # fmt: skip
 HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -78,6 +89,8 @@ class Guard:
         self.headers.append((b"content-security-policy", f"{POLICY}; frame-ancestors {frames}".encode()))
         if frames == "'self'":
             self.headers.append((b"x-frame-options", b"SAMEORIGIN"))
+        shared = {**HEADERS, **SHARED_HEADERS}
+        self.shared_headers = [(name.encode(), value.encode()) for name, value in shared.items()]
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":  # the page opens none
@@ -238,7 +251,8 @@ class _Exchange:
             return
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*self.kept(message.get("headers", [])), *self.guard.headers, (b"x-request-id", self.id.encode())]
+            guarded = self.guard.shared_headers if self.scope["path"].startswith(SHARED_PATH) else self.guard.headers
+            message["headers"] = [*self.kept(message.get("headers", [])), *guarded, (b"x-request-id", self.id.encode())]
         await self._send(message)
 
     def kept(self, headers) -> list[tuple[bytes, bytes]]:

@@ -19,16 +19,16 @@ class Operations:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         path = scope["path"] if scope["type"] == "http" else ""
         if path == "/healthz":
-            await _answer(send, 200, "ok\n")
+            await answer(send, 200, "ok\n")
         elif path == "/readyz":
             missing = self.ready()
             content = missing if _near(scope) else {}
-            await _answer(send, 503 if missing else 200, json.dumps({"ready": not missing, **content}) + "\n", "application/json")
+            await answer(send, 503 if missing else 200, json.dumps({"ready": not missing, **content}) + "\n", "application/json")
         elif path == "/metrics":
             if _near(scope):
-                await _answer(send, 200, self.metrics.text(), "text/plain; version=0.0.4; charset=utf-8")
+                await answer(send, 200, self.metrics.text(), "text/plain; version=0.0.4; charset=utf-8")
             else:
-                await _answer(send, 404, "Not found.\n")
+                await answer(send, 404, "Not found.\n")
         else:
             await self.application(scope, receive, send)
 
@@ -43,7 +43,8 @@ def _near(scope: Message) -> bool:
         return False
 
 
-async def _answer(send: Send, status: int, text: str, kind: str = "text/plain; charset=utf-8") -> None:
+async def answer(send: Send, status: int, content: str | bytes, kind: str = "text/plain; charset=utf-8") -> None:
+    """A whole answer, which nobody may keep."""
     headers = [(b"content-type", kind.encode()), (b"cache-control", b"no-store")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": text.encode()})
+    await send({"type": "http.response.body", "body": content.encode() if isinstance(content, str) else content})

@@ -11,6 +11,8 @@ MEGABYTE = 2**20
 class ServiceSettings:
     """keep_seconds: how long a visitor's photos and results are kept at most.
     keep_nothing: they lie in memory alone, one head a visitor.
+    share_hours: how long links to heads last that visitors share; 0: there are none, and none with keep_nothing.
+    links_each, links: of one client, and of all, at once.
     heads_waiting: visitors that may wait for a head.
     heads_each, calls_each: heads, and calls of all kinds, that one client may have running or waiting.
     portrait_seconds, head_seconds, mesh_seconds, film_seconds, render_seconds: after which the process that works on one is ended.
@@ -28,6 +30,9 @@ class ServiceSettings:
 
     keep_seconds: int = 3600
     keep_nothing: bool = False
+    share_hours: int = 0
+    links_each: int = 8
+    links: int = 100
     heads_waiting: int = 8
     heads_each: int = 2
     calls_each: int = 16
@@ -53,3 +58,8 @@ class ServiceSettings:
     hosts: tuple[str, ...] = ()
     proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     drain_seconds: float = 120
+
+    @property
+    def link_seconds(self) -> int:
+        """How long a shared link lasts; 0: there are none."""
+        return 0 if self.keep_nothing else 3600 * self.share_hours

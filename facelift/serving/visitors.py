@@ -17,6 +17,7 @@ from pathlib import Path
 from ..errors import ResourceError
 
 PREFIX = "facelift_visitors-"
+SHARED = "shared"  # folder of what visitors share by links, which end by themselves
 LOCK = ".owner"  # held by the server that owns the folder, whatever ends it
 UNNAMED = 600.0  # seconds that an upload is kept of which no call told
 IN_MEMORY = ("tmpfs", "ramfs")
@@ -103,7 +104,7 @@ class Visitors:
         now = time.monotonic()
         with self._lock:
             homes = set(self._folders.values())
-            items = [p for p in _entries(self.root) if p not in homes and p.name != LOCK]
+            items = [p for p in _entries(self.root) if p not in homes and p.name not in (LOCK, SHARED)]
             items += [p for home in homes for p in _entries(home)]
             ages = {p: now - self._seen.setdefault(p, now) for p in items}
             unnamed = [p for p in ages if p.parent == self.root and p not in self._named]  # sent, and not used since

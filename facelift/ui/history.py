@@ -29,11 +29,13 @@ class HistoryEntry:
 
     folder: where its files are, until they are swept.
     making: how far what is added to them has come, by file name.
+    link: what the page is told of a link that shares it, or nothing.
     """
 
     folder: Path
     report: dict
     making: dict[str, float] = field(default_factory=dict)
+    link: dict[str, Any] = field(default_factory=dict)
 
     @property
     def files(self) -> dict[str, Path]:

@@ -29,6 +29,7 @@ from ..portrait import Portrait
 from ..serving.line import Line, Place
 from ..serving.metrics import Metrics
 from ..serving.settings import ServiceSettings
+from ..serving.sharing import Shares
 from ..serving.visitors import Visitors
 from ..serving.worker import Runner, Stopped, ping
 from . import texts
@@ -90,6 +91,7 @@ class Jobs:
     def __init__(self, runners: Runners, visitors: Visitors, settings: ServiceSettings, metrics: Metrics | None = None):
         self.runners, self.visitors, self.settings = runners, visitors, settings
         self.metrics = metrics or Metrics()
+        self.shares = Shares(visitors.root, settings.link_seconds, settings.links_each, settings.links)
         self.line = Line(settings.heads_waiting, settings.heads_each)
         self.passed = dict.fromkeys(runners.lanes(), time.monotonic())  # when work last passed, by the clock that nobody sets
         self._tried: set[str] = set()

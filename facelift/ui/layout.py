@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from ..serving.settings import ServiceSettings
 from . import texts
 from .about import about
 from .aligner import CropAdjustment, face_buttons, portrait_frame, touch_buttons
@@ -30,15 +31,16 @@ Photo = ABCMeta.__new__(
 )
 
 
-def layout(pipeline, promise: str, keep_nothing: bool = False) -> SimpleNamespace:
-    """Places the components and returns those that take part in events. promise: what is kept of a visitor, and how long."""
+def layout(pipeline, settings: ServiceSettings) -> SimpleNamespace:
+    """Places the components and returns those that take part in events."""
+    promise = texts.promise(settings.keep_seconds, settings.keep_nothing, settings.link_seconds)
     ui = SimpleNamespace()
     gr.HTML(f"<header id='head'><h1>{texts.TITLE}</h1><p>{texts.LEAD} {texts.CONSENT}</p></header>")
     with gr.Tab("Make a head"), gr.Row(elem_id="columns"):
         with gr.Column(scale=4, min_width=340):
             _inputs(ui, pipeline)
         with gr.Column(scale=9, min_width=340, elem_id="results"):
-            _results(ui, keep_nothing)
+            _results(ui, settings)
     with gr.Tab("About"):
         gr.HTML(about(pipeline.weights, promise))
     with gr.Row(elem_id="foot"):
@@ -101,13 +103,13 @@ def qualities(default: int) -> list[tuple[str, int]]:
     return [*((named[n], n) for n in sorted(named)), (texts.OWN_STEPS, OWN)]
 
 
-def _results(ui: SimpleNamespace, keep_nothing: bool) -> None:
+def _results(ui: SimpleNamespace, settings: ServiceSettings) -> None:
     with gr.Row(elem_id="stage"):
         ui.viewer = splat_viewer("viewer")
-        ui.gallery = history_strip("history", keep_nothing)
+        ui.gallery = history_strip("history", settings.keep_nothing)
     options: dict[str, Any] = {"rows": 1, "object_fit": "contain", "show_label": False, "buttons": [], "interactive": False}
     ui.views = gr.Gallery(label=texts.VIEWS, elem_id="views", columns=6, height=118, **options)
     with gr.Row(elem_id="home"):
-        ui.take = taking_panel("take", keep_nothing)
+        ui.take = taking_panel("take", settings)
         motion_buttons(ui)
     ui.ran = gr.HTML(elem_id="ran", elem_classes="note")

@@ -59,7 +59,7 @@ def build_app(pipeline=None, settings: ServiceSettings | None = None, runners: R
     jobs = Jobs(runners or Runners.here(pipeline), visitors, settings)
     with GuardedBlocks(title=texts.TITLE, analytics_enabled=False, fill_width=True) as app:
         app.visitors = visitors
-        ui = layout(jobs.facts, texts.promise(settings.keep_seconds, settings.keep_nothing), settings.keep_nothing)
+        ui = layout(jobs.facts, settings)
         _connect(app, ui, jobs)
         connect_motion(ui, jobs)
         add_endpoints(jobs, _settings(ui))
@@ -165,6 +165,7 @@ def _connect(app: gr.Blocks, ui: SimpleNamespace, jobs: Jobs) -> None:
     def delete_all(request: gr.Request):
         """Everything of the visitor, here and on the page."""
         jobs.forget(visitor_of(request))
+        jobs.shares.forget(visitor_of(request))
         news = {**changes.cleared(ui), ui.viewer: None, **changes.buttons(ui, running=False), ui.another: gr.Button(visible=False)}
         news |= {ui.history: [], ui.photo: None, ui.portrait: None, ui.faces: None, ui.gallery: None, **of_motion(ui, None)}
         return {**news, ui.status: sentence(texts.DELETED)}

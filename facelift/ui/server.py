@@ -21,6 +21,7 @@ from ..serving.clients import Presence, Sessions
 from ..serving.connections import Silent
 from ..serving.guard import Guard
 from ..serving.operations import Operations
+from ..serving.sharing import SharedPages
 from ..serving.worker import Worker
 from . import texts
 from .front import Front
@@ -40,7 +41,7 @@ class GuardedApp(App):
 
     def __init__(self, jobs: Jobs, presence: Presence):
         super().__init__(default_response_class=ORJSONResponse)
-        asked = Operations(Front(super().__call__), jobs.not_ready, jobs.metrics)
+        asked = Operations(SharedPages(Front(super().__call__), jobs.shares), jobs.not_ready, jobs.metrics)
         self.guard = Guard(asked, jobs.settings, presence, jobs.metrics, lambda: jobs.visitors.free() < jobs.settings.disk_free)
 
     async def __call__(self, scope, receive, send) -> None:
@@ -97,6 +98,7 @@ class Service:
         metrics = jobs.metrics
         metrics.ask("facelift_line", lambda: len(jobs.line))
         metrics.ask("facelift_visitors", lambda: len(self.presence))
+        metrics.ask("facelift_links", lambda: len(jobs.shares))
         metrics.ask("facelift_memory_bytes", memory.resident, process="server")
         metrics.ask("facelift_disk_bytes", jobs.visitors.size)
         metrics.ask("facelift_disk_free_bytes", jobs.visitors.free)
@@ -160,6 +162,7 @@ class Keeper(threading.Thread):
             self.forget_session(visitor)
         self.jobs.try_lanes()
         self.jobs.visitors.sweep()
+        self.jobs.shares.sweep()
         self.forget_idle()
         self.forget_uploads()
         if self.app.server is not None:

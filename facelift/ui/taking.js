@@ -1,5 +1,6 @@
 // Runs once, with `element`, `props`, `watch` and `trigger` given by gr.HTML: what can be taken home of the head that is shown.
-// props.value: null, or { files: {name: file}, making: {name: fraction}, failed: name or null }.
+// props.value: null, or { files: {name: file}, making: {name: fraction}, failed: name or null, link: {name, path, key, until (ms)} or null }.
+// props.links: what is said of links that share a head, or null where there are none.
 const root = element.querySelector(".take"), words = props.words;
 const part = (name) => root.querySelector(name);
 const panels = { share: part(".share-panel"), files: part(".files-panel") };
@@ -99,8 +100,7 @@ root.addEventListener("keydown", (event) => {
 });
 
 // Sharing: the device's own sheet where it takes files, the page as a file, and what shows it inside another page.
-const EMBED = `<iframe src="head.html" title="${words.title}" width="512" height="560" style="border:0" allowfullscreen loading="lazy"></iframe>`;
-part("textarea").value = EMBED;
+const embed = (source) => `<iframe src="${source}" title="${words.title}" width="512" height="560" style="border:0" allowfullscreen loading="lazy"></iframe>`;
 const said = part(".said");
 const say = (text) => (said.textContent = text);
 const canSend = (name, type) => Boolean(navigator.canShare?.({ files: [new File(["x"], name, { type })] }));
@@ -132,15 +132,74 @@ for (const button of root.querySelectorAll("[data-send]")) {
   });
 }
 part("[data-save]").addEventListener("click", () => props.value?.files["head.html"] && saveFile(props.value.files["head.html"]));
-part("[data-copy]").addEventListener("click", async () => {
+part("[data-copy]").addEventListener("click", () => copy(part("textarea")));
+
+// Links that share a head, of this browser: [{ name, path, key, until }]. A reload, and another head, lose none.
+const LINKS = "facelift-links";
+const address = (link) => new URL(link.path, document.baseURI).href;
+let links = [], withdrawn = new Set();
+try {
+  links = JSON.parse(localStorage.getItem(LINKS)) ?? [];
+} catch (error) {
+  console.error(error); // without a store they live as long as this page
+}
+
+function setLinks(next) {
+  links = next.filter((link) => link.until > Date.now());
   try {
-    await navigator.clipboard.writeText(EMBED);
+    links.length ? localStorage.setItem(LINKS, JSON.stringify(links)) : localStorage.removeItem(LINKS);
+  } catch (error) {
+    console.error(error);
+  }
+}
+
+async function copy(field) {
+  try {
+    await navigator.clipboard.writeText(field.value);
     say(words.copied);
   } catch {
-    part("textarea").select(); // not allowed here: they may copy it themselves
+    field.select(); // not allowed here: they may copy it themselves
     say(words.copy_it);
   }
-});
+}
 
-watch("value", draw);
-draw();
+async function withdraw(link) {
+  const answer = await fetch(address(link), { method: "DELETE", headers: { "x-key": link.key }, keepalive: true }).catch(() => null);
+  if (!answer || ![200, 404].includes(answer.status)) return say(words.not_withdrawn);
+  withdrawn.add(link.name);
+  setLinks(links.filter((one) => one.name !== link.name));
+  say(words.withdrawn);
+  drawLinks();
+}
+
+function drawLinks() {
+  const { link } = props.value ?? {};
+  if (link && !withdrawn.has(link.name) && !links.some((one) => one.name === link.name)) setLinks([link, ...links]);
+  const shown = link && links.find((one) => one.name === link.name);
+  part(".link-part").hidden = !props.links;
+  part(".link-note").textContent = props.links;
+  part("[data-link]").hidden = Boolean(shown);
+  part("textarea").value = embed(shown ? address(shown) : "head.html");
+  part(".embed-note").textContent = shown ? words.embed_link_note : words.embed_note;
+  part(".links").replaceChildren(...links.map((one) => {
+    const item = made("li", ""), buttons = made("div", "", { className: "row" });
+    const field = made("input", "", { type: "url", readOnly: true, value: address(one) });
+    field.setAttribute("aria-label", words.links);
+    const date = new Date(one.until).toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
+    buttons.append(made("button", words.copy_link, { type: "button", onclick: () => copy(field) }));
+    buttons.append(made("button", words.withdraw, { type: "button", onclick: () => withdraw(one) }));
+    item.append(field, made("p", words.link_ends.replace("{date}", date.replaceAll(",", ""))), buttons);
+    return item;
+  }));
+}
+part("[data-link]").addEventListener("click", () => trigger("link", {}));
+openers.share.addEventListener("click", async () => { // those that ended with a server are no more
+  const there = await Promise.all(links.map((link) => fetch(address(link), { method: "HEAD" }).then((answer) => answer.status !== 404, () => true)));
+  setLinks(links.filter((link, i) => there[i]));
+  drawLinks();
+});
+addEventListener("facelift-empty", () => links.forEach(withdraw)); // all of theirs is deleted
+
+const drawAll = () => (draw(), drawLinks());
+watch("value", drawAll);
+drawAll();

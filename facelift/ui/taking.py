@@ -11,14 +11,16 @@ from typing import Any
 
 import gradio as gr
 
+from ..serving.settings import ServiceSettings
 from . import texts
 from .changes import Changes, progress, sentence, wrong
 from .downloads import ALL, MESH, file_data, pack_all
-from .endpoints import ONE_DRAWING_AT_A_TIME
+from .endpoints import ONE_DRAWING_AT_A_TIME, visitor_of
 from .filming import PATHS, SIZES, TURNTABLE, Film
 from .history import HistoryEntry
 from .jobs import Jobs, sentence_for
 from .making import Update
+from .server import FairQueue
 
 HERE = Path(__file__).parent
 ONE_FILM_AT_A_TIME: dict[str, Any] = {"concurrency_id": "film", "concurrency_limit": 1}
@@ -46,21 +48,30 @@ PANEL = """<div class="take">
       <button type="button" data-send="turntable.mp4" data-text="send_film" hidden></button>
       <button type="button" data-save="head.html" data-text="save_page"></button>
     </div>
-    <p data-text="embed_note"></p>
+    <p class="embed-note"></p>
     <textarea readonly rows="2" data-label="embed"></textarea>
     <div class="row"><button type="button" data-copy data-text="copy"></button></div>
+    <div class="link-part" hidden>
+      <p class="link-note"></p>
+      <ul class="links"></ul>
+      <div class="row"><button type="button" data-link data-text="link"></button></div>
+    </div>
     <p class="said" role="status"></p>
   </div>
 </div>"""
 
 
-def taking_panel(elem_id: str, keep_nothing: bool) -> gr.HTML:
-    """Its value is `taken(...)`, or None without a head. It triggers "mesh", "pack", and "film" with a film's fields, or none of them."""
+def taking_panel(elem_id: str, settings: ServiceSettings) -> gr.HTML:
+    """Its value is `taken(...)`, or None without a head.
+
+    It triggers "mesh", "pack", "link", and "film" with a film's fields, or none of them. Links are withdrawn by a request of its own.
+    """
     options = "".join(f'<option value="{path}">{texts.FILM_PATHS[path]}</option>' for path in PATHS)
     sizes = "".join(f'<option value="{size}"{" selected" if size == 512 else ""}>{size} px</option>' for size in SIZES)
     return gr.HTML(
         html_template=PANEL.format(paths=options, sizes=sizes), js_on_load=(HERE / "taking.js").read_text(encoding="utf-8"),
-        apply_default_css=False, elem_id=elem_id, words=texts.TAKING, share=not keep_nothing, all=ALL, films=texts.FILM_GROUP,
+        apply_default_css=False, elem_id=elem_id, words=texts.TAKING, share=not settings.keep_nothing, all=ALL, films=texts.FILM_GROUP,
+        links=texts.link_note(settings.link_seconds) if settings.link_seconds else None,
         groups=[{"title": title, "note": note, "names": names} for title, note, names in texts.FILE_GROUPS],
         made={MESH: "mesh", TURNTABLE: "film", ALL: "pack"},
     )  # fmt: skip
@@ -73,7 +84,7 @@ def taken(entry: HistoryEntry | None, failed: str | None = None) -> dict[str, An
     files = {name: file_data(path) for name, path in entry.files.items()}
     if packed := sorted((entry.folder / PACKED).glob(f"*/{ALL}"), key=lambda path: path.stat().st_mtime):
         files[ALL] = file_data(packed[-1])
-    return {"files": files, "making": dict(entry.making), "failed": failed}
+    return {"files": files, "making": dict(entry.making), "failed": failed, "link": dict(entry.link) or None}
 
 
 def connect_taking(ui: SimpleNamespace, jobs: Jobs, heads: list) -> list:
@@ -134,10 +145,25 @@ def connect_taking(ui: SimpleNamespace, jobs: Jobs, heads: list) -> list:
         pack_all(entry.files, Path(mkdtemp(dir=above)) / ALL)
         return {ui.take: taken(entry)}
 
+    def link(request: gr.Request, entry: HistoryEntry | None) -> Changes:
+        """A link to the head that is shown: the one it has, or a new one."""
+        page = entry.files.get("head.html") if entry is not None else None
+        if entry is None or page is None:
+            return {ui.status: wrong(texts.GONE)}
+        if not entry.link or jobs.shares.find(entry.link["name"]) is None:
+            try:
+                made = jobs.shares.add(visitor_of(request), FairQueue.client(request), page)
+            except Exception as error:
+                return {ui.status: wrong(sentence_for(error))}
+            entry.link.update({"name": made.name, "path": made.path, "key": made.key, "until": round(1000 * made.until)})
+        return {ui.take: taken(entry)}
+
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     outputs = [ui.status, ui.take]
     meshes = ui.take.mesh(mesh, ui.entry, outputs, **quiet, **ONE_DRAWING_AT_A_TIME)
     films = [ui.take.film(film, ui.entry, outputs, **quiet, **ONE_FILM_AT_A_TIME)]
     films += [head.success(own_film, ui.entry, outputs, **quiet, **ONE_FILM_AT_A_TIME) for head in heads]
     ui.take.pack(pack, ui.entry, outputs, **quiet)
+    if jobs.settings.link_seconds:
+        ui.take.link(link, ui.entry, outputs, **quiet)
     return [meshes, *films]

@@ -43,6 +43,14 @@ TAKING = {
     "send_film": "Send the film …",
     "save_page": "Save head.html",
     "embed_note": "To show it on a page of yours, put head.html beside that page and this into it:",
+    "embed_link_note": "To show it on a page of yours, put this into it:",
+    "link": "Make a link",
+    "link_ends": "Ends {date}, or earlier if this server is restarted.",
+    "copy_link": "Copy the link",
+    "withdraw": "Withdraw",
+    "withdrawn": "The link shows nothing any more.",
+    "not_withdrawn": "The server did not answer: the link may still show the head.",
+    "links": "Your links",
     "embed": "What shows the head inside another page",
     "copy": "Copy",
     "copied": "Copied.",
@@ -139,17 +147,24 @@ ALIGNER = {
 }
 
 BROWSER_KEEPS = "Your own browser keeps your last heads until you empty that list. "
+SHARED_KEPT = "A head that you share by a link stays there for {time}, unless you withdraw the link. "
+LINK_NOTE = "Or a link: whoever has it sees the head, for {time} or until you withdraw it."
 MATTING = {"none": "background kept", "alpha channel": "background: the photo's own transparency"}
 
 
-def promise(keep_seconds: int, keep_nothing: bool) -> str:
+def promise(keep_seconds: int, keep_nothing: bool, link_seconds: int = 0) -> str:
     """What is kept of a visitor, and how long."""
     where = "kept there in memory alone, never on a disk" if keep_nothing else "kept there in a folder of this program"
     return (
         f"Your photo goes to the computer that runs this page and nowhere else. Photos and results are {where}, and deleted "
         f"{duration(keep_seconds)} after they were made at the latest, soon after you close this page, and at once by {DELETE}. "
-        f"{'' if keep_nothing else BROWSER_KEEPS}Nothing is kept for training."
+        f"{'' if keep_nothing else BROWSER_KEEPS}"
+        f"{SHARED_KEPT.format(time=duration(link_seconds)) if link_seconds else ''}Nothing is kept for training."
     )
+
+
+def link_note(link_seconds: int) -> str:
+    return LINK_NOTE.format(time=duration(link_seconds))
 
 
 def duration(seconds: int) -> str:
