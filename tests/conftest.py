@@ -19,6 +19,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes: more thread
 MARKERS = ("fast", "slow", "browser", "gpu", "long")  # every test has one of them
 LONG = (  # with their parameters: left out unless asked for; most say once more what a shorter test says
     "test_evaluation_ablations::test_four_views_*",
+    "test_page_states::test_every_state_*",
     "test_evaluation_ablations::test_the_recipe_*",
     "test_evaluation_ablations::test_the_table_*",
     "test_render_budget::test_tiles_left_out_change_no_bit*head*",  # tests/security
@@ -143,7 +144,8 @@ def stand_in():
     from facelift.ui import build_app, launch
 
     pipeline, port = FakePipeline(), free_port()
-    app = build_app(pipeline, ServiceSettings(film_length=0.4))
+    app = build_app(pipeline, ServiceSettings(film_length=0.4, share_hours=24))
+    pipeline.jobs = app.service.jobs  # what a server that is restarted forgets
     launch(app, server_port=port, prevent_thread_lock=True, quiet=True)
     yield pipeline, f"http://127.0.0.1:{port}"
     app.close(verbose=False)
@@ -174,11 +176,11 @@ def open_page(browser):
 @pytest.fixture(scope="session")
 def visitor(stand_in, browser):
     """A page on which a head has been made, shared by all tests that only look at it: `visit` is how they get it."""
-    from page import make_head, opened
+    from page import SAVES_DATA, SHARES, make_head, opened
 
     _, url = stand_in
     with opened(browser) as open_:
-        page = open_(url)
+        page = open_(url, script=f"{SAVES_DATA}; {SHARES}")
         make_head(page)
         page.wait_for_selector("#ran p")
         yield page

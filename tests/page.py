@@ -24,6 +24,8 @@ PATIENCE = 600  # seconds that anything may take: a computer may do a lot beside
 PHOTO = ROOT / "assets" / "examples" / "grace_hopper.jpg"
 SMALL_SCREEN = {"width": 840, "height": 520}  # software WebGL is slow; narrower ones get one column
 SAVES_DATA = "Object.defineProperty(navigator, 'connection', { value: { saveData: true } })"  # so that no sample is drawn
+SHARES = """navigator.canShare = () => true;
+  navigator.share = async ({ files, title }) => { window.sent = [title, ...files.map((file) => [file.name, file.type, file.size])]; }"""
 QUIET = ["--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 FLAGS = ["--headless=new", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", *QUIET]
 

@@ -145,7 +145,8 @@ def test_advice_knows_a_covered_face(path):
 
 
 def test_history_stays_and_can_be_seen_again(stand_in, open_page):
-    _, url = stand_in
+    """Also after a reload, Back and a restart."""
+    pipeline, url = stand_in
     page = open_page(f"{url}/?seed=7&weights=released")
     page.wait_for_function("document.querySelector('#seed input').value == '7'")
     page.wait_for_selector("#note:has-text('this page runs stand-in')")
@@ -168,6 +169,18 @@ def test_history_stays_and_can_be_seen_again(stand_in, open_page):
     page.wait_for_selector(".splat-viewer[data-state=loaded]")
     page.wait_for_function("document.querySelector('#portrait img').src")
     assert f"seed {second}," in page.inner_text("#ran") and page.input_value("#seed input") == str(second)
+
+    page.goto("about:blank")
+    page.go_back()
+    page.wait_for_selector("#status:has-text('came back')")
+    page.wait_for_selector(older)
+    for visitor in list(pipeline.jobs.visitors._folders):
+        pipeline.jobs.forget(visitor)  # as by a restart of the server: what the browser has is all there is
+    page.click(older)
+    page.wait_for_selector("#status:has-text('The head came back')")
+    page.wait_for_function("document.querySelector('#ran').innerText.includes('seed 7,')")
+    assert page.locator("#history .heads button").count() == 2
+
     page.click("#history .empty")
     page.wait_for_selector("#history .strip", state="hidden")
     kept = "indexedDB.open('facelift-heads').onsuccess = (e) => e.target.result.transaction('heads').objectStore('heads').count().onsuccess"

@@ -98,7 +98,7 @@ def test_films_along_a_path_come_back_to_their_start():
 
 
 def test_a_seed_below_zero_is_refused_with_its_range():
-    with pytest.raises(SettingsError, match="seed must be a number from 0"):
+    with pytest.raises(SettingsError, match="seed must be a number from 0 to 2147483647"):
         settings_from(-5, 2, 3.0, True, 1)
     with pytest.raises(SettingsError, match="number of the face"):
         settings_from(4, 2, 3.0, True, -1)

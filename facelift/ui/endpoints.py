@@ -120,7 +120,7 @@ def _number(name: str, value, most: float, least: float = 0) -> float | None:
     if value in (None, "", 0):
         return None
     if not isinstance(value, (int, float)) or not least <= value <= most:  # nor is NaN
-        raise SettingsError(f"The {name} must be a number from {least:g} to {most:g}.")
+        raise SettingsError(f"The {name} must be a number from {least:g} to {most:.10g}.")
     return value
 
 

@@ -29,7 +29,7 @@ from .aligner import CropAdjustment, adjusted
 from .downloads import NAMES, THUMBNAIL, pack_views, write_report
 
 PREVIEW_SECONDS = 0.7  # at most this often: a browser shows no more, and the released model must decode each one
-PREVIEWS_KEPT = 3  # a browser may still be reading the one before the last
+PREVIEWS_KEPT = 10  # a slow browser may still be reading an older one
 MOST_GAUSSIANS = 1_000_000  # that /render reads: heads have 150,000 to 400,000; decoding a million takes 0.3 GB
 MOST_TILES = 3_000_000  # that /render touches: 1.1 million for 400,000 Gaussians at 1024 px; ten seconds of one core at the worst
 _one_portrait = threading.Lock()

@@ -40,6 +40,18 @@ ON_LOAD = """() => {
   });
   name();
   if (examples) new MutationObserver(name).observe(examples, { subtree: true, attributeFilter: ["src"], childList: true }); // late ones
+  const plain = () => { // names of Gradio's that are not the words that stand there, and one on what may have none
+    for (const e of document.querySelectorAll("#photo button[aria-label], #views .empty[aria-label]")) {
+      if (e.innerText.trim() || e.matches(".empty")) e.removeAttribute("aria-label");
+    }
+    for (const button of document.querySelectorAll("#views button.thumbnail-lg")) {
+      const caption = button.querySelector(".caption-label")?.textContent.trim();
+      if (caption) button.setAttribute("aria-label", caption);
+    }
+  };
+  plain();
+  const watched = { subtree: true, childList: true };
+  for (const part of ["#photo", "#views"]) new MutationObserver(plain).observe(document.querySelector(part), watched);
   document.addEventListener("keydown", (event) => { // a large view listens only while it has the focus, which it gets a moment late
     const large = event.isTrusted && event.key === "Escape" && !event.defaultPrevented && document.querySelector("#views .preview");
     if (large) large.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", code: "Escape", bubbles: true, cancelable: true }));
