@@ -30,6 +30,7 @@ def style() -> dict[str, Any]:
         button_secondary_border_color="*neutral_300",
         button_secondary_border_color_dark="*neutral_600",
         button_secondary_shadow="none",
+        button_secondary_background_fill_hover_dark="*primary_600",
         button_cancel_background_fill="#b91c1c",
         button_cancel_background_fill_dark="#b91c1c",
         button_cancel_background_fill_hover="#991b1b",
