@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from page import PHOTO, SAVES_DATA, SMALL_SCREEN, at_rest, make_head, picture
+from page import PATIENCE, PHOTO, SAVES_DATA, SMALL_SCREEN, at_rest, make_head, picture
 from page_states import look, states, violations
 from PIL import Image
 
@@ -69,7 +69,7 @@ def test_a_link_shows_the_head_to_others_until_it_is_withdrawn(visit, browser):
     link = visit.input_value("#take .links input")
     assert f'src="{link}"' in visit.input_value("#take textarea") and visit.is_hidden("[data-link]")
     other = browser.new_context(viewport={"width": 240, "height": 240}).new_page()
-    other.set_default_timeout(120_000)
+    other.set_default_timeout(1000 * PATIENCE)
     asked = []
     other.on("request", lambda request: asked.append(request.url))
     other.goto(link)
@@ -131,7 +131,7 @@ def test_where_nothing_is_kept_the_browser_keeps_nothing_either(stand_in, browse
     _, url = stand_in
     context = browser.new_context(viewport=SMALL_SCREEN)
     page = context.new_page()
-    page.set_default_timeout(120_000)
+    page.set_default_timeout(1000 * PATIENCE)
     page.add_init_script(f"{SAVES_DATA}; indexedDB.open('facelift-heads', 1)")  # of a visit before
     told = re.compile(r'"most":\s*8')
 
@@ -143,7 +143,7 @@ def test_where_nothing_is_kept_the_browser_keeps_nothing_either(stand_in, browse
     page.route(f"{url}/", as_told)
     page.goto(url)
     page.wait_for_selector("#generate")
-    make_head(page, 120)
+    make_head(page)
     page.wait_for_selector("#ran p")
     assert page.is_hidden("#history .strip") and page.evaluate(KEPT) == []
     page.reload()
