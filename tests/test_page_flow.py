@@ -230,7 +230,8 @@ LAID_OUT = """() => {
   const tab = document.querySelector("button[role=tab]").getBoundingClientRect();
   for (const line of words.getClientRects()) if (!apart(line, tab)) wrong.push("title over tabs");
   if (document.documentElement.scrollWidth > innerWidth) wrong.push("wider than the window");
-  for (const over of [".splat-tools", ".splat-settings", ".splat-animate"]) if (!apart(box(".splat-stage"), box(over))) wrong.push(`${over} over the head`);
+  const around = [".splat-tools", ".splat-settings", ".splat-animate"];
+  for (const over of around) if (!apart(box(".splat-stage"), box(over))) wrong.push(`${over} over the head`);
   if (Math.min(box(".splat-stage").width, box(".splat-stage").height) < 150) wrong.push("no room for the head");
   for (const button of document.querySelectorAll(".splat-tools button, .take [data-open], #history button")) {
     const { width, height } = button.getBoundingClientRect();
