@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fakes import toy_rig
 from PIL import Image
 
 from facelift.__main__ import main
@@ -23,8 +24,7 @@ from facelift.animation.export import save_frames
 from facelift.animation.files import ARRAYS, MAGIC, load_rig, save_rig
 from facelift.animation.gltf import save_gltf
 from facelift.animation.head4d import DrivenHead, KeptHead, load_head4d, save_deltas, save_driven
-from facelift.animation.head_rig import BALL_LEFT, BALL_RIGHT, CAVITY, EYE_LEFT, EYE_RIGHT, MOUTH, SEAM, SKIN, UNDER, HeadRig
-from facelift.animation.layers import above, discs
+from facelift.animation.head_rig import BALL_LEFT, CAVITY, MOUTH, SEAM, UNDER, HeadRig
 from facelift.animation.rig import rig_head
 from facelift.animation.rotations import matrices, multiply, quaternions, rotate
 from facelift.animation.track import Pose, Track
@@ -34,7 +34,7 @@ from facelift.face.fit import FaceFit
 from facelift.face.geometry import nearest_triangles, rasterise
 from facelift.face.model import load_face_model
 from facelift.face.units import UNITS, read_face, sided, unit_weights
-from facelift.gaussians import Gaussians, concatenate
+from facelift.gaussians import Gaussians
 from facelift.rendering import render
 
 ROOT = Path(__file__).parents[1]
@@ -44,36 +44,7 @@ FIELDS = ("means", "quats", "scales", "opacities", "sh0")
 
 @pytest.fixture(scope="module")
 def toy() -> HeadRig:
-    """Two triangles side by side; jawOpen takes the lower one down, mouthSmileLeft stretches it. Eight Gaussians of the head, six added."""
-    rng = np.random.default_rng(0)
-    vertices = np.array([[-0.1, -0.4, 0.1], [0.1, -0.4, 0.1], [-0.1, -0.4, 0], [0.1, -0.4, 0]], np.float32)
-    triangles = np.array([[0, 2, 1], [1, 2, 3]], np.int32)
-    moves = np.zeros((52, 4, 3), np.float32)
-    moves[UNITS.index("jawOpen"), 2:, 2] = -0.1
-    moves[UNITS.index("mouthSmileLeft"), 3, 0] = 0.1
-    kind = np.array([SKIN, SKIN, SKIN, EYE_LEFT, EYE_RIGHT, MOUTH, SEAM, SKIN, UNDER, CAVITY, BALL_LEFT, BALL_RIGHT], np.uint8)
-    triangle = np.array([0, 1, 1, -1, -1, -1, 1, -1, 1, 1, -1, -1], np.int32)
-    barycentric = np.where((triangle >= 0)[:, None], np.array([0.4, 0.2, 0.4], np.float32), 0).astype(np.float32)
-    lift = np.where(kind == UNDER, -0.01, 0).astype(np.float32)
-    own = Gaussians(
-        torch.from_numpy(rng.uniform(-0.3, 0.3, (8, 3)).astype(np.float32)),
-        torch.nn.functional.normalize(torch.from_numpy(rng.normal(size=(8, 4)).astype(np.float32)), dim=1),
-        torch.full((8, 3), -4.0),
-        torch.full((8,), 2.0),
-        torch.zeros(8, 3),
-    )
-    means, normals = above(vertices, triangles[np.maximum(triangle[8:], 0)], barycentric[8:], lift[8:])
-    means[2:], normals[2:] = ((0.1, -0.3, 0.2), (-0.1, -0.3, 0.2)), (0, -1, 0)
-    added = discs(means, normals, np.full((4, 3), 0.5), np.full(4, 0.01))
-    return HeadRig(
-        gaussians=concatenate([own, added]), own=8, kind=kind, triangle=triangle, barycentric=barycentric, lift=lift,
-        follow=(triangle >= 0).astype(np.float32), recess=np.where((kind >= EYE_LEFT) & (kind <= MOUTH), 0.05, 0).astype(np.float32),
-        triangles=triangles, vertex=np.arange(4, dtype=np.int32), vertices=vertices, moves=moves,
-        rest=unit_weights(jawOpen=0.25).astype(np.float32), shut=np.array([0.8, 1.2], np.float32), lips=np.array([0, 2], np.int32),
-        eyes=np.array([[0.1, -0.2, 0.2], [-0.1, -0.2, 0.2]], np.float32),
-        axes=np.eye(3, dtype=np.float32), pivot=np.array([0, 0, -0.4], np.float32), neck=np.array([-0.2, 0.3], np.float32),
-        eye=np.array([0, -2.7, 0], np.float32),
-    )  # fmt: skip
+    return toy_rig()
 
 
 def table(**changes) -> dict:
