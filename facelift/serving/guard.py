@@ -25,6 +25,7 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 UPLOADS = re.compile(r"(/gradio_api)?/upload/?")
 HEARTBEAT = re.compile(r"(?:/gradio_api)?/heartbeat/([\w-]{1,64})/?")
 LOGIN = re.compile(r"/login/?")
+PAGES = re.compile(r"/|/config/?|/openapi\.json|/gradio_api/(info/?|openapi\.json)")  # some 250 kB, made anew for each visitor
 CLOSED = re.compile(
     r"/monitoring(/.*)?|/gradio_api/(runs|run-history|dev|vibe-\w+|vibe-edit|undo-vibe-edit|process_recording|profiling|component_server"
     r"|custom_component|proxy=|stream)(/.*|\b.*)?|/gradio_api/deep_link.*|/(dev|proxy=).*|/gradio_api/file[=/]\s*https?:.*",
@@ -81,6 +82,7 @@ class Guard:
         self.hosts = {"localhost", socket.gethostname().lower(), *(host.lower() for host in settings.hosts)}
         self.proxies = [ipaddress.ip_network(network) for network in settings.proxies]
         self.rate = Rate(settings.requests_a_second, settings.requests_at_once)
+        self.pages = Rate(settings.pages_a_second, settings.pages_at_once)
         self.logins = Rate(settings.logins_a_minute / 60, settings.logins_a_minute)
         self.sent = Rate(settings.sent_bytes_a_second, settings.sent_bytes_at_once)
         self.open = Open(settings.requests_open)
@@ -123,7 +125,7 @@ class Guard:
             return 403, "origin", "Other sites may not use this server."
         if CLOSED.fullmatch(path):
             return 404, "closed", "Not found."
-        if not self.rate.allows(client):
+        if not self.rate.allows(client) or PAGES.fullmatch(path) and not self.pages.allows(client):
             return 429, "rate", "Too many requests: try again in a few seconds."
         if scope["method"] == "POST" and LOGIN.fullmatch(path) and not self.logins.allows(client):
             return 429, "login", "Too many attempts: try again in a minute."
@@ -161,8 +163,8 @@ class Guard:
     def _same_site(self, headers: dict[str, str]) -> bool:
         """Whether a browser says that a page of ours asks; what is no browser says nothing."""
         origin = headers.get("origin")
-        if origin is None:
-            return True
+        if origin is None:  # a page of another site may be a way here, but nothing that it loads
+            return headers.get("sec-fetch-site") != "cross-site" or headers.get("sec-fetch-mode") == "navigate"
         here = {headers.get("host", "").lower(), headers.get("x-forwarded-host", "").lower()} - {""}
         return _plain(origin) and origin.lower().partition("://")[2] in here
 

@@ -22,6 +22,7 @@ class ServiceSettings:
     disk_free: bytes below which nothing is taken any more.
     body_seconds, head_of_request_seconds: for a request to arrive in, and for its headers.
     requests_a_second, requests_at_once, requests_open, logins_a_minute: of one client.
+    pages_a_second, pages_at_once: of those requests, the ones for the page itself.
     sessions, sessions_each: visitors whose page is remembered, and of those the ones of one client.
     hosts: names this server answers to, besides this computer's own and numeric addresses.
     proxies: networks of which it is believed for whom they ask.
@@ -52,6 +53,8 @@ class ServiceSettings:
     requests_a_second: float = 50
     requests_at_once: int = 400
     requests_open: int = 100
+    pages_a_second: float = 2
+    pages_at_once: int = 60
     logins_a_minute: float = 10
     sessions: int = 500
     sessions_each: int = 50

@@ -97,7 +97,7 @@ def test_no_spelling_of_a_private_address_is_public(address):
 
 def test_logs_name_no_session_and_no_file(caplog):
     with caplog.at_level(logging.INFO):
-        for path in ("heartbeat/kqjzxwvabcd", "call/generate/abcdefghijk", "file=/tmp/x\nAnna.jpg", "file/tmp/Anna.jpg"):
+        for path in ("heartbeat/kqjzxwvabcd", "call/generate/abcdefghijk", "file=/var/x\nAnna.jpg", "file/var/Anna.jpg"):
             log_request("id", "GET", f"/gradio_api/{path}", 200, 0.1)
     said = [record.route for record in caplog.records]
     assert said == ["/gradio_api/heartbeat/*", "/gradio_api/call/generate/*", "/gradio_api/file=*", "/gradio_api/file/*"]
@@ -111,8 +111,8 @@ def test_uvicorn_logs_as_everything_does():
 
 
 def test_a_full_disk_and_a_wrong_file_are_sentences():
-    assert sentence_for(OSError(28, "No space left on device", "/tmp/anna.ply")) == texts.FULL
-    assert sentence_for(SplatFileError("/tmp/anna.spz is cut")) == texts.NO_SPLATS
+    assert sentence_for(OSError(28, "No space left on device", "/var/anna.ply")) == texts.FULL
+    assert sentence_for(SplatFileError("/var/anna.spz is cut")) == texts.NO_SPLATS
     for wrong in (-3, 1e308, float("nan"), 100):
         with pytest.raises(SettingsError, match="number of the face"):
             face_from(wrong)

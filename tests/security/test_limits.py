@@ -73,7 +73,7 @@ def alone(coroutine):
 def test_the_server_fetches_no_address_for_anybody(path):
     asked = Asked()
     assert asked(f"/gradio_api/{path}") == 404 and not asked.seen
-    assert asked("/gradio_api/file=/tmp/http:/me.jpg") == 200
+    assert asked("/gradio_api/file=/var/http:/me.jpg") == 200
 
 
 def test_long_addresses_are_not_kept():
@@ -145,6 +145,19 @@ def test_connections_that_say_nothing_are_closed(monkeypatch):
     for now[0], between.cycle in ((0.0, answered), (10.0, asked), (16.0, answered)):  # asks again in the meantime
         closer.close({silent, served, between})
     assert closed == ["silent"]
+
+
+def test_one_client_loads_few_pages_and_more_of_all_else():
+    asked = Asked(pages_a_second=0, pages_at_once=2)
+    assert [asked("/"), asked("/config"), asked("/"), asked("/config/"), asked("/healthz")] == [200, 200, 429, 429, 200]
+    assert asked("/", client="203.0.113.2") == 200
+
+
+def test_pages_of_other_sites_load_nothing_from_here():
+    asked, theirs = Asked(), {"sec-fetch-site": b"cross-site"}
+    assert asked("/gradio_api/file=x", {**theirs, "sec-fetch-mode": b"no-cors"}) == 403
+    assert asked("/", {**theirs, "sec-fetch-mode": b"navigate"}) == 200  # a link, or the frame of a Space
+    assert asked("/config", {"sec-fetch-site": b"same-origin"}) == 200
 
 
 def test_who_begins_many_sessions_loses_their_own():
