@@ -175,7 +175,7 @@ def requirements(name: str) -> set[str]:
 def third_party(path: Path) -> set[str]:
     """Distributions a file imports from, wherever in the file."""
     distribution = {"PIL": "pillow", "cv2": "opencv-contrib-python", "skimage": "scikit-image", "gradio_client": "gradio"}
-    distribution["backports"] = "backports-zstd"
+    distribution |= {"backports": "backports-zstd", "yaml": "pyyaml"}
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
