@@ -129,7 +129,7 @@ class Presence:
                 del self._open[visitor]
                 self._left[visitor] = time.monotonic()
 
-    def __contains__(self, visitor: str) -> bool:
+    def __contains__(self, visitor: object) -> bool:
         return visitor in self._open
 
     def __len__(self) -> int:

@@ -19,6 +19,7 @@ from ..errors import ResourceError
 PREFIX = "facelift_visitors-"
 SHARED = "shared"  # folder of what visitors share by links, which end by themselves
 LOCK = ".owner"  # held by the server that owns the folder, whatever ends it
+LONGEST_WORK = 3600.0  # seconds that any work goes on for at most once nobody waits for it
 UNNAMED = 600.0  # seconds that an upload is kept of which no call told
 IN_MEMORY = ("tmpfs", "ramfs")
 
@@ -36,6 +37,7 @@ class Visitors:
         self._named: dict[Path, set[str]] = {}  # who uses an upload: two visitors may send the same photo
         self._seen: dict[Path, float] = {}
         self._busy: set[Path] = set()
+        self._gone: dict[Path, float] = {}  # deleted, and since when: work that was under way may write there once more
         self._lock = threading.RLock()
         try:
             sweep_abandoned(above)
@@ -73,6 +75,7 @@ class Visitors:
             yield folder
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
+            self._gone[folder] = time.monotonic()
             raise
         finally:
             with self._lock:
@@ -91,6 +94,7 @@ class Visitors:
         """Deletes all that is theirs."""
         with self._lock:
             gone = [home] if (home := self._folders.pop(visitor, None)) else []
+            self._gone |= dict.fromkeys(gone, time.monotonic())
             for item, users in list(self._named.items()):
                 users.discard(visitor)
                 if not users:
@@ -104,6 +108,8 @@ class Visitors:
         now = time.monotonic()
         with self._lock:
             homes = set(self._folders.values())
+            again = [path for path in self._gone if path.exists()]
+            self._gone = {path: since for path, since in self._gone.items() if now - since < LONGEST_WORK}
             items = [p for p in _entries(self.root) if p not in homes and p.name not in (LOCK, SHARED)]
             items += [p for home in homes for p in _entries(home)]
             ages = {p: now - self._seen.setdefault(p, now) for p in items}
@@ -112,7 +118,7 @@ class Visitors:
             gone = [p for p, age in ages.items() if age > longest[p] and p not in self._busy]
             for path in gone:
                 self._named.pop(path, None)
-        for path in gone:
+        for path in gone + again:
             _delete(path)
         with self._lock:
             for visitor, home in list(self._folders.items()):
