@@ -116,3 +116,12 @@ def test_links_are_off_unless_asked_for_and_where_nothing_is_kept(tmp_path: Path
         main(["--share-links", "24", "--keep-nothing"])
     with pytest.raises(BusyError):
         Shares(tmp_path, 0, 8, 100).add("me", "a", tmp_path / "head.html")
+
+
+def test_logs_name_no_link(service, caplog):
+    link = service.shares.add("me", "a", service.page)
+    with caplog.at_level("INFO", "facelift.requests"):
+        service.ask("GET", f"/{link.path}")
+        service.ask("DELETE", f"/{link.path}", {"x-key": link.key})
+    told = [str(record.__dict__) for record in caplog.records if record.name == "facelift.requests"]
+    assert len(told) == 2 and not any(link.name in line or link.key in line for line in told)
