@@ -31,11 +31,11 @@ from ..serving.metrics import Metrics
 from ..serving.settings import ServiceSettings
 from ..serving.sharing import Shares
 from ..serving.visitors import Visitors
-from ..serving.worker import Runner, Stopped, ping
+from ..serving.worker import Runner, Stopped
 from . import texts
 from .aligner import CropAdjustment
 from .filming import Film, make_film
-from .lanes import Runners
+from .lanes import Runners, Watch
 from .making import (
     Facts,
     Finished,
@@ -55,8 +55,6 @@ log = logging.getLogger(__name__)
 TOLD = (
     PhotoError, ClipError, SettingsError, WeightsError, MeshError, BudgetError, ResourceError, BusyError, DeadlineError, WorkerError,
 )  # fmt: skip
-TRY_AFTER = 120.0  # seconds without work, after which a lane is tried
-TRY_SECONDS = 60.0
 News = SimpleQueue[Update | BaseException | None]  # from the thread that works: updates, then None or the error that ended it
 
 
@@ -93,8 +91,8 @@ class Jobs:
         self.metrics = metrics or Metrics()
         self.shares = Shares(visitors.root, settings.link_seconds, settings.links_each, settings.links)
         self.line = Line(settings.heads_waiting, settings.heads_each)
-        self.passed = dict.fromkeys(runners.lanes(), time.monotonic())  # when work last passed, by the clock that nobody sets
-        self._tried: set[str] = set()
+        longest = settings.head_seconds, settings.portrait_seconds, settings.mesh_seconds, settings.film_seconds
+        self.watch = Watch(runners, dict(zip(runners.lanes(), longest, strict=True)))
         self._working: set[object] = set()
         self.facts: Facts = runners.head.call(facts, seconds=settings.head_seconds, tell=_deaf, stop=threading.Event())
         self._stops: dict[str, _Stop] = {}
@@ -210,40 +208,9 @@ class Jobs:
         """Whether anything is done for a visitor now."""
         return bool(self._working)
 
-    def since_passed(self, lane: str) -> float:
-        """Seconds since work last passed through a lane."""
-        return time.monotonic() - self.passed[lane]
-
     def not_ready(self) -> dict[str, str]:
-        """What is wrong, by lane: nothing passed for longer than work may take there."""
-        if self.line.closed:
-            return {"service": "ending"}
-        settings = self.settings
-        longest = {
-            "head": settings.head_seconds, "portrait": settings.portrait_seconds, "drawing": settings.mesh_seconds,
-            "film": settings.film_seconds,
-        }  # fmt: skip
-        return {
-            lane: f"nothing passed for {self.since_passed(lane):.0f} s"
-            for lane, seconds in longest.items()
-            if self.since_passed(lane) > seconds + TRY_AFTER + 60
-        }
-
-    def try_lanes(self) -> None:
-        """Sends a tiny piece of work through each lane through which nothing passed lately, and waits for none."""
-        for lane, runner in self.runners.lanes().items():
-            if self.since_passed(lane) > TRY_AFTER and lane not in self._tried:
-                self._tried.add(lane)
-                threading.Thread(target=self._try, args=(lane, runner), daemon=True).start()
-
-    def _try(self, lane: str, runner: Runner) -> None:
-        try:
-            runner.call(ping, seconds=TRY_SECONDS, tell=_deaf, stop=threading.Event())
-            self.passed[lane] = time.monotonic()
-        except Exception:
-            log.exception("a lane does not work")
-        finally:
-            self._tried.discard(lane)
+        """What is wrong, by lane."""
+        return {"service": "ending"} if self.line.closed else self.watch.stuck()
 
     def _told(self, lane: str, runner: Runner, work, arguments: tuple, seconds: float, stop: threading.Event) -> Iterator[Any]:
         """Runs work in a thread and yields its news, and what it returns, if that is one of them."""
@@ -277,8 +244,7 @@ class Jobs:
         try:
             result = runner.call(work, *arguments, seconds=seconds, tell=tell or _deaf, stop=stop or threading.Event())
             how = "done"
-            self.passed[lane] = time.monotonic()
-            self.metrics.took("facelift_lane_seconds", self.passed[lane] - started, lane=lane)
+            self.metrics.took("facelift_lane_seconds", self.watch.note(lane) - started, lane=lane)
             return result
         except Stopped:
             how = "stopped"
@@ -288,7 +254,7 @@ class Jobs:
             raise
         except (PhotoError, ClipError, SettingsError, MeshError, BudgetError, SplatFileError):
             how = "refused"
-            self.passed[lane] = time.monotonic()
+            self.watch.note(lane)
             raise
         except Exception:
             if stop is not None and stop.is_set():  # its files may be gone already

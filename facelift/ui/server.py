@@ -106,7 +106,7 @@ class Service:
             if isinstance(runner, Worker):
                 metrics.ask("facelift_memory_bytes", partial(getattr, runner, "size"), process=lane)
                 metrics.ask("facelift_worker_restarts_total", partial(getattr, runner, "restarts"), process=lane)
-            metrics.ask("facelift_lane_passed_seconds", partial(jobs.since_passed, lane), lane=lane)
+            metrics.ask("facelift_lane_passed_seconds", partial(jobs.watch.since, lane), lane=lane)
 
     def application(self) -> GuardedApp:
         return GuardedApp(self.jobs, self.presence)
@@ -160,7 +160,7 @@ class Keeper(threading.Thread):
         for visitor in self.presence.gone(GRACE):
             self.jobs.forget(visitor)
             self.forget_session(visitor)
-        self.jobs.try_lanes()
+        self.jobs.watch.try_lanes()
         self.jobs.visitors.sweep()
         self.jobs.shares.sweep()
         self.forget_idle()

@@ -240,10 +240,10 @@ def test_sums_of_seconds_are_summaries():
 def test_ready_means_that_work_passes_through_every_lane(guarded, monkeypatch):
     service, url = guarded
     assert httpx.get(f"{url}/readyz").json() == {"ready": True}
-    monkeypatch.setitem(service.jobs.passed, "portrait", time.monotonic() - 10_000)
+    monkeypatch.setitem(service.jobs.watch.passed, "portrait", time.monotonic() - 10_000)
     assert httpx.get(f"{url}/readyz").status_code == 503 and "portrait" in httpx.get(f"{url}/readyz").json()
     assert httpx.get(f"{url}/healthz").status_code == 200
-    service.jobs.try_lanes()
+    service.jobs.watch.try_lanes()
     deadline = time.monotonic() + 60
     while httpx.get(f"{url}/readyz").status_code != 200:
         assert time.monotonic() < deadline
