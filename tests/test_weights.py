@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import re
 import shutil
 import threading
 from collections import Counter
@@ -50,14 +51,18 @@ def hub(folder, monkeypatch):
     class Hub(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         requests: Counter = Counter()
+        resumed: list[int] = []  # where downloads went on
+        breaks = False  # whether the network does, in the middle of each large file
 
-        def answer(self, body: bytes, headers: dict, status: int = 200):
+        def answer(self, body: bytes, headers: dict, status: int = 200, first: int = 0):
             self.send_response(status)
             for key, value in {"Content-Length": str(len(body)), "X-Repo-Commit": COMMIT, **headers}.items():
                 self.send_header(key, value)
             self.end_headers()
             if self.command == "GET":
-                self.wfile.write(body)
+                broken = self.breaks and first + len(body) > 10_000  # always at the same place
+                self.wfile.write(body[: max(0, (first + len(body)) // 2 - first)] if broken else body)
+                self.close_connection = self.close_connection or broken
 
         def do_GET(self):
             path = self.path.partition("?")[0]
@@ -75,7 +80,13 @@ def hub(folder, monkeypatch):
                 if self.command == "GET":
                     self.requests[name] += 1
                 body = (folder / name).read_bytes()
-                self.answer(body, {"ETag": f'"{hashlib.sha1(name.encode() + body).hexdigest()}"'})
+                tag = {"ETag": f'"{hashlib.sha1(name.encode() + body).hexdigest()}"'}
+                first = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+                if first:
+                    self.resumed.append(at := int(first[1]))
+                    self.answer(body[at:], {**tag, "Content-Range": f"bytes {at}-{len(body) - 1}/{len(body)}"}, 206, at)
+                else:
+                    self.answer(body, tag)
 
         do_HEAD = do_GET
 
@@ -141,6 +152,21 @@ def test_interrupted_download_goes_on_with_what_is_missing(hub, folder):
     moved.rename(folder / CHECKPOINT)
     fetch(release)
     assert set(hub.requests.values()) == {1}
+
+
+def test_a_network_that_breaks_leaves_no_file_under_its_name_and_the_next_download_is_whole(hub, folder, home, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda seconds: None)
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1000)
+    release, hub.breaks = release_of(folder), True
+    with pytest.raises(WeightsError, match="broke off; what has come is kept") as error:
+        fetch(release)
+    name = one_sentence(error).partition(" of ")[0]
+    there = {str(p.relative_to(p.parents[len(Path(n).parts) - 1])) for n in release.files for p in home.rglob(n)}
+    assert name in release.files and name not in there
+    assert not any(release.files[n]["bytes"] > 10_000 for n in there)
+    hub.breaks = False
+    weights = fetch(release)
+    assert all((weights.folder / n).read_bytes() == (folder / n).read_bytes() for n in release.files) and any(hub.resumed)
 
 
 def test_hash_mismatch_names_the_file_and_deleting_it_helps(hub, folder):

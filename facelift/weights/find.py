@@ -164,6 +164,9 @@ def _download(repo: str, what: str, download: Callable[[], str]) -> str:
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise WeightsError(f"The disk of {constants.HF_HUB_CACHE} is full: {REMEDY}.") from error
+        if isinstance(error, (ConnectionError, TimeoutError)) or type(error).__module__.startswith("httpx"):  # its HTTP client
+            why = f"the connection to {constants.ENDPOINT} broke off; what has come is kept, so try again."
+            raise WeightsError(f"{what} of {repo} could not be downloaded: {why}") from error
         raise WeightsError(f"{what} of {repo} could not be downloaded: {first_line(error)}") from error
 
 
