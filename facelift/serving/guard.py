@@ -32,7 +32,7 @@ CLOSED = re.compile(
     re.IGNORECASE | re.DOTALL,
 )  # what Gradio offers to those who build pages, and the web, which it would fetch for anybody
 LONGEST_ADDRESS = 4096  # bytes: a file with a name of 200 letters of any script
-FORM = re.compile(r"multipart/form-data;\s*boundary=(\"?)([\w'()+,./:=? -]{1,70})\1", re.IGNORECASE | re.ASCII)
+FORM = re.compile(r"multipart/form-data;\s*boundary=(\"?)([\w-]{1,70})\1", re.IGNORECASE | re.ASCII)
 MOST_PARTS = 16  # of an upload: the page sends one file at a time
 ONE_RANGE = re.compile(rb"bytes=(\d{0,18}-\d{0,18})")
 SHARED_PATH = "/shared/"  # links that visitors share
@@ -207,12 +207,15 @@ class _Exchange:
 
     def __init__(self, scope: Message, receive: Receive, send: Send, guard: Guard):
         self.scope, self._receive, self._send, self.guard = scope, receive, send, guard
-        self.headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        self.headers: dict[str, str] = {}
+        for name, value in scope["headers"]:  # one that comes twice is both, as others read the first alone, or the last
+            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+            self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
         self.id = secrets.token_hex(8)
         self.status, self.started = 0, time.monotonic()
         self.got, self.whole, self.refused = 0, False, False
         self.parts = _Parts(FORM.fullmatch(self.headers.get("content-type", "")))
-        scope["headers"] = [(name, value) for name, value in map(_one_range, scope["headers"]) if value]
+        scope["headers"] = [(name, value) for name, value in map(_one_range, scope["headers"]) if value or name != b"range"]
         scope.setdefault("state", {})["request_id"] = self.id
 
     async def pass_on(self) -> None:

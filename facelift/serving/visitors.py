@@ -130,6 +130,9 @@ class Visitors:
     def close(self) -> None:
         """Deletes everything."""
         shutil.rmtree(self.root, ignore_errors=True)
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            os.close(owner)
 
     def free(self) -> int:
         """Bytes that can still be written."""

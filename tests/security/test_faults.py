@@ -113,7 +113,7 @@ def mounted(tmp_path):
         return folder
 
     yield mount
-    subprocess.run(["umount", folder], capture_output=True)
+    subprocess.run(["umount", "-l", folder], capture_output=True)
 
 
 def test_a_head_for_which_there_is_no_room_leaves_nothing_and_the_next_is_made(mounted, pipeline):

@@ -51,7 +51,7 @@ class Asked:
         await self.guard(
             {
                 "type": "http", "method": "POST" if "upload" in path else "GET", "path": path, "query_string": query.encode(),
-                "headers": [(name.encode(), value) for name, value in named.items()], "client": ("127.0.0.1", 1),
+                "headers": [(name.rstrip("2").encode(), value) for name, value in named.items()], "client": ("127.0.0.1", 1),
             },
             receive, took,
         )  # fmt: skip
@@ -115,6 +115,13 @@ def test_one_client_uploads_no_more_than_there_is_room_for():
 def test_what_is_no_plain_form_is_no_upload(kind):
     """Of two boundaries, two readers may take two."""
     assert Asked()("/gradio_api/upload", {"content-type": kind.format("multipart/form-data").encode()}) == 415
+
+
+def test_headers_that_come_twice_are_not_read_in_two_ways():
+    other = b"multipart/form-data; boundary=other"
+    assert Asked()("/gradio_api/upload", {"content-type": FORM, "content-type2": other}) == 415
+    assert Asked()("/", {"host": b"127.0.0.1", "host2": b"evil.example"}) == 421
+    assert Asked()("/config", {"origin": b"http://127.0.0.1", "origin2": b"https://evil.example"}) == 403
 
 
 @pytest.mark.parametrize("piece", [1, 7, 10_000])
