@@ -19,12 +19,11 @@ from .cameras import ViewRig
 from .errors import PhotoError, SettingsError
 from .gaussians import Gaussians
 from .portrait import NoFaceError, Portrait, find_faces, make_portrait
-from .portrait.advice import yaw
 from .rendering import render, to_bytes
 
 NEAR = 25.0  # degrees from a view of the rig up to which a photo is taken for it
 FRONTAL = 20.0  # a photo turned less shows what the first one shows
-TURNED = (45.0, 90.0)  # where a photo of a turned face may have been taken: landmarks tell the side, and how far only roughly
+SIDEWAYS = 55.0  # degrees from which on landmarks tell how far a face is turned only roughly: it may be a profile
 UNSEEN = (90.0, -90.0, 180.0, 45.0, -45.0)  # where a photo without a face may have been taken
 COARSE = 128  # pixels at which outlines are laid upon each other
 SCALES = np.geomspace(0.4, 2.5, 38)
@@ -89,7 +88,7 @@ def place(other: OtherPhoto, rough: Gaussians, rig: ViewRig, size: int, matting:
     best: Placed | None = None
     for crop in (True, False):  # around the face; and, where none is found or the wrong one, the whole picture
         try:
-            portrait = make_portrait(other.photo, crop=crop, matting=matting, fov="off")
+            portrait = make_portrait(other.photo, crop=crop, matting=matting, fov="off", cautious=True)
         except NoFaceError:
             continue
         candidates = _candidates(other.azimuth, portrait)
@@ -113,13 +112,12 @@ def place(other: OtherPhoto, rough: Gaussians, rig: ViewRig, size: int, matting:
 
 def _candidates(azimuth: float | None, portrait: Portrait) -> tuple[float, ...] | None:
     """Where a photo may have been taken; None for the front."""
-    landmarks = portrait.face.landmarks if portrait.face else None
-    turned = azimuth if azimuth is not None or landmarks is None else -yaw(landmarks)
+    turned = portrait.pose.azimuth if azimuth is None and portrait.pose else azimuth
     if turned is None:
         return UNSEEN
     if abs(_turn(turned, 0.0)) < FRONTAL:
         return None
-    return (turned,) if azimuth is not None else tuple(float(np.copysign(side, turned)) for side in TURNED)
+    return (turned,) if azimuth is not None or abs(turned) < SIDEWAYS else tuple(float(np.copysign(a, turned)) for a in (90.0, 45.0))
 
 
 def _turn(a: float, b: float) -> float:

@@ -136,7 +136,7 @@ class FaceLiftPipeline:
         laps = Laps(self.device)
         with laps("portrait"):
             portrait = photo if isinstance(photo, Portrait) else self.make_portrait(photo, crop, face_index, matting, fov)
-            portrait = self.through_our_lens(portrait)
+            portrait = self.from_the_front(self.through_our_lens(portrait))
         with laps("views"):
             generated = self.make_views(portrait, seed, steps, guidance_scale, on_step, preset)
             if others:
@@ -160,8 +160,8 @@ class FaceLiftPipeline:
         return Head(portrait.image, to_bytes(generated.views), cameras, gaussians, report, self.rig.names)
 
     def make_portrait(self, photo, crop: bool = True, face_index: int = 0, matting: str = "auto", fov: float | str = "auto") -> Portrait:
-        """As `portrait.make_portrait`."""
-        return make_portrait(photo, crop, face_index, matting, fov)
+        """As `portrait.make_portrait`; of a head that is turned, as the view generator can take it."""
+        return make_portrait(photo, crop, face_index, matting, fov, follow_turn=self.multiview.finds_depth)
 
     def through_our_lens(self, portrait: Portrait) -> Portrait:
         """As the models' camera, half a metre away, would have taken it, where its lens and its depth are known."""
@@ -172,6 +172,13 @@ class FaceLiftPipeline:
             return portrait
         advice = (*portrait.advice, drawn_anew(portrait.focal))
         return replace(portrait, image=drawn.convert("RGB"), alpha=drawn.getchannel("A"), advice=advice, focal=None)
+
+    def from_the_front(self, portrait: Portrait) -> Portrait:
+        """As a camera before the head's front would have taken it, where the crop followed a turned one."""
+        drawn = self.multiview.from_the_front(portrait.rgba, portrait.pose) if portrait.from_side and portrait.pose else None
+        if drawn is None:
+            return portrait
+        return replace(portrait, image=drawn.convert("RGB"), alpha=drawn.getchannel("A"), pose=None, from_side=False)
 
     def make_views(
         self,

@@ -278,6 +278,55 @@ def test_portraits_through_other_lenses_are_drawn_anew():
     assert shrunk > 1.15 and torch.allclose(far, (x[middle] * shrunk / 2 + 0.5), atol=0.01)
 
 
+# --- heads that are turned ---
+
+
+def held(yaw: float):
+    """How the average head is held, turned by degrees to the picture's left, and where its landmarks stand in a portrait."""
+    from facelift.cameras import FOCAL_512, RADIUS
+    from facelift.face.model import load_face_model
+    from facelift.portrait.pose import FORWARD, HeadPose
+
+    model, angle = load_face_model(), np.radians(yaw)
+    places = model.on_landmarks @ model.mean
+    turn = np.array([[np.cos(angle), np.sin(angle), 0], [-np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    x, y, z = (5.6 * (places - places.mean(0)) @ turn.T + turn @ (0, -FORWARD, 0)).T
+    k = FOCAL_512 / (RADIUS + y)
+    depth = (y - y.mean()) * FOCAL_512 / (RADIUS + y.mean())
+    return HeadPose(np.stack([256 + k * x, 256 - k * z, depth], 1), turn)
+
+
+def test_a_head_that_looks_at_the_camera_is_cropped_as_ever(astronaut, plain):
+    followed = make_portrait(astronaut, matting="mediapipe", follow_turn=True)
+    assert not followed.from_side and abs(followed.pose.azimuth) < 15
+    assert apart(followed.image, plain.image) == 0
+
+
+def test_the_crop_of_a_turned_head_shows_it_as_a_camera_beside_its_front_would():
+    from facelift.portrait.crop import FACE_CENTRE, FACE_SIZE
+
+    for yaw in (0, 30, -45):
+        pose = held(yaw)
+        x0, y0, x1, y1 = pose.box()
+        assert pose.azimuth == pytest.approx(yaw)
+        assert x1 - x0 == pytest.approx(FACE_SIZE, rel=0.08)  # the head is of its own size already
+        assert (x0 + x1) / 2 == pytest.approx(FACE_CENTRE[0], abs=8)
+
+
+def test_a_turned_head_is_drawn_from_the_front_and_what_it_hides_is_mirrored():
+    from facelift.multiview.turned import front_portrait, head_surface
+
+    pose = held(40)
+    shown = head_surface(pose, torch.zeros(128, 128)).isfinite()
+    alpha = torch.nn.functional.interpolate(shown[None, None].float(), size=(256, 256))[0]
+    portrait = torch.cat([torch.where(alpha > 0, torch.tensor([0.8, 0.5, 0.4])[:, None, None], torch.ones(3, 1, 1)), alpha])
+    front = front_portrait(portrait, pose, lambda pictures: torch.zeros(len(pictures), 128, 128))
+    person = front[3] > 0.5
+    left, right = person[:, :128].sum(), person[:, 128:].sum()
+    assert person[140, 128] and 0.9 < left / right < 1.1  # a front is as wide on both sides
+    assert (front[:3, person] - torch.tensor([0.8, 0.5, 0.4])[:, None]).abs().mean() < 0.03
+
+
 # --- heads that the border cuts ---
 
 

@@ -16,8 +16,9 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from facelift.cameras import orbit
 from facelift.portrait import find_faces, make_portrait
-from facelift.portrait.advice import advice, roll, yaw
+from facelift.portrait.advice import advice, roll
 from facelift.portrait.occlusion import occlusion
+from facelift.portrait.pose import head_pose
 from facelift.rendering import render
 from facelift.ui.aligner import CropAdjustment, adjusted
 from facelift.ui.front import with_our_head
@@ -106,8 +107,9 @@ def test_adjustments_move_zoom_and_turn_about_the_face():
 def test_advice_names_what_is_wrong():
     photo = Image.open(PHOTO).convert("RGB")
     (face, *_) = find_faces(photo)
-    assert abs(yaw(face.landmarks)) < 15 and abs(roll(face.landmarks)) < 10
-    assert not any("dark" in words or "turned" in words for words in advice(photo, face))
+    pose = head_pose(photo, face)
+    assert abs(pose.azimuth) < 15 and abs(roll(face.landmarks)) < 10
+    assert not any("dark" in words or "turned" in words for words in advice(photo, face, pose))
     assert any("dark" in words for words in advice(Image.eval(photo, lambda v: v // 8), face))
     small = photo.resize((photo.width // 3, photo.height // 3))
     assert any("pixels wide" in words for words in advice(small, find_faces(small)[0]))

@@ -28,7 +28,7 @@ def head():
 def cut_out(head, monkeypatch):
     """Stands in for the portrait stage: a photo is a render with its alpha, without a face that anybody finds, smaller and aside."""
 
-    def make_portrait(photo, crop, matting, fov):
+    def make_portrait(photo, crop, matting, fov, cautious):
         if crop:
             raise NoFaceError("none")
         return photo

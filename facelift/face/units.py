@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..portrait.models import mediapipe_image, mediapipe_models
+from ..portrait.pose import rotation_of
 
 
 def _sides(*names: str) -> tuple[str, ...]:
@@ -20,7 +21,6 @@ UNITS = (
     *_sides("mouthLowerDown", "mouthPress"), "mouthPucker", "mouthRight", "mouthRollLower", "mouthRollUpper", "mouthShrugLower",
     "mouthShrugUpper", *_sides("mouthSmile", "mouthStretch", "mouthUpperUp", "noseSneer"), "tongueOut",
 )  # fmt: skip
-_TO_WORLD = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # from MediaPipe's axes: y up, z to the camera
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,6 @@ def read_face(picture: np.ndarray) -> FaceReading | None:
     height, width = picture.shape[:2]
     landmarks = np.array([(p.x * width, p.y * height, p.z * width) for p in found.face_landmarks[0]])
     scores = {score.category_name: score.score for score in found.face_blendshapes[0]}
-    turn = np.asarray(found.facial_transformation_matrixes[0], np.float64)[:3, :3]
-    u, _, vt = np.linalg.svd(_TO_WORLD @ turn @ _TO_WORLD.T)
+    rotation = rotation_of(found.facial_transformation_matrixes[0])
     confidence = max((box.categories[0].score for box in boxes), default=0.0)
-    return FaceReading(landmarks, np.array([scores.get(unit, 0.0) for unit in UNITS]), u @ vt, float(confidence))
+    return FaceReading(landmarks, np.array([scores.get(unit, 0.0) for unit in UNITS]), rotation, float(confidence))

@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..cameras import view_rig
+from ..portrait.pose import HeadPose
 from ..stock import DDIMScheduler, UNet2DConditionModel
 from .attention import ViewAttention, set_view_attention
 from .codec import PixelCodec
@@ -24,6 +25,7 @@ from .depth import PortraitDepth
 from .lens import through_our_lens
 from .pipeline import Condition, MultiViewConfig, MultiViewPipeline
 from .tones import keep_tones
+from .turned import front_portrait
 from .warping import keep_seen, warped_views
 
 FACTOR, CONTEXT = 8, 64  # pixels folded into channels, a side; width of the context token
@@ -122,6 +124,7 @@ class CompactViewGenerator(nn.Module):
 
 class CompactMultiViewPipeline(MultiViewPipeline):
     presets = ("exact",)  # it takes a step or two anyway
+    finds_depth = True
 
     def __init__(self, generator: CompactViewGenerator, scheduler: DDIMScheduler, config: MultiViewConfig, depth: PortraitDepth):
         """generator, scheduler: the UNet with all it needs, and the noise it was trained with.
@@ -135,12 +138,15 @@ class CompactMultiViewPipeline(MultiViewPipeline):
 
     @torch.inference_mode()
     def through_our_lens(self, portrait: Image.Image, focal: float) -> Image.Image:
-        def depth(pictures: Tensor) -> Tensor:
-            return self.depth(F.interpolate(pictures.to(self.device), size=(self.config.image_size,) * 2, mode="area"))
+        return _picture(through_our_lens(_pixels(portrait), focal, self._depth))
 
-        picture = torch.from_numpy(np.array(portrait)).permute(2, 0, 1).float() / 255
-        drawn = through_our_lens(picture, focal, depth).permute(1, 2, 0)
-        return Image.fromarray((drawn * 255).round().byte().numpy())
+    @torch.inference_mode()
+    def from_the_front(self, portrait: Image.Image, pose: HeadPose) -> Image.Image:
+        return _picture(front_portrait(_pixels(portrait), pose, self._depth))
+
+    def _depth(self, pictures: Tensor) -> Tensor:
+        """Ray depths of portraits of any size."""
+        return self.depth(F.interpolate(pictures.to(self.device), size=(self.config.image_size,) * 2, mode="area"))
 
     @torch.inference_mode()
     def encode(self, portrait: Image.Image, draw: Draw) -> Condition:
@@ -162,3 +168,11 @@ class CompactMultiViewPipeline(MultiViewPipeline):
         """Clean latents: the model predicts the sample itself."""
         output = super().predict(latents, t, condition, guidance_scale, deep)
         return self.generator.clean_latents(output, condition.latents[:, self.codec.latent_channels :], condition.noise).to(latents)
+
+
+def _pixels(picture: Image.Image) -> Tensor:
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
+
+
+def _picture(pixels: Tensor) -> Image.Image:
+    return Image.fromarray((pixels.permute(1, 2, 0) * 255).round().byte().numpy())

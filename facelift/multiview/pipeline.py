@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..devices import Offload
+from ..portrait.pose import HeadPose
 from ..rendering import to_bytes
 from ..stock import DDIMScheduler, UNet2DConditionModel
 from .codec import PixelCodec, VAECodec
@@ -83,6 +84,7 @@ class MultiViewPipeline:
     """Composes stock diffusers parts; `facelift.multiview.released` builds it from a folder."""
 
     presets = tuple(PRESETS)  # names of those that are of use
+    finds_depth = False  # of portraits, so that these can be drawn anew
 
     def __init__(
         self,
@@ -109,6 +111,10 @@ class MultiViewPipeline:
 
     def through_our_lens(self, portrait: Image.Image, focal: float) -> Image.Image | None:
         """A portrait (RGBA) by a lens of `focal` pixels as the models' own would show it; None where no depth is found, as here."""
+        return None
+
+    def from_the_front(self, portrait: Image.Image, pose: HeadPose) -> Image.Image | None:
+        """A portrait (RGBA) of a turned head as a camera before its front would show it; None where no depth is found, as here."""
         return None
 
     def preset(self, name: str) -> Preset:

@@ -16,13 +16,15 @@ from .faces import Face, find_face_near, find_faces
 from .lens import focal_length
 from .matte import Cutout, person_cutout, rembg_cutout, without_others
 from .photo import MAX_PIXELS, PhotoError, load_photo, on_white
+from .pose import HeadPose, head_pose
 from .rembg_session import MattingUnavailable
-from .upright import Turn, find_turn
+from .upright import LEAST, SURE, Turn, find_turn
 
 __all__ = [
     "MAX_PIXELS",
     "Crop",
     "Face",
+    "HeadPose",
     "MattingUnavailable",
     "NoFaceError",
     "PhotoError",
@@ -54,6 +56,8 @@ class Portrait:
     crop: how the upright photo became the portrait; None for crop=False.
     turn: what made the photo upright before; None where it was. Boxes and landmarks of faces are those of the upright photo.
     focal: of the lens, in pixels of the portrait; None where nothing tells.
+    pose: how the head is held, in pixels of the portrait; None for crop=False and where it cannot be told.
+    from_side: whether the head is turned and the crop follows that.
     advice: sentences on what was done to the photo and on what would make it better.
     """
 
@@ -66,6 +70,8 @@ class Portrait:
     turn: Turn | None = None
     advice: tuple[str, ...] = ()
     focal: float | None = None
+    pose: HeadPose | None = None
+    from_side: bool = False
 
     @property
     def rgba(self) -> Image.Image:
@@ -90,7 +96,13 @@ class Portrait:
 
 
 def make_portrait(
-    photo: str | Path | bytes | Image.Image, crop: bool = True, face_index: int = 0, matting: str = "auto", fov: float | str = "auto"
+    photo: str | Path | bytes | Image.Image,
+    crop: bool = True,
+    face_index: int = 0,
+    matting: str = "auto",
+    fov: float | str = "auto",
+    follow_turn: bool = False,
+    cautious: bool = False,
 ) -> Portrait:
     """Cuts one person out of a photo, puts them on white and aligns the face.
 
@@ -100,6 +112,8 @@ def make_portrait(
     matting: "auto" is the alpha channel where it follows a person, else rembg's u2net where it can run, else what is shipped: "u2netp"
     joined with MediaPipe, or "mediapipe" alone. "alpha" is the alpha channel whatever it cuts out, "none" leaves the photo as it is.
     fov: of the photo's lens, as of `lens.focal_length`.
+    follow_turn: a head that is turned is cropped as a camera beside its front sees it (`Portrait.from_side`), not as if it were its front.
+    cautious: the photo may show a head from behind: it is turned upright only where a face is surely seen.
     Raises PhotoError, NoFaceError among them, with a sentence to show, and ValueError for an unknown matting.
     """
     if matting not in MATTINGS:
@@ -109,7 +123,7 @@ def make_portrait(
     if matting == "alpha" and image.mode != "RGBA":
         raise PhotoError("The photo has no transparency that cuts somebody out: choose another matting.")
     faces, turn = find_faces(on_white(image)), None
-    if crop and (turn := find_turn(on_white(image), faces)) is not None:
+    if crop and (turn := find_turn(on_white(image), faces, SURE if cautious else LEAST)) is not None:
         image = turn(image)
         faces = find_faces(on_white(image))
     given = given_alpha(image, faces[0] if faces else None, matting)
@@ -124,7 +138,9 @@ def make_portrait(
     if faces and not 0 <= face_index < len(faces):
         raise PhotoError(f"Faces in the photo: {len(faces)}; face_index must be 0 to {len(faces) - 1}, not {face_index}.")
     face = faces[face_index] if faces else None
-    notes += advice(image, face) if face and crop else []
+    pose = head_pose(image, face) if face and face.landmarks is not None and crop else None
+    followed = pose is not None and follow_turn and pose.turned
+    notes += advice(image, face, pose, followed) if face and crop else []
     others = faces[:face_index] + faces[face_index + 1 :]
     region = _surroundings(face) if crop and face else None
     if cutout is None:  # small networks have too few pixels for a whole photo and need to know where to look
@@ -142,14 +158,15 @@ def make_portrait(
         focal = focal and focal * SIZE / max(image.size)
         square = fit_square(cutout.image), fit_square(cutout.alpha, 0)
         return Portrait(*square, face, faces, cutout.matting, None, advice=tuple(notes), focal=focal)
-    window = crop_window(*image.size, face.box)
+    window = crop_window(*image.size, pose.box() if pose and followed else face.box)
     image, alpha = apply_crop(cutout.image, window), apply_crop(cutout.alpha, window, 0)
     kept = matting in ("none", "alpha")  # asked for by name: the picture and its outline stay as they are
     if not kept and (completed := complete_crown(image, alpha, window, face)):
         image, alpha = completed
         notes = [COMPLETED, *(note for note in notes if note != LITTLE_ROOM)]
     focal = focal and focal * window.scale * (turn.scale if turn else 1.0)
-    return Portrait(image, alpha, face, faces, cutout.matting, window, turn, tuple(notes), focal)
+    pose = pose.in_crop(window) if pose else None
+    return Portrait(image, alpha, face, faces, cutout.matting, window, turn, tuple(notes), focal, pose, followed)
 
 
 def _notes(turn: Turn | None, image: Image.Image, given: Cutout | None) -> list[str]:

@@ -9,28 +9,33 @@ from PIL import Image
 
 from .faces import Face
 from .occlusion import occlusion
+from .pose import HeadPose
 
-SMALL, DARK, BRIGHT, TURNED = 90, 55, 235, 35  # pixels, grey levels of 255, degrees
-SIDEWAYS = 60  # degrees: from here on the nose tells no angle
-FRONTAL = 25  # degrees: up to here something before the face can be told from a face seen from the side
+SMALL, DARK, BRIGHT, TURNED = 90, 55, 235, 20  # pixels, grey levels of 255, degrees
+SIDEWAYS = 60  # degrees: from here on landmarks are guesses
+FRONTAL = 15  # degrees: up to here something before the face can be told from a face seen from the side
 LITTLE_ROOM = "There is little room above the face: the top of the head will be guessed."
 OCCLUDED = {
     "mouth": "Something seems to cover the mouth: without hand, mask or scarf before it, it need not be guessed.",
     "eye": "Something seems to cover an eye: a photo with both eyes free gives a better head.",
     "glasses": "Dark glasses hide the eyes: without them the head gets eyes of its own.",
 }
-# Points of MediaPipe's mesh: the tip of the nose, the sides of the face, the outer corners of the eyes (the subject's right first).
-NOSE, SIDES, EYES = 1, (234, 454), (33, 263)
+EYES = 33, 263  # of MediaPipe's mesh: the outer corners, the subject's right first
 
 
-def advice(photo: Image.Image, face: Face) -> list[str]:
-    """Sentences about a face of a photo, the weightiest first; empty where all is well."""
+def advice(photo: Image.Image, face: Face, pose: HeadPose | None = None, followed: bool = False) -> list[str]:
+    """Sentences about a face of a photo, the weightiest first; empty where all is well.
+
+    pose: of the face, where it is known.
+    followed: the portrait takes it into account.
+    """
     found = []
     if face.landmarks is not None:
-        turned = abs(yaw(face.landmarks))
+        turned = abs(pose.azimuth) if pose else 0.0
         if turned > TURNED:
             how = f"about {5 * round(turned / 5)} degrees" if turned < SIDEWAYS else "far"
-            found.append(f"The face is turned {how} away: a photo from the front gives a better head.")
+            better = "the front was drawn from its side, what it hides mirrored; " if followed else ""
+            found.append(f"The face is turned {how} away: {better}a photo from the front gives a better head.")
         if face.size >= SMALL and turned < FRONTAL and (what := occlusion(photo.convert("RGB"), face)):
             found.append(OCCLUDED[what])
     if face.size < SMALL:
@@ -46,13 +51,6 @@ def advice(photo: Image.Image, face: Face) -> list[str]:
     elif light > BRIGHT:
         found.append("The face is overexposed: softer light helps.")
     return found
-
-
-def yaw(points: np.ndarray) -> float:
-    """How far a face is turned, in degrees, from where the nose stands between the sides of the face; positive to the picture's right."""
-    across = points[SIDES[1]] - points[SIDES[0]]
-    where = float((points[NOSE] - points[SIDES[0]]) @ across / max(1e-6, across @ across))
-    return math.degrees(math.asin(max(-1.0, min(1.0, 2 * where - 1))))
 
 
 def roll(points: np.ndarray) -> float:

@@ -86,10 +86,11 @@ class Turn:
         return np.array([[cos, -sin, shift_x], [sin, cos, shift_y]])
 
 
-def find_turn(image: Image.Image, faces: Sequence[Face]) -> Turn | None:
+def find_turn(image: Image.Image, faces: Sequence[Face], least: float = LEAST) -> Turn | None:
     """What makes the largest face of an RGB photo upright; None where it is, or where there is none.
 
     faces: those found in the photo as it is. Tilts of up to 15 degrees stay.
+    least: certainty that a turn must have, where the photo may well show no face.
     """
     quarter = 0
     while not faces and quarter < 3:
@@ -98,7 +99,9 @@ def find_turn(image: Image.Image, faces: Sequence[Face]) -> Turn | None:
     if not faces:
         return None
     face = faces[0]
-    more, roll = _surest(_quarters(image, quarter), face)
+    more, roll, sure = _surest(_quarters(image, quarter), face)
+    if sure < least:
+        return None
     degrees = 90 * (quarter + more) - (roll if abs(roll) > TILTED else 0)
     degrees = (degrees + 180) % 360 - 180
     if degrees == 0:
@@ -114,8 +117,8 @@ def certainty(pictures: Sequence[Image.Image]) -> float:
         return _judged(models, list(pictures))[0]
 
 
-def _surest(image: Image.Image, face: Face) -> tuple[int, float]:
-    """Quarter turns clockwise that make a face upright, and its roll then in degrees clockwise."""
+def _surest(image: Image.Image, face: Face) -> tuple[int, float, float]:
+    """Quarter turns clockwise that make a face upright, its roll then in degrees clockwise, and how certain that is."""
     (x, y), models = face.centre, mediapipe_models()
     pictures = []
     for zoom in ZOOMS:
@@ -124,7 +127,7 @@ def _surest(image: Image.Image, face: Face) -> tuple[int, float]:
     with models.lock:
         certainty, roll = _judged(models, pictures)
         if certainty >= SURE:
-            return 0, roll
+            return 0, roll, certainty
         found = []
         for quarter in range(4):
             turned = [_quarters(picture, quarter) for picture in pictures]
@@ -132,7 +135,7 @@ def _surest(image: Image.Image, face: Face) -> tuple[int, float]:
     best = max(range(4), key=lambda quarter: found[quarter][0])
     if found[best][0] < max(LEAST, found[0][0] + BETTER):
         best = 0
-    return best, found[best][1] if found[best][0] >= LEAST else 0.0
+    return best, found[best][1] if found[best][0] >= LEAST else 0.0, found[best][0]
 
 
 def _judged(models: MediaPipeModels, pictures: list[Image.Image]) -> tuple[float, float]:

@@ -76,7 +76,9 @@ def adjusted(data: bytes, portrait: Portrait, adjustment: CropAdjustment) -> Por
         rgb = np.where(known[..., None], rgb, np.asarray(fresh.image))
         alpha = np.where(known, alpha, np.asarray(fresh.alpha))
     focal = portrait.focal and portrait.focal * adjustment.zoom
-    return replace(portrait, image=Image.fromarray(rgb), alpha=Image.fromarray(alpha), focal=focal)
+    back = np.vstack([np.reshape(_matrix(adjustment, 1 / adjustment.zoom), (2, 3)), [0, 0, 1]])
+    pose = portrait.pose and portrait.pose.moved(np.linalg.inv(back))
+    return replace(portrait, image=Image.fromarray(rgb), alpha=Image.fromarray(alpha), focal=focal, pose=pose)
 
 
 def _moved(image: Image.Image, adjustment: CropAdjustment, fill) -> np.ndarray:

@@ -52,6 +52,7 @@ class Projectionist(Portraits):
     """What a process for films needs: to be in nobody's way."""
 
     def __init__(self) -> None:
+        super().__init__()
         with suppress(OSError, AttributeError):  # not on Windows
             os.nice(10)
 

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from ..devices import resolve_device
 from ..pipeline import FaceLiftPipeline
 from ..serving.worker import Here, Runner, Worker, ping
+from ..weights.find import resolve
 from .filming import Projectionist
 from .making import Portraits
 
@@ -39,7 +41,8 @@ class Runners:
         """Each in a process of its own, that for heads at once. Raises WeightsError, ResourceError, ValueError, WorkerError."""
         head = Worker("head", partial(FaceLiftPipeline.from_pretrained, weights, device=device, offload=offload))
         head.start()
-        return cls(head, Worker("portrait", Portraits), Worker("drawing", Portraits), Worker("film", Projectionist))
+        portraits = partial(Portraits, resolve(weights, resolve_device(device)).kind == "compact")
+        return cls(head, Worker("portrait", portraits), Worker("drawing", portraits), Worker("film", Projectionist))
 
     def lanes(self) -> dict[str, Runner]:
         return {"head": self.head, "portrait": self.portrait, "drawing": self.drawing, "film": self.film}

@@ -96,8 +96,12 @@ class Finished(Update):
 class Portraits:
     """The part of a pipeline that needs no weights."""
 
+    def __init__(self, follow_turn: bool = False):
+        """follow_turn: as the pipeline's own portraits, see `portrait.make_portrait`."""
+        self.follow_turn = follow_turn
+
     def make_portrait(self, photo: bytes, crop: bool = True, face_index: int = 0) -> Portrait:
-        return aligned(photo, crop=crop, face_index=face_index)
+        return aligned(photo, crop=crop, face_index=face_index, follow_turn=self.follow_turn)
 
 
 Tell = Callable[[Update], None]
