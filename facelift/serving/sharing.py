@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import os
 import secrets
 import shutil
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from ..errors import BusyError
 from ..files import write_whole
@@ -18,6 +20,7 @@ from .operations import answer
 from .visitors import SHARED
 
 ENDED = "This link has ended, or there never was one: ask whoever sent it for another."
+PIECE = 2**18  # bytes
 WITHDRAWN = "This link shows nothing any more."
 
 
@@ -120,16 +123,28 @@ class SharedPages:
             done = self.shares.withdraw(name, keys[0] if keys else "")
             await answer(send, 200 if done else 404, f"{WITHDRAWN if done else ENDED}\n")
         elif method in ("GET", "HEAD"):
-            page = await self._page(name)
-            kind = "text/html; charset=utf-8" if page is not None else "text/plain; charset=utf-8"
-            data = page if page is not None else f"{ENDED}\n".encode()
-            await answer(send, 404 if page is None else 200, b"" if method == "HEAD" else data, kind)
+            page = await asyncio.to_thread(self._page, name)
+            if page is None:
+                await answer(send, 404, b"" if method == "HEAD" else f"{ENDED}\n")
+            else:
+                with page:
+                    await _send_page(send, page, method == "GET")
         else:
             await answer(send, 405, "A link can be looked at, and withdrawn.\n")
 
-    async def _page(self, name: str) -> bytes | None:
+    def _page(self, name: str) -> BinaryIO | None:
         link = self.shares.find(name)
         try:
-            return None if link is None else await asyncio.to_thread(link.page.read_bytes)
+            return None if link is None else link.page.open("rb")
         except OSError:  # withdrawn in this moment
             return None
+
+
+async def _send_page(send: Send, page: BinaryIO, whole: bool) -> None:
+    """In pieces: who reads slowly keeps one of them in memory. whole: with more than its headers."""
+    size = str(os.fstat(page.fileno()).st_size).encode()
+    headers = [(b"content-type", b"text/html; charset=utf-8"), (b"cache-control", b"no-store"), (b"content-length", size)]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    while whole and (piece := await asyncio.to_thread(page.read, PIECE)):
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})

@@ -152,7 +152,7 @@ class Visitors:
         if path == self.root or not path.is_relative_to(self.root):
             return None
         item = self.root / path.relative_to(self.root).parts[0]
-        return item if item.name != LOCK else None
+        return item if item.name not in (LOCK, SHARED) else None
 
 
 @cache

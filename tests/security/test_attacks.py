@@ -16,7 +16,7 @@ from facelift.serving import visitors
 from facelift.serving.clients import Presence
 from facelift.serving.logs import adopt_server_logs, log_request
 from facelift.serving.settings import ServiceSettings
-from facelift.serving.visitors import LOCK, UNNAMED, Visitors
+from facelift.serving.visitors import LOCK, SHARED, UNNAMED, Visitors
 from facelift.ui import server, texts, uploads
 from facelift.ui.endpoints import face_from
 from facelift.ui.jobs import sentence_for
@@ -37,6 +37,17 @@ def test_the_lock_of_the_folder_is_no_file_of_a_visitor_s(tmp_path):
     own.forget("one")
     Visitors(tmp_path, 100).close()
     assert own.root.is_dir() and (own.root / LOCK).exists()
+    own.close()
+
+
+def test_links_of_all_are_no_file_of_a_visitor_s(tmp_path):
+    """Whoever made one knows where it lies."""
+    own = Visitors(tmp_path, 100)
+    (own.root / SHARED).mkdir()
+    (own.root / SHARED / "link.html").write_text("")
+    own.uses("one", own.root / SHARED / "link.html")
+    own.forget("one")
+    assert (own.root / SHARED / "link.html").exists()
     own.close()
 
 
