@@ -87,7 +87,7 @@ def add_endpoints(jobs: Jobs, settings: list) -> None:
     ]  # fmt: skip
     portrait_and_note = [gr.Image(label="Portrait", **picture), gr.Textbox(label="Note", **hidden)]
     view = [
-        gr.File(label="Splat file", file_types=[".ply", ".splat", ".spz"], **picture), gr.Number(0, label="Azimuth", **hidden),
+        gr.File(label="Splat file", file_types=[".ply", ".splat", ".spz", ".sog"], **picture), gr.Number(0, label="Azimuth", **hidden),
         gr.Number(0, label="Elevation", **hidden), gr.Number(512, label="Size", precision=0, **hidden),
     ]  # fmt: skip
     for function, inputs, outputs, turns in (
