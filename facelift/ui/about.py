@@ -20,4 +20,5 @@ def about(weights, promise: str) -> str:
         ("For programs", texts.PROGRAMS),
     ]
     sections = "".join(f"<section><h2>{title}</h2><p>{text}</p></section>" for title, text in paragraphs)
-    return f"<div id='about'><div>{DIAGRAM.read_text(encoding='utf-8')}</div>{sections}</div>"
+    scrolled = "tabindex='0' role='group' aria-label='How it works'"  # by keys too, on narrow screens
+    return f"<div id='about'><div {scrolled}>{DIAGRAM.read_text(encoding='utf-8')}</div>{sections}</div>"
