@@ -317,7 +317,7 @@ def test_a_turned_head_is_drawn_from_the_front_and_what_it_hides_is_mirrored():
     from facelift.multiview.turned import front_portrait, head_surface
 
     pose = held(40)
-    shown = head_surface(pose, torch.zeros(128, 128)).isfinite()
+    shown = head_surface(pose, torch.zeros(128, 128))[0].isfinite()
     alpha = torch.nn.functional.interpolate(shown[None, None].float(), size=(256, 256))[0]
     portrait = torch.cat([torch.where(alpha > 0, torch.tensor([0.8, 0.5, 0.4])[:, None, None], torch.ones(3, 1, 1)), alpha])
     front = front_portrait(portrait, pose, lambda pictures: torch.zeros(len(pictures), 128, 128))

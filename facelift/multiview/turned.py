@@ -14,13 +14,16 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
-from ..cameras import on_rays, orbit, rays
-from ..face.surface import head_surface, off_middle
+from ..cameras import Cameras, on_rays, orbit, project, rays
+from ..face.fit import spread_out
+from ..face.surface import head_surface, symmetric_places
 from ..portrait.pose import HeadPose
 from .warping import SPACING, eroded, push_pull, warp_portrait
 
 SQUARE = 0.35  # cosine to the photo's camera below which the mirror picture shows skin better
+BEARD = 0.12  # world units by which what was found must stand before neck and chest to hide them
 SEAM = 15  # pixels of 512 over which one becomes the other
+COARSE, REACHES = 64, (0.12, 0.06, 0.03)  # pixels a side, and over how much of half a picture its bending is smooth
 GAP = 10  # pixels of 512: holes that narrow belong to the person
 
 
@@ -33,11 +36,13 @@ def front_portrait(portrait: Tensor, pose: HeadPose, depth: Callable[[Tensor], T
     found = corrected_depth(portrait, pose, depth)
     cosine = facing(found, portrait.shape[-1])
     cameras, close = orbit([azimuth, 0.0], size=size), SPACING * found.shape[-1] / size
-    cameras.c2w[1, 0, 3] += off_middle(pose) / 2  # the crop's guess of the middle and that of the landmarks
+    landmarks, places, middle = symmetric_places(pose)
+    cameras.c2w[1, 0, 3] += middle
     found = F.interpolate(found[None, None], size=(size, size), mode="bilinear", align_corners=False)[0, 0]
     seen = warp_portrait(portrait, found, cameras, close)[1]
     square = warp_portrait(torch.cat([cosine.expand(3, -1, -1), portrait[3:]]), found, cameras, close)[1, :1]
-    known = (seen[3:] > 0).float()
+    seen, square = _settled(torch.cat([seen, square])[None], landmarks, places, cameras[1])[0].split([4, 1])
+    known = (seen[3:] > 0.5).float()
     own = known * (square > SQUARE).float()
     mirrored = own.flip(-1)
     missing = ((1 - own) * torch.maximum(mirrored, 1 - known))[None]  # the mirror picture may know it
@@ -51,17 +56,38 @@ def front_portrait(portrait: Tensor, pose: HeadPose, depth: Callable[[Tensor], T
     return torch.cat([colours * alpha + 1 - alpha, alpha], 1)[0].clamp(0, 1)
 
 
+def _settled(pictures: Tensor, landmarks: np.ndarray, places: np.ndarray, camera: Cameras) -> Tensor:
+    """Pictures (1, C, S, S) bent so that landmarks come to their places, both as a camera sees them, Shape (468, 3)."""
+    size = pictures.shape[-1]
+    (u, v, _), (x, y, _) = (project(torch.from_numpy(points).float(), camera) for points in (landmarks, places))
+    there, left = torch.stack([x, y], 1).numpy() / size * 2 - 1, torch.stack([u - x, v - y], 1).numpy() / size * 2
+    across = (np.arange(COARSE) + 0.5) / COARSE * 2 - 1
+    grid = np.stack(np.meshgrid(across, across), -1).reshape(-1, 2)
+    total = np.zeros_like(grid)
+    for reach in REACHES:
+        total += spread_out(grid, there, left, reach)
+        left = left - spread_out(there, there, left, reach)
+    field = torch.from_numpy(total.reshape(1, COARSE, COARSE, 2)).float().permute(0, 3, 1, 2)
+    field = F.interpolate(field, size=(size, size), mode="bilinear", align_corners=False).permute(0, 2, 3, 1)
+    own = F.affine_grid(torch.eye(2, 3)[None], [1, 1, size, size], align_corners=False)
+    return F.grid_sample(pictures, own + field, "bilinear", "border", align_corners=False)
+
+
 def corrected_depth(portrait: Tensor, pose: HeadPose, depth: Callable[[Tensor], Tensor]) -> Tensor:
     """Ray depth, Shape (s, s): that of the face model where it shows, around it what was found, brought to the model's."""
     found = depth(portrait[None]).cpu()
     size = found.shape[-1]
     alpha = F.interpolate(portrait[None, 3:].cpu(), size=(size, size), mode="area")
-    model, person = head_surface(pose, alpha[0, 0])[None, None], alpha > 0.9
-    both = (model.isfinite() & person).float()
+    (model, above), person = (each[None, None] for each in head_surface(pose, alpha[0, 0])), alpha > 0.9
+    both = (above & person).float()
     off = torch.where(both > 0, model - found[None], torch.zeros_like(model))
     beyond = push_pull(off.expand(1, 3, -1, -1), both)[:, :1]
     smooth = F.avg_pool2d(F.pad(beyond, (4,) * 4, mode="replicate"), 9, 1)
-    return (found[None] + torch.where(both > 0, off, smooth))[0, 0]
+    depth_beyond = found[None] + smooth
+    hidden = model - depth_beyond > BEARD
+    body = torch.where(model.isfinite() & ~hidden, model, depth_beyond)
+    body = F.avg_pool2d(F.pad(body, (2,) * 4, mode="replicate"), 5, 1)
+    return torch.where(both > 0, model, body)[0, 0]
 
 
 def facing(ray_depth: Tensor, size: int) -> Tensor:
