@@ -25,6 +25,7 @@ from facelift.animation.files import ARRAYS, MAGIC, load_rig, save_rig
 from facelift.animation.gltf import save_gltf
 from facelift.animation.head4d import DrivenHead, KeptHead, load_head4d, save_deltas, save_driven
 from facelift.animation.head_rig import BALL_LEFT, CAVITY, MOUTH, SEAM, UNDER, HeadRig
+from facelift.animation.residual import Residual
 from facelift.animation.rig import rig_head
 from facelift.animation.rotations import matrices, multiply, quaternions, rotate
 from facelift.animation.track import Pose, Track
@@ -281,6 +282,23 @@ def test_a_moving_head_of_rig_and_track_comes_back_within_the_steps_it_is_kept_i
     alone = save_driven(toy, speaking(12), tmp_path / "b.head4d").stat().st_size
     assert (path.stat().st_size - alone) / 4 < 10_000  # bytes a second
     torch.testing.assert_close(again[59].means, DrivenHead(toy, track)[59].means, atol=2e-3, rtol=0)
+
+
+def test_colours_beyond_the_rig_s_come_back_as_they_were_and_damaged_ones_get_one_sentence(toy, tmp_path):
+    patterns = np.arange(-6, 6, dtype=np.int8).reshape(2, 2, 3)
+    kept = Residual(np.array([1, 9], np.int32), patterns, np.array([0.01, 0.02], np.float32), np.array([[0, 0], [1, -0.5]], np.float32))
+    path = save_driven(toy, speaking(2), tmp_path / "a.head4d", kept)
+    assert changed(path.read_bytes())[0]["residual"]["bounds"] == {"sh0": 0.01}
+    again, plain = load_head4d(path), DrivenHead(toy, speaking(2))
+    assert torch.equal(again[0].sh0, plain[0].sh0)
+    expected = plain[1].sh0.numpy().copy()
+    expected[kept.index] += 0.01 * patterns[0] - 0.01 * patterns[1]
+    np.testing.assert_allclose(again[1].sh0, expected, atol=1e-6)
+    elsewhere = save_driven(toy, speaking(2), tmp_path / "b.head4d", replace(kept, index=np.array([1, 12], np.int32)))
+    endless = save_driven(toy, speaking(2), tmp_path / "c.head4d", replace(kept, steps=np.array([9, 0], np.float32)))
+    for path in (elsewhere, endless, save_driven(toy, speaking(2), tmp_path / "d.head4d", replace(kept, weights=kept.weights[:1]))):
+        with pytest.raises(MotionFileError, match=rf"^{path.name} is .*(damaged|cut short).*\.$"):
+            load_head4d(path)
 
 
 def changed(data: bytes, **changes) -> tuple[dict, bytes]:

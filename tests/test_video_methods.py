@@ -13,13 +13,15 @@ from fakes import painted_head
 from PIL import Image
 
 from facelift.animation.drive import HIDDEN
-from facelift.cameras import RIGS
+from facelift.animation.residual import Painter
+from facelift.cameras import RIGS, orbit
 from facelift.errors import ClipError, PhotoError
 from facelift.gaussians import FilterPreset, Gaussians
 from facelift.portrait.crop import FACE_CENTRE
 from facelift.portrait.faces import Face
 from facelift.rendering import render
 from facelift.video.deform import DeformSettings, deform_heads
+from facelift.video.front import FRONT, lacking, patterns_of
 from facelift.video.heads import Take, make_heads, steady_square
 from facelift.video.track import Performance
 from facelift.video.unfinished import NAME, Unfinished
@@ -128,3 +130,27 @@ def test_a_face_lies_where_portraits_have_it_to_a_part_of_a_pixel():
         middle = (inside.sum(0) @ (np.arange(512) + 0.5) / inside.sum(), inside.sum(1) @ (np.arange(512) + 0.5) / inside.sum())
         np.testing.assert_allclose(middle, FACE_CENTRE, atol=0.4)
     assert (square[0] == 255).all()  # white beyond the border
+
+
+def test_what_the_front_shows_is_painted_where_it_is_more_than_noise_and_the_anchor_stays():
+    random, still = np.random.default_rng(0), np.zeros((400, 3), np.float32)
+    still[:20] = 0.5  # some of the head changes colour as the frames say, all of it has noise
+    amount = np.sin(np.arange(16) / 3)
+    lacks = [(a * still + random.normal(0, 0.01, still.shape)).astype(np.float16) for a in amount]
+    found = patterns_of(lambda frame: lacks[frame], 16, 0, 12.0, FRONT)
+    assert found is not None and set(range(20)) <= set(found.index) and len(found.index) < 40
+    change = np.stack([Painter(found).change(frame).numpy() for frame in range(16)])
+    asked = np.where(found.index < 20, 0.5, 0)
+    assert not change[0].any() and np.abs(change - (amount - amount[0])[:, None, None] * asked[:, None]).max() < 0.1
+    assert patterns_of(lambda frame: lacks[frame] * 0, 16, 0, 12.0, FRONT) is None
+
+
+def test_painted_gaussians_meet_the_portrait_where_they_are_seen_and_only_there():
+    camera, head = orbit([0.0], 0.0, 64), replace(painted_head(3000), scales=torch.full((3000, 3), -3.2))
+    other = replace(head, sh0=head.sh0 + torch.tensor([0.3, -0.2, 0.1]))
+    drawn = render(other, camera)
+    change = lacking(head, torch.cat([drawn.rgb, drawn.alpha], 1), camera, torch.ones(3000, 1), FRONT)
+    before, after = (render(replace(head, sh0=sh0), camera).rgb for sh0 in (head.sh0, head.sh0 + change))
+    assert (after - drawn.rgb).square().mean() < 0.1 * (before - drawn.rgb).square().mean()
+    behind = head.means[:, 1] > 0.3
+    assert change[behind].abs().max() < 0.02

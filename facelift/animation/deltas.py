@@ -157,13 +157,13 @@ def unpack(data: bytes, base: Base, before: State | None) -> State:
     return State(piece_moves, change if before is None else before.steps + change)
 
 
-def inflated(data: bytes, size: int) -> bytes:
-    """What a block holds, of so many bytes. Raises MotionFileError."""
+def inflated(data: bytes, size: int, rest: bool = False) -> bytes:
+    """What a block holds, of so many bytes; rest: only the first so many, whatever follows. Raises MotionFileError."""
     stream = zlib.decompressobj()
     try:
-        raw = stream.decompress(data, size + 1)
+        raw = stream.decompress(data, size + (not rest))
     except zlib.error:
         raise MotionFileError("is damaged.") from None
-    if len(raw) != size or not stream.eof:
+    if len(raw) != size or not (stream.eof or rest):
         raise MotionFileError("is cut short, or damaged.")
     return raw

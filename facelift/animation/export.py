@@ -61,7 +61,7 @@ def save_frames(
                 raise ValueError("a page needs a rig: it cannot play frames that were kept without one")
             save_page(head.rig, path, head.track)
         elif form == "head4d" and isinstance(head, DrivenHead):
-            save_driven(head.rig, head.track, path)
+            save_driven(head.rig, head.track, path, head.residual)
         else:
             save_deltas(frames(), head.fps, path)
         return [path]

@@ -2,9 +2,9 @@
 
     "HEAD4D01", uint32 length of a JSON header, the header, blocks
 
-Little endian. `kind` "rig": the blocks are a .headrig file and the track, of a few bytes a frame. `kind` "deltas": the first block is the
-first state, then one a frame (`deltas.py`), whose errors are at most `bounds`: means in world units, turns in radians, the others in what
-.ply files hold, but opacities in 0..1.
+Little endian. `kind` "rig": the blocks are a .headrig file, the track, of a few bytes a frame, and, where the header has `residual`, what
+colours are beyond the rig's (`residual.py`). `kind` "deltas": the first block is the first state, then one a frame (`deltas.py`), whose
+errors are at most `bounds`: means in world units, turns in radians, the others in what .ply files hold, but opacities in 0..1.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from .deltas import BOUNDS, KEYS_EVERY, Base, State, base_of, gaussians_of, infl
 from .drive import Driver
 from .files import MOST, NOTE, from_planes, planes, save_rig, unpack
 from .head_rig import HeadRig
+from .residual import Painter, Residual
 from .track import FARTHEST, MOST_FPS, MOST_FRAMES, MOST_GAZE, Track
 
 MAGIC = b"HEAD4D01"
@@ -48,10 +49,11 @@ class MovingHead(Protocol):
 
 
 class DrivenHead:
-    """A rig and what it does."""
+    """A rig and what it does. residual: what its colours are beyond that in each frame, or None."""
 
-    def __init__(self, rig: HeadRig, track: Track, device: torch.device | str = "cpu"):
-        self.rig, self.track, self._driver = rig, track, Driver(rig, device)
+    def __init__(self, rig: HeadRig, track: Track, device: torch.device | str = "cpu", residual: Residual | None = None):
+        self.rig, self.track, self.residual, self._driver = rig, track, residual, Driver(rig, device)
+        self._painter = None if residual is None else Painter(residual, device)
 
     @property
     def fps(self) -> float:
@@ -61,8 +63,10 @@ class DrivenHead:
         return len(self.track)
 
     def __getitem__(self, frame: int) -> Gaussians:
+        frame = in_range(frame, len(self))
         with torch.inference_mode():
-            return self._driver(self.track[in_range(frame, len(self))])
+            gaussians = self._driver(self.track[frame])
+            return gaussians if self._painter is None else self._painter(gaussians, frame)
 
 
 class KeptHead:
@@ -93,8 +97,8 @@ def in_range(frame: int, count: int) -> int:
     return frame % count
 
 
-def save_driven(rig: HeadRig, track: Track, path: str | Path) -> Path:
-    """Rig and track. The track's numbers are rounded to STEPS."""
+def save_driven(rig: HeadRig, track: Track, path: str | Path, residual: Residual | None = None) -> Path:
+    """The track's numbers are rounded to STEPS, a residual is kept as it is."""
 
     def blocks(partial: Path) -> Iterator[bytes]:
         beside = partial.with_name(f"{partial.name}.headrig")
@@ -108,9 +112,14 @@ def save_driven(rig: HeadRig, track: Track, path: str | Path) -> Path:
                 whole = np.rint(np.asarray(values, np.float64) / step).clip(-(2**15), 2**15 - 1).astype(np.int32)
                 parts.append(planes(np.diff(whole, axis=0, prepend=0).astype("<i4")))
         yield zlib.compress(b"".join(parts), 9)
+        if residual is not None:
+            yield residual.pack()
 
     kept = [name for name in STEPS if getattr(track, name) is not None]
-    return write(path, {"kind": "rig", "fps": track.fps, "frames": len(track), "track": kept}, blocks)
+    about: dict[str, Any] = {"kind": "rig", "fps": track.fps, "frames": len(track), "track": kept}
+    if residual is not None:
+        about["residual"] = {"patterns": len(residual.steps), "bounds": {"sh0": round(residual.bound, 6)}}
+    return write(path, about, blocks)
 
 
 def save_deltas(frames: Iterable[Gaussians], fps: float, path: str | Path) -> Path:
@@ -158,7 +167,8 @@ def load_head4d(path: str | Path, device: torch.device | str = "cpu") -> DrivenH
     try:
         header, blocks = parse(path.read_bytes())
         if header["kind"] == "rig":
-            return DrivenHead(unpack(blocks[0]), parse_track(header, blocks[1]), device)
+            rig, track = unpack(blocks[0]), parse_track(header, blocks[1])
+            return DrivenHead(rig, track, device, Residual.unpack(blocks[2], len(track), len(rig)) if len(blocks) > 2 else None)
         return kept(header, blocks)
     except RigFileError as error:
         raise MotionFileError(f"{path.name} holds a rig that {error}") from None
@@ -185,7 +195,7 @@ def parse(data: bytes) -> tuple[dict[str, Any], list[bytes]]:
         raise MotionFileError("is damaged: it does not say how many frames it has.")
     if frames > MOST_FRAMES:
         raise BudgetError(f"holds {frames:,} frames; at most {MOST_FRAMES:,} are read.")
-    wanted = {"rig": 2, "deltas": frames + 1}.get(kind if isinstance(kind, str) else "")
+    wanted = {"rig": 2 + ("residual" in header), "deltas": frames + 1}.get(kind if isinstance(kind, str) else "")
     if wanted is None or not isinstance(sizes, list) or len(sizes) != wanted or not all(whole(size, 0) for size in sizes):
         raise MotionFileError("is damaged: its header names other blocks than it has.")
     ends = start + length + np.cumsum([0, *sizes], dtype=np.int64)

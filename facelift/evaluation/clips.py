@@ -1,9 +1,10 @@
 """Heads made of clips beside the truth: what of a person's motion comes back, in readings and in pixels.
 
-python -m facelift.evaluation.clips --identities 1 --work DIR [--frames 48] [--weights compact] [--first 0] [--method rig]
+python -m facelift.evaluation.clips --identities 1 --work DIR [--frames 48] [--weights compact] [--first 0] [--method rig] [--noise 3]
 
-Clips of held-out synthetic identities that talk, blink and turn, seen from the front; the head is made of the clip's anchor frame. Compared
-with true renders from the front and from 20 degrees, beside the head that does not move. DIR keeps clips and heads. Needs OpenGL.
+Clips of held-out synthetic identities that talk, blink and turn, seen from the front, with a camera's noise where asked for; the head is
+made of the clip's anchor frame. Compared with true renders, which have no noise, from the front and from 20 degrees, beside the head that
+does not move. DIR keeps clips and heads. Needs OpenGL.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from .motion import MOVING, SIZE, on_white, pictures, shared_renderer
 FPS = 12.0
 AZIMUTHS = (0.0, 20.0)
 TURN = 12.0  # degrees to each side
+STEADY, WHITE = 1 / 255, 0.985  # change between two frames below which a pixel is still, and the least band of the background
 STILL = 0.1  # of a weight: what changes less in a short clip is not judged
 ASKED = ("jawOpen", "eyeBlink", "mouthSmile", "mouthPucker", "browInnerUp")
 
@@ -51,11 +53,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, required=True, metavar="DIR", help="keeps clips and heads")
     parser.add_argument("--weights", default="compact")
     parser.add_argument("--method", choices=METHODS, default="rig", help="of `facelift video`; default: rig")
+    parser.add_argument("--noise", type=float, default=0.0, help="standard deviation of the clip's pixels, of 255 (default: none)")
     args = parser.parse_args(argv)
     args.work.mkdir(parents=True, exist_ok=True)
     true = performance_of(args.frames)
     for seed in SPLITS["held-out"][args.first : args.first + args.identities]:
-        clip, truth = true_clip(seed, true, args.work)
+        clip, truth = true_clip(seed, true, args.work, args.noise)
         read = read_clip(clip, FPS, args.frames / FPS)
         print(f"{seed}: anchor {read.anchor}, {read.lost} frames without a face")
         print("read of the true motion: " + came_back(true, read))
@@ -92,9 +95,9 @@ def performance_of(frames: int) -> Track:
     return Track(FPS, weights.clip(0, 1), rotation)
 
 
-def true_clip(seed: int, track: Track, work: Path) -> tuple[Path, np.ndarray]:
-    """The clip from the front, and true pictures, uint8 (T, 2, S, S, 3) on white."""
-    kept, clip = work / f"{seed}_{len(track)}.npz", work / f"{seed}_{len(track)}.mp4"
+def true_clip(seed: int, track: Track, work: Path, noise: float) -> tuple[Path, np.ndarray]:
+    """The clip from the front, noise of so much of 255 in it, and true pictures without, uint8 (T, 2, S, S, 3) on white."""
+    kept, clip = work / f"{seed}_{len(track)}.npz", work / f"{seed}_{len(track)}_{noise:g}.mp4"
     if not kept.exists():
         rest = performing(seed, np.zeros(len(UNITS)))
         found = []
@@ -107,7 +110,9 @@ def true_clip(seed: int, track: Track, work: Path) -> tuple[Path, np.ndarray]:
             found.append(on_white(shared_renderer().render(orbit(AZIMUTHS, 0.0, SIZE), 2).rgba))
         np.savez_compressed(kept, truth=np.stack(found))
     truth = np.load(kept)["truth"]
-    save_film((frame[0] for frame in truth), clip, SIZE, track.fps)
+    random = np.random.default_rng(seed)
+    noisy = ((frame[0] + random.normal(0, noise, frame[0].shape)).round().clip(0, 255).astype(np.uint8) for frame in truth)
+    save_film(noisy, clip, SIZE, track.fps)
     return clip, truth
 
 
@@ -123,7 +128,7 @@ def moved_by(method: str, seed: int, clip: Path, read: Performance, work: Path, 
     from ..pipeline import FaceLiftPipeline
 
     pipe = FaceLiftPipeline.from_pretrained(weights)
-    kept = Unfinished(work / f"{seed}_{len(read)}", {"clip": clip.name, "weights": weights})
+    kept = Unfinished(work / clip.stem, {"clip": clip.name, "weights": weights})
     take = Take(Clip(clip, FPS, len(read) / FPS), read, pipe, 4, kept, steady=False)
     moved = WAYS[method](take, lambda stage, done, total: print(f"{stage} {done} of {total}", end="\r", file=sys.stderr))
     return moved.moving, moved.gaussians
@@ -147,15 +152,16 @@ def slope(true: np.ndarray, read: np.ndarray) -> float:
 
 
 def compare(ours: np.ndarray, still: np.ndarray, truth: np.ndarray, anchor: int) -> None:
-    """Prints, for each azimuth: gain over the still head and size of motion in moving pixels of all frames, and flicker elsewhere."""
+    """Prints, for each azimuth: gain over the still head and size of motion in moving pixels of all frames; and flicker, the mean change from
+    one frame to the next of the person's pixels that are the same in both true ones."""
     for i, azimuth in enumerate(AZIMUTHS):
         change, true_change = ours[:, i] - still[i], truth[:, i] - truth[anchor, i]
         moving = np.abs(true_change).max(-1) > MOVING
         a, b = change[moving], true_change[moving]
         gain = 10 * np.log10((b**2).mean() / ((a - b) ** 2).mean())
         size, kept = np.sqrt((a**2).mean() / (b**2).mean()), (a * b).sum() / (b**2).sum()
-        quiet = ~moving.any(0)
-        flicker = 255 * np.abs(np.diff(ours[:, i], axis=0))[:, quiet].mean()
+        still_pixels = (np.abs(np.diff(truth[:, i], axis=0)).max(-1) < STEADY) & (truth[:-1, i].min(-1) < WHITE)
+        flicker = 255 * np.abs(np.diff(ours[:, i], axis=0))[still_pixels].mean()
         print(f"{azimuth:+.0f} degrees: gain {gain:.2f} dB, size {size:.2f}, kept {kept:.2f}; flicker of still pixels {flicker:.3f} / 255")
 
 

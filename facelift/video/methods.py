@@ -10,12 +10,14 @@ from math import dist
 
 from PIL import Image
 
+from ..animation.drive import Driver
 from ..animation.head4d import DrivenHead, MovingHead
 from ..animation.rig import rig_head
 from ..files import write_whole
 from ..gaussians import Gaussians
 from ..portrait.faces import find_faces
 from .deform import DeformSettings, deform_heads
+from .front import front_residual
 from .heads import Progress, Take, make_heads
 
 DEFORM = DeformSettings()
@@ -36,13 +38,16 @@ Method = Callable[[Take, Progress], Moved]  # raises PhotoError and ClipError; w
 
 
 def by_rig(take: Take, progress: Progress) -> Moved:
-    """The head of the anchor, rigged, does what was read of each frame."""
+    """The head of the anchor, rigged, does what was read of each frame, in the colours that the frame shows."""
     portrait, gaussians, report = anchor_head(take)
     progress("head", 1, 1)
     start = time.perf_counter()
     rig = rig_head(gaussians, portrait)
-    moving = DrivenHead(rig, take.performance.track(rig.rest), take.pipe.device)
     report["seconds"]["rig"] = time.perf_counter() - start
+    start = time.perf_counter()
+    residual = front_residual(take, Driver(rig, take.pipe.device), progress)
+    report["seconds"]["front"] = time.perf_counter() - start
+    moving = DrivenHead(rig, take.performance.track(rig.rest), take.pipe.device, residual)
     return Moved(portrait, gaussians, report, moving)
 
 
