@@ -71,7 +71,8 @@ def add_endpoints(jobs: Jobs, settings: list) -> None:
         """A picture of a .ply, .splat, .spz or .sog file. Degrees from the front: -90 shows the right side, 90 the left; up is positive."""
         path = jobs.visitors.folder(visitor_of(request)) / "render.png"
         try:
-            jobs.picture(splats or "", float(azimuth or 0), float(elevation or 0), min(1024, max(64, int(size or 512))), path)
+            aside, up = _number("azimuth", azimuth, 3600, -3600), _number("elevation", elevation, 3600, -3600)
+            jobs.picture(splats or "", aside or 0.0, up or 0.0, min(1024, max(64, int(size or 512))), path)
         except (SplatFileError, OSError):
             raise gr.Error(texts.NO_SPLATS, print_exception=False) from None
         except Exception as error:

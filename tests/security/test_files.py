@@ -127,8 +127,9 @@ def test_what_was_sent_and_the_examples_are_used(stand_in, uploaded):
         for meta in ({}, {"meta": META, "orig_name": "me.jpg"}):
             how, came = answer(url, "/portrait", [{"path": path, **meta}, True, 1])
             assert how == "complete" and texts.READY in came[1], came
-    splats = painted_head(500).save(uploaded / "head.ply")
-    assert answer(url, "/render", [{"path": str(splats), "meta": META}, 0, 0, 64])[0] == "complete"
+    for suffix in ("ply", "sog"):
+        splats = painted_head(500).save(uploaded / f"head.{suffix}")
+        assert answer(url, "/render", [{"path": str(splats), "meta": META}, 0, 0, 64])[0] == "complete"
 
 
 @contextmanager
