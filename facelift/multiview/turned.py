@@ -24,7 +24,7 @@ SQUARE = 0.35  # cosine to the photo's camera below which the mirror picture sho
 BEARD = 0.12  # world units by which what was found must stand before neck and chest to hide them
 SEAM = 15  # pixels of 512 over which one becomes the other
 COARSE, REACHES = 64, (0.12, 0.06, 0.03)  # pixels a side, and over how much of half a picture its bending is smooth
-GAP = 10  # pixels of 512: holes that narrow belong to the person
+GAP = 16  # pixels of 512: holes that narrow belong to the person
 
 
 def front_portrait(portrait: Tensor, pose: HeadPose, depth: Callable[[Tensor], Tensor]) -> Tensor:
