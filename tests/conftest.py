@@ -19,6 +19,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes: more thread
 MARKERS = ("fast", "slow", "browser", "gpu", "long")  # every test has one of them
 LONG = (  # with their parameters: left out unless asked for; most say once more what a shorter test says
     "test_evaluation_ablations::test_four_views_*",
+    "test_page_motion::test_driven_poses_*",
     "test_page_states::test_every_state_*",
     "test_evaluation_ablations::test_the_recipe_*",
     "test_evaluation_ablations::test_the_table_*",

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from fakes import painted_head
 from imageio_ffmpeg import get_ffmpeg_exe
-from page import QUIET, ROOT
+from page import QUIET, ROOT, at_rest
+from PIL import Image
 
 from facelift.animation.drive import Driver
 from facelift.animation.export import save_frames
@@ -27,7 +28,8 @@ from facelift.cameras import orbit
 from facelift.face.fit import FaceFit
 from facelift.face.geometry import project
 from facelift.face.model import load_face_model, load_reading_scale
-from facelift.face.units import UNITS
+from facelift.face.units import UNITS, unit_weights
+from facelift.rendering import render
 from facelift.serving.guard import HEADERS, POLICY
 from facelift.ui.viewer import WEBCAM
 
@@ -54,6 +56,37 @@ def test_a_webcam_is_read_on_the_scale_of_clips():
     model, scale = load_face_model(), load_reading_scale()
     assert list(scale) == list(UNITS)
     np.testing.assert_allclose(model.performed(model.neutral + 0.1), 0.1 / np.array(list(scale.values())), rtol=1e-3)
+
+
+def shown(page) -> np.ndarray:
+    """The picture that visitors may save, 0..1: what the viewer draws, without what stands over it."""
+    at_rest(page)
+    with page.expect_download() as download:
+        page.evaluate("document.querySelector('[data-do=picture]').click()")
+    with Image.open(download.value.path()) as image:
+        return np.asarray(image.convert("RGB"), np.float32) / 255
+
+
+def test_driven_poses_and_scrubbed_frames_are_drawn_as_our_renderer_draws_them(browser, rig, tmp_path):
+    poses = [unit_weights(jawOpen=0.6, mouthSmile=0.4), unit_weights(eyeBlink=0.7, browInnerUp=0.8, mouthPucker=0.5)]
+    half = np.radians([8, -12]) / 2
+    track = Track(2.0, np.stack(poses), np.stack([np.cos(half), 0 * half, 0 * half, np.sin(half)], 1))
+    head = DrivenHead(rig, track)
+    context = browser.new_context(viewport={"width": 360, "height": 360}, offline=True, reduced_motion="reduce")
+    page = context.new_page()
+    page.set_default_timeout(300_000)
+    page.goto(save_frames(head, tmp_path, "html")[0].as_uri())
+    page.wait_for_selector(".splat-viewer[data-state=loaded]")
+    found = []
+    for frame in range(2):
+        page.eval_on_selector("[data-life=scrub]", "(e, v) => { e.value = v; e.dispatchEvent(new Event('input')); }", frame)
+        picture = shown(page)
+        side = min(picture.shape[:2])
+        top, left = ((length - side) // 2 for length in picture.shape[:2])
+        ours = render(head[frame], orbit([0.0], size=side)).rgb[0].clamp(0, 1).permute(1, 2, 0).numpy()
+        found.append(-10 * np.log10(((picture[top : top + side, left : left + side] - ours) ** 2).mean()))
+    context.close()
+    assert min(found) >= 30, found
 
 
 class AsServed(SimpleHTTPRequestHandler):

@@ -153,7 +153,8 @@ def slope(true: np.ndarray, read: np.ndarray) -> float:
 
 def compare(ours: np.ndarray, still: np.ndarray, truth: np.ndarray, anchor: int) -> None:
     """Prints, for each azimuth: gain over the still head and size of motion in moving pixels of all frames; and flicker, the mean change
-    from one frame to the next of the person's pixels that are the same in both true ones."""
+    from one frame to the next of the person's pixels that are the same in both true ones.
+    """
     for i, azimuth in enumerate(AZIMUTHS):
         change, true_change = ours[:, i] - still[i], truth[:, i] - truth[anchor, i]
         moving = np.abs(true_change).max(-1) > MOVING
