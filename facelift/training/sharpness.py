@@ -19,14 +19,17 @@ if TYPE_CHECKING:
 CROP, SHAKE = 160, 16  # pixels, at most: the decoder is trained on crops; features see them from a little elsewhere each time
 VIEWS = 3  # crops of a head, one a view
 PATIENCE = 60  # steps before the discriminator counts
+SWAY = 0.04  # of the discriminator while the decoder is new
 
 
 class Judge:
     """Loss of the decoder on crops of the generated views. The discriminator learns with every call."""
 
-    def __init__(self, device: torch.device, photos: int = 1):
-        """photos: how many of the first views are the photo itself, which is not generated."""
-        self.photos = photos
+    def __init__(self, device: torch.device, photos: int = 1, sway: float = SWAY):
+        """photos: how many of the first views are the photo itself, which is not generated.
+        sway: weight of what the discriminator wishes.
+        """
+        self.photos, self.sway = photos, sway
         self.features = Features().to(device)
         with torch.no_grad():
             widths = [f.shape[1] for f in self.features(torch.zeros(1, 3, 64, 64, device=device))]
@@ -71,7 +74,7 @@ class Judge:
         loss = squared + 0.3 * values["features"] + 0.05 * values["classes"]
         if step >= PATIENCE:
             values["wish"] = self.discriminator.wish(of_made)
-            loss = loss + 0.04 * values["wish"]
+            loss = loss + self.sway * values["wish"]
         return loss, {name: value.detach() for name, value in {**values, "discriminator": against}.items()}
 
     def places(self, heads: int, views: int, spare: int, rng: np.random.Generator) -> list[tuple[int, int, int]]:

@@ -31,7 +31,7 @@ from .arguments import add_rig, numbers, training_parser, use_threads
 from .data import HeadShards
 from .loop import Evaluation, Trainer, mixed_precision, psnr, samples_from
 from .reuse import Packed, Reused
-from .sharpness import Judge
+from .sharpness import SWAY, Judge
 from .start import depth_weights, keep_settings, run_settings, view_weights, widths
 
 LOOK_AGAIN = 16  # samples
@@ -197,6 +197,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--attention", choices=("sparse", "dense", "none"), default="sparse", help="across views (default: %(default)s)")
     parser.add_argument("--pure", type=float, help="share of samples at pure noise (default: 0.5, with --decoder 1)")
     parser.add_argument("--decoder", action="store_true", help="train a decoder for sharp pictures, too; needs heads with --classes")
+    parser.add_argument("--sway", type=float, default=SWAY, help="weight of the decoder's discriminator (default: %(default)s)")
     parser.add_argument(
         "--reuse", type=int, default=0, metavar="N", help="keep the newest N samples on the device and draw batches from them: for a GPU"
     )
@@ -214,7 +215,7 @@ def main(argv: list[str] | None = None) -> None:
     placed(model.unet)  # not the decoder: its backward pass is twice as slow then
     model = model.to(device)
     codec, scheduler = PixelCodec(FACTOR), compact_scheduler()
-    judge = Judge(device, int(heads.rig.starts_with_photo)) if args.decoder else None
+    judge = Judge(device, int(heads.rig.starts_with_photo), args.sway) if args.decoder else None
     parts = {"judge": judge.discriminator, "judge_optimizer": judge.optimizer} if judge else {}
     faster = {"decoder.": 10.0} if args.decoder else {}
     trainer = Trainer(model, args.out, args.lr, args.steps, 100, args.minutes, parts=parts, faster=faster)
