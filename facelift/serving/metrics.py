@@ -13,6 +13,7 @@ HELP = {
     "facelift_refusals_total": "Requests refused, by reason.",
     "facelift_line": "Heads being made or waiting.",
     "facelift_visitors": "Pages that are open.",
+    "facelift_links": "Links to shared heads that have not ended.",
     "facelift_memory_bytes": "Memory held, by process.",
     "facelift_disk_bytes": "Size of all visitors' files.",
     "facelift_disk_free_bytes": "What is free where they lie.",
