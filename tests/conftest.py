@@ -199,6 +199,7 @@ def visit(visitor):
           if (viewer.classList.contains("full")) press("full");
           if (!viewer.querySelector(".splat-settings").hidden) press("settings");
           press("reset");
+          viewer.scrollIntoView({ block: "nearest" }); // out of sight it draws nothing
           document.activeElement.blur(); // no outline
         }"""
     )

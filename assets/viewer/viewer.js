@@ -103,7 +103,7 @@ function headViewer(root, engine, texts, sample = null, webcam = null) {
       const alive = driven && life.step(now / 1000);
       render();
       if (controls.autoRotate || alive) invalidate();
-      if (!queued && !sorting()) delete root.dataset.moving;
+      if (!queued && (!sorting() || !onScreen)) delete root.dataset.moving;
     }
     controls.addEventListener("change", invalidate);
     controls.addEventListener("start", () => flight++);
@@ -127,6 +127,7 @@ function headViewer(root, engine, texts, sample = null, webcam = null) {
     resized.observe(stage);
     const seen = new IntersectionObserver((entries) => {
       onScreen = entries[entries.length - 1].isIntersecting;
+      if (!onScreen && !queued) delete root.dataset.moving; // nothing comes until it is seen again
       invalidate();
     });
     seen.observe(stage);
