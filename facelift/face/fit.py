@@ -166,10 +166,15 @@ def remaining_field(model: FaceModel, target: Target, fit: FaceFit) -> np.ndarra
     good = (model.spread < SPREAD_LIMIT) & (np.linalg.norm(field, axis=1) < 0.15)
     rest = model.template.control_rest
     sources, left = (model.on_landmarks @ rest)[good], field[good]
-    total = np.zeros_like(control)
+    return smooth_field(rest, sources, left)
+
+
+def smooth_field(points: np.ndarray, sources: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """At points (N, 3), what nearly is the values (M, D) at sources (M, 3): far-reaching first, then what that leaves. Shape (N, D)."""
+    total = np.zeros((len(points), values.shape[1]))
     for reach in REACHES:
-        total += spread_out(rest, sources, left, reach)
-        left = left - spread_out(sources, sources, left, reach)
+        total += spread_out(points, sources, values, reach)
+        values = values - spread_out(sources, sources, values, reach)
     return total
 
 

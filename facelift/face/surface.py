@@ -14,7 +14,7 @@ from ..arrays import smoothstep
 from ..cameras import FOCAL_512, RADIUS, orbit, rays
 from ..portrait.crop import SIZE
 from ..portrait.pose import FORWARD, HeadPose
-from .fit import REACHES, SPREAD_LIMIT, spread_out
+from .fit import SPREAD_LIMIT, smooth_field
 from .geometry import project, rasterise
 from .landmarks import COUNT
 from .model import load_face_model
@@ -40,12 +40,8 @@ def head_surface(pose: HeadPose, alpha: Tensor) -> tuple[Tensor, Tensor]:
     sure = model.spread < SPREAD_LIMIT
     origin = world[sure].mean(0) - scale * centred[sure].mean(0)
     control = scale * (model.mean - places.mean(0)) @ pose.rotation.T + origin
-    left, total = (world - origin - scale * centred)[sure], np.zeros_like(control)
-    sources = (model.on_landmarks @ rest)[sure]
-    for reach in REACHES:
-        total += spread_out(rest, sources, left, reach)
-        left = left - spread_out(sources, sources, left, reach)
-    vertices, template = model.surface(control + total), model.template
+    bend = smooth_field(rest, (model.on_landmarks @ rest)[sure], (world - origin - scale * centred)[sure])
+    vertices, template = model.surface(control + bend), model.template
     c2w, intrinsics = camera.c2w[0].double().numpy(), camera.intrinsics[0].double().numpy()
     body = slice(0, template.body)
     scalp = smoothstep(*SCALP, template.rest[body, 2]) * (1 - template.masks["face"])
